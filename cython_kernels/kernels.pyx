@@ -1,0 +1,184 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""Loops on memory: the sweep's tile loop and the strided copy. Nothing here checks; the callers have."""
+
+from libc.stddef cimport ptrdiff_t
+
+cdef extern from "copy.h" nogil:
+    ctypedef void (*gather_t)(const char *, ptrdiff_t, ptrdiff_t, char *, ptrdiff_t, ptrdiff_t, ptrdiff_t)
+    ctypedef void (*scatter_t)(const char *, ptrdiff_t, char *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t,
+                               long double, int)
+    ctypedef void (*edit_t)(int, char *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t)
+    const gather_t gathers[6]
+    const scatter_t scatters[6]
+    const edit_t edits[6]
+    void copy_rows(const char *, ptrdiff_t, char *, ptrdiff_t, ptrdiff_t, ptrdiff_t, int)
+    void FENCE()
+
+# The columns of a table of pieces; the strides of the outer axes follow.
+cdef enum:
+    AT, POINTS, BASE, LINE, COLUMN, BATCH, OUTER
+
+# The most axes beside the line, the column and the batch.
+cdef enum:
+    MAX_OUTER = 32
+
+
+cdef class Sweep:
+    """One pass over a local array: gather a tile, transform it, scatter it.
+
+    Parameters
+    ----------
+    source, target : (pieces, 6 + outer) array of intp
+        A row a piece: byte offset in the tile's line, points, byte offset of the piece's first point from the origin
+        that `run` is given, byte strides of line, column, batch and of each outer axis.
+    outer : (k,) array of intp
+        Extents of the outer axes; `run` covers a range of their flat index.
+    columns, batches : (extent, step)
+        Extents of the column and batch axes, and how many of each a tile holds.
+    tiles : (address, row, type) of the tile before and of the tile after the transform
+        Byte stride between lines, element type as in copy.h.
+    executes : list
+        At index r, what transforms r lines of the tile when called; None where that number of lines never comes.
+    edits : two (k, 3) arrays of intp
+        Edits (what, i, j) of the tile before and after the transform, as in copy.h.
+    scales : (2,) array of long double
+        The scale without and with normalisation.
+    stream : bool
+        Whether to scatter with non-temporal stores.
+
+    Attributes
+    ----------
+    count : int
+        The product of the outer extents: `run` goes through range(count).
+    """
+
+    cdef Py_ssize_t[:, ::1] source, target
+    cdef Py_ssize_t[::1] outer
+    cdef Py_ssize_t columns, column_step, batches, batch_step
+    cdef char *tile_in
+    cdef char *tile_out
+    cdef Py_ssize_t row_in, row_out
+    cdef int type_in, type_out
+    cdef list executes
+    cdef Py_ssize_t[:, ::1] edits_in, edits_out
+    cdef long double[::1] scales
+    cdef int stream
+    cdef readonly Py_ssize_t count
+
+    def __init__(self, source, target, outer, columns, batches, tiles, executes, edits, scales, stream):
+        self.source, self.target, self.outer = source, target, outer
+        self.columns, self.column_step = columns
+        self.batches, self.batch_step = batches
+        cdef Py_ssize_t before, after
+        before, self.row_in, self.type_in = tiles[0]
+        after, self.row_out, self.type_out = tiles[1]
+        self.tile_in, self.tile_out = <char *>before, <char *>after
+        self.executes = executes
+        self.edits_in, self.edits_out = edits
+        self.scales = scales
+        self.stream = stream
+        self.count = 1
+        cdef Py_ssize_t k
+        for k in range(self.outer.shape[0]):
+            self.count *= self.outer[k]
+
+    def run(self, Py_ssize_t source_at, Py_ssize_t target_at, Py_ssize_t start, Py_ssize_t stop, bint normalize):
+        """Sweep the range [start, stop) of the flat index of the outer axes; the origins are addresses."""
+        cdef Py_ssize_t index[MAX_OUTER]
+        cdef Py_ssize_t b, c, nb, nc, k, rest = start
+        cdef long double scale = self.scales[normalize]
+        cdef object execute
+        for k in range(self.outer.shape[0] - 1, -1, -1):
+            index[k] = rest % self.outer[k]
+            rest //= self.outer[k]
+        while start < stop:
+            for b in range(0, self.batches, self.batch_step):
+                nb = min(self.batch_step, self.batches - b)
+                for c in range(0, self.columns, self.column_step):
+                    nc = min(self.column_step, self.columns - c)
+                    execute = self.executes[nb * nc]
+                    with nogil:
+                        self.gather(<char *>source_at, index, b, nb, c, nc)
+                    execute()
+                    with nogil:
+                        self.scatter(<char *>target_at, index, b, nb, c, nc, scale)
+            start += 1
+            k = self.outer.shape[0] - 1
+            while k >= 0:
+                index[k] += 1
+                if index[k] < self.outer[k]:
+                    break
+                index[k] = 0
+                k -= 1
+        if self.stream:
+            FENCE()
+
+    cdef void gather(self, char *origin, Py_ssize_t *index, Py_ssize_t b, Py_ssize_t nb, Py_ssize_t c,
+                     Py_ssize_t nc) noexcept nogil:
+        cdef Py_ssize_t p, j
+        cdef Py_ssize_t *piece
+        cdef char *base
+        cdef gather_t gather = gathers[self.type_in]
+        for p in range(self.source.shape[0]):
+            piece = &self.source[p, 0]
+            base = origin + self.offset(piece, index, b, c)
+            for j in range(nb):
+                gather(base + j * piece[BATCH], piece[LINE], piece[COLUMN],
+                       self.tile_in + j * nc * self.row_in + piece[AT], self.row_in, piece[POINTS], nc)
+        for p in range(self.edits_in.shape[0]):
+            edits[self.type_in](<int>self.edits_in[p, 0], self.tile_in, self.row_in, nb * nc,
+                                self.edits_in[p, 1], self.edits_in[p, 2])
+
+    cdef void scatter(self, char *origin, Py_ssize_t *index, Py_ssize_t b, Py_ssize_t nb, Py_ssize_t c,
+                      Py_ssize_t nc, long double scale) noexcept nogil:
+        cdef Py_ssize_t p, j
+        cdef Py_ssize_t *piece
+        cdef char *base
+        cdef scatter_t scatter = scatters[self.type_out]
+        for p in range(self.edits_out.shape[0]):
+            edits[self.type_out](<int>self.edits_out[p, 0], self.tile_out, self.row_out, nb * nc,
+                                 self.edits_out[p, 1], self.edits_out[p, 2])
+        for p in range(self.target.shape[0]):
+            piece = &self.target[p, 0]
+            base = origin + self.offset(piece, index, b, c)
+            for j in range(nb):
+                scatter(self.tile_out + j * nc * self.row_out + piece[AT], self.row_out,
+                        base + j * piece[BATCH], piece[LINE], piece[COLUMN], piece[POINTS], nc, scale, self.stream)
+
+    cdef Py_ssize_t offset(self, Py_ssize_t *piece, Py_ssize_t *index, Py_ssize_t b, Py_ssize_t c) noexcept nogil:
+        cdef Py_ssize_t k, at = piece[BASE] + b * piece[BATCH] + c * piece[COLUMN]
+        for k in range(self.outer.shape[0]):
+            at += index[k] * piece[OUTER + k]
+        return at
+
+
+def copy(Py_ssize_t source, Py_ssize_t[::1] source_strides, Py_ssize_t target, Py_ssize_t[::1] target_strides,
+         Py_ssize_t[::1] extents, Py_ssize_t width, bint stream):
+    """Copy a block of `extents` rows of `width` contiguous bytes between two addresses; strides in bytes.
+
+    The last axis is the inner loop. Blocks with an extent of zero must not be passed.
+    """
+    cdef Py_ssize_t index[MAX_OUTER]
+    cdef Py_ssize_t k, inner = extents.shape[0] - 1
+    cdef char *f = <char *>source
+    cdef char *t = <char *>target
+    with nogil:
+        for k in range(inner + 1):
+            index[k] = 0
+        while True:
+            copy_rows(f, source_strides[inner], t, target_strides[inner], extents[inner], width, stream)
+            k = inner - 1
+            while k >= 0:
+                index[k] += 1
+                f += source_strides[k]
+                t += target_strides[k]
+                if index[k] < extents[k]:
+                    break
+                f -= index[k] * source_strides[k]
+                t -= index[k] * target_strides[k]
+                index[k] = 0
+                k -= 1
+            if k < 0:
+                break
+        if stream:
+            FENCE()

@@ -1,0 +1,33 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+Table = np.ndarray[Any, np.dtype[np.intp]]
+
+class Sweep:
+    count: int
+    def __init__(
+        self,
+        source: Table,
+        target: Table,
+        outer: Table,
+        columns: tuple[int, int],
+        batches: tuple[int, int],
+        tiles: Sequence[tuple[int, int, int]],
+        executes: list[Callable[[], Any] | None],
+        edits: Sequence[Table],
+        scales: np.ndarray[Any, np.dtype[np.longdouble]],
+        stream: bool,
+    ) -> None: ...
+    def run(self, source_at: int, target_at: int, start: int, stop: int, normalize: bool) -> None: ...
+
+def copy(
+    source: int,
+    source_strides: Table,
+    target: int,
+    target_strides: Table,
+    extents: Table,
+    width: int,
+    stream: bool,
+) -> None: ...

@@ -1,0 +1,299 @@
+"""Distributed arrays: the local block as an ndarray that knows its pencil."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+
+from .pencil import Pencil, whole_axis
+from .subcomm import Subcomm, cache_of
+from .transfer import Transfer
+
+Plain = np.ndarray[Any, Any]
+
+
+class DistArray(np.ndarray):  # type: ignore[type-arg]
+    """This rank's block of a distributed array, an ndarray that knows its pencil.
+
+    What is computed from blocks of the same pencil elementwise is a DistArray again. Whatever is no longer that block
+    (a reduction, a transpose, a slice) is a plain ndarray.
+
+    Parameters
+    ----------
+    global_shape : sequence of int
+        Of the whole array, leading component axes included.
+    dims : Subcomm or sequence of int, optional
+        How it is divided: a Subcomm, or processes along each axis of the grid of MPI.COMM_WORLD (0 leaves the number
+        open). By default all axes but the alignment are open. Component axes are never divided and not named here.
+    val : scalar or array_like, optional
+        What to fill the block with; without it the block is zero.
+    dtype : dtype-like, optional
+        float by default.
+    alignment : int, optional
+        An undivided axis, counted without the component axes; the last undivided one by default.
+    rank : int, optional
+        How many leading axes of `global_shape` count components (1 for vectors, 2 for tensors).
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where the arguments do not fit together.
+
+    Examples
+    --------
+    >>> u = DistArray((8, 8), [1, 1], val=1.0)
+    >>> u.global_shape, u.redistribute(0).alignment
+    ((8, 8), 0)
+    """
+
+    _pencil: Pencil | None
+    _rank: int
+
+    def __new__(
+        cls,
+        global_shape: Sequence[int],
+        dims: Subcomm | Sequence[int] | None = None,
+        val: Any = None,
+        dtype: Any = float,
+        alignment: int | None = None,
+        rank: int = 0,
+    ) -> DistArray:
+        """Make the block of this rank. Collective over the grid, as `Subcomm` is."""
+        ndim = len(global_shape) - rank
+        if not hasattr(rank, "__index__") or rank < 0 or ndim < 1:
+            raise ValueError(f"rank {rank!r} must count the leading component axes of global_shape {global_shape}")
+        subcomm = _subcomm(dims, ndim, alignment)
+        if len(subcomm) != ndim:
+            raise ValueError(f"dims name {len(subcomm)} axes, global_shape {tuple(global_shape)} has {ndim} to divide")
+        axis = _undivided(subcomm) if alignment is None else whole_axis(alignment, ndim)
+        pencil = Pencil(subcomm.with_components(rank), global_shape, axis + rank)
+        self = cls.of(pencil, dtype, rank)
+        self[...] = 0 if val is None else val
+        return self
+
+    @classmethod
+    def of(cls, pencil: Pencil, dtype: Any, rank: int = 0, block: Plain | None = None) -> DistArray:
+        """The block of a pencil of which `rank` leading axes count components; uninitialised memory, or `block`."""
+        plain = np.empty(pencil.subshape, dtype) if block is None else block
+        self = plain.view(cls)
+        self._pencil = pencil
+        self._rank = rank
+        return self
+
+    def __array_finalize__(self, obj: Any) -> None:
+        """Numpy made an array of this class from another: it is nobody's block until it is said to be."""
+        self._pencil = None
+        self._rank = 0
+
+    @property
+    def pencil(self) -> Pencil:
+        """The pencil of all axes, component axes included."""
+        if self._pencil is None:
+            raise AttributeError("this array is not a distributed block: take it as a plain ndarray, np.asarray(...)")
+        return self._pencil
+
+    @property
+    def global_shape(self) -> tuple[int, ...]:
+        """The shape of the whole array."""
+        return self.pencil.shape
+
+    @property
+    def rank(self) -> int:
+        """The number of leading component axes."""
+        return self._rank
+
+    @property
+    def alignment(self) -> int:
+        """The axis along which every rank holds whole lines, counted without the component axes."""
+        return self.pencil.axis - self._rank
+
+    @property
+    def subcomm(self) -> tuple[MPI.Intracomm, ...]:
+        """The communicators of the axes, without the component axes."""
+        return tuple(self.pencil.subcomm[self._rank :])
+
+    @property
+    def commsizes(self) -> list[int]:
+        """The processes along each axis, without the component axes."""
+        return list(self.pencil.sizes[self._rank :])
+
+    @property
+    def substart(self) -> tuple[int, ...]:
+        """Where this block starts in the whole array."""
+        return self.pencil.substart
+
+    def local_slice(self) -> tuple[slice, ...]:
+        """This block as slices of the whole array."""
+        return self.pencil.local_slice()
+
+    def redistribute(self, axis: int | None = None, out: DistArray | None = None) -> DistArray:
+        """The same array aligned along another axis, in new memory.
+
+        Collective over the grid. The transfers are made once for each pair of pencils and dtype.
+
+        Parameters
+        ----------
+        axis : int, optional
+            The wanted alignment, counted without the component axes; it swaps its communicator with the present
+            alignment's. Without it that of `out`.
+        out : DistArray, optional
+            Where to put the result: an array of the same shape, dtype and grid, in any of its alignments.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where neither or both contradicting are given, or `out` does not fit.
+        """
+        pencil = self.pencil
+        if out is None:
+            if axis is None:
+                raise TypeError("redistribute needs axis, or out")
+            target = pencil.pencil(whole_axis(axis, self.ndim - self._rank) + self._rank)
+            out = DistArray.of(target, self.dtype, self._rank)
+        elif not isinstance(out, DistArray):
+            raise TypeError(f"out must be a DistArray, not {type(out).__name__}")
+        elif axis is not None and whole_axis(axis, self.ndim - self._rank) != out.alignment:
+            raise ValueError(f"axis {axis} contradicts out, which is aligned along axis {out.alignment}")
+        _transfer(pencil, out.pencil, self.dtype).forward(self, out)
+        return out
+
+    def __getitem__(self, key: Any) -> Any:
+        """A component is a DistArray; anything else is plain."""
+        block = self.view(np.ndarray)[key]
+        ints = key if isinstance(key, tuple) else (key,)
+        if self._pencil is None or not ints or len(ints) > self._rank or not all(_is_index(k) for k in ints):
+            return block
+        rest = len(ints)
+        pencil = self._pencil
+        component = Pencil(pencil.subcomm.without_components(rest), pencil.shape[rest:], pencil.axis - rest)
+        return DistArray.of(component, self.dtype, self._rank - rest, block)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
+        """Compute on plain blocks; the result is a DistArray where it is a block of the operands' common pencil."""
+        given = [x for x in (*inputs, *(out or ())) if isinstance(x, DistArray)]
+        if out is not None:
+            kwargs["out"] = tuple(_plain(x) for x in out)
+        result = getattr(ufunc, method)(*map(_plain, inputs), **kwargs)
+        if out is not None:
+            return out[0] if len(out) == 1 else out
+        return _rewrap(result, given) if method == "__call__" else result
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """Other functions of numpy compute on plain blocks; the `*_like` functions and copies give blocks again."""
+        result = func(*_plain_all(args), **_plain_all(kwargs))
+        return _rewrap(result, [self]) if func in _BLOCKWISE else result
+
+    def __reduce__(self) -> Any:
+        """Pickled as a plain array: communicators stay with their process."""
+        return self.view(np.ndarray).__reduce__()
+
+
+_BLOCKWISE = {np.copy, np.empty_like, np.full_like, np.ones_like, np.zeros_like, np.real, np.imag, np.where}
+
+
+def _is_index(key: Any) -> bool:
+    """Whether `key` picks one item of an axis."""
+    return hasattr(key, "__index__") and not isinstance(key, (bool, np.bool_, np.ndarray))
+
+
+def _plain(x: Any) -> Any:
+    """A DistArray as an ndarray; anything else as it is."""
+    return x.view(np.ndarray) if isinstance(x, DistArray) else x
+
+
+def _plain_all(x: Any) -> Any:
+    """Arguments with the DistArrays in them as ndarrays."""
+    if isinstance(x, dict):
+        return {k: _plain_all(v) for k, v in x.items()}
+    return type(x)(map(_plain_all, x)) if type(x) in (list, tuple) else _plain(x)
+
+
+def _rewrap(result: Any, given: Sequence[DistArray]) -> Any:
+    """Results that are blocks of the pencil which all the given arrays share, as DistArrays."""
+    if isinstance(result, tuple):
+        return tuple(_rewrap(r, given) for r in result)
+    first = given[0]
+    same = all(g._pencil and first._pencil and g._pencil.same_block(first._pencil) for g in given)
+    if not same or not isinstance(result, np.ndarray) or result.shape != first.shape:
+        return result
+    return DistArray.of(first.pencil, None, first._rank, result)
+
+
+def _blockwise_method(name: str) -> Any:
+    """An ndarray method that keeps the block a block."""
+    method = getattr(np.ndarray, name)
+
+    def call(self: DistArray, *args: Any, **kwargs: Any) -> Any:
+        return _rewrap(method(self.view(np.ndarray), *args, **kwargs), [self])
+
+    call.__name__, call.__doc__ = name, method.__doc__
+    return call
+
+
+def _plain_method(name: str) -> Any:
+    """An ndarray method whose result is plain."""
+    method = getattr(np.ndarray, name)
+
+    def call(self: DistArray, *args: Any, **kwargs: Any) -> Any:
+        return method(self.view(np.ndarray), *args, **kwargs)
+
+    call.__name__, call.__doc__ = name, method.__doc__
+    return call
+
+
+for _name in ("astype", "conj", "conjugate", "copy", "round", "clip", "__copy__", "__deepcopy__"):
+    setattr(DistArray, _name, _blockwise_method(_name))
+for _name in (
+    "argpartition argsort choose compress cumprod cumsum diagonal dot flatten ravel repeat reshape squeeze swapaxes take "
+    "trace transpose getfield argmax argmin partition"
+).split():
+    setattr(DistArray, _name, _plain_method(_name))
+for _name in ("T", "mT", "flat"):
+    setattr(DistArray, _name, property(lambda self, name=_name: getattr(self.view(np.ndarray), name)))
+for _name in ("real", "imag"):
+    setattr(
+        DistArray,
+        _name,
+        property(
+            lambda self, name=_name: _rewrap(getattr(self.view(np.ndarray), name), [self]),
+            lambda self, value, name=_name: setattr(self.view(np.ndarray), name, value),
+        ),
+    )
+
+
+def _subcomm(dims: Any, ndim: int, alignment: int | None) -> Subcomm:
+    """The Subcomm that the `dims` of a DistArray mean."""
+    if isinstance(dims, Subcomm):
+        return dims
+    if dims is None:
+        dims = [0] * ndim
+        dims[-1 if alignment is None else whole_axis(alignment, ndim)] = 1
+    return Subcomm(MPI.COMM_WORLD, dims)
+
+
+def _undivided(subcomm: Sequence[MPI.Intracomm]) -> int:
+    """The last axis that one rank holds whole."""
+    whole = [k for k, comm in enumerate(subcomm) if comm.Get_size() == 1]
+    if not whole:
+        raise ValueError("dims divide every axis: leave one undivided (1), along which the array is aligned")
+    return whole[-1]
+
+
+# Transfers kept for each grid; beyond that the oldest is dropped, on every rank alike.
+_TRANSFERS = 32
+
+
+def _transfer(a: Pencil, b: Pencil, dtype: np.dtype[Any]) -> Transfer:
+    """The transfer between two pencils, made at its first use and kept with the grid."""
+    if not isinstance(a.subcomm, Subcomm) or not isinstance(b.subcomm, Subcomm):
+        return Transfer(a, b, dtype)
+    kept = cache_of(a.subcomm.grid.cart).setdefault(Transfer, {})
+    key = (a.shape, a.axis, a.subcomm.order, b.shape, b.axis, b.subcomm.order, dtype)
+    if b.subcomm.grid is not a.subcomm.grid or key not in kept:
+        kept[key] = Transfer(a, b, dtype)
+        while len(kept) > _TRANSFERS:
+            del kept[next(iter(kept))]
+    return kept[key]

@@ -1,0 +1,130 @@
+"""Exchanges: outboxes become inboxes. Each module is one method; this one opens and chooses.
+
+One direction of an exchange has
+
+- `outbox`, `inbox`: the boxes and where they lie (`layout.Placed`);
+- `claim()`: wait until the outbox may be written;
+- `deliver()`: after it the inbox may be read (collective over the peers);
+- `arrivals()`: the same, naming each peer whose box lies in the inbox as soon as it does (not for alltoallw);
+- `release()`: the inbox has been read.
+
+They know no FFT. Every rank of the peers' communicator opens the same exchanges in the same order.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from typing import Protocol
+
+from mpi4py import MPI
+
+from ..pencil import Boxes
+from .alltoallv import Alltoallv
+from .alltoallw import Alltoallw
+from .layout import Placed, offsets
+from .local import Local
+from .memory import Memory
+from .pairwise import Pairwise
+from .shared import Shared, Window, on_one_node, room_for
+
+METHODS = ("auto", "shared", "alltoallv", "alltoallw", "pairwise")
+
+
+class Exchange(Protocol):
+    """One direction of an exchange."""
+
+    outbox: list[Placed]
+    inbox: list[Placed]
+
+    def claim(self) -> None:
+        """Wait until the outbox may be written."""
+
+    def deliver(self) -> None:
+        """Bring the outboxes' boxes to the inboxes."""
+
+    def release(self) -> None:
+        """Say that the inbox has been read."""
+
+
+def checked_method(method: str) -> str:
+    """`method`, if there is such an exchange.
+
+    Raises
+    ------
+    ValueError
+        Where there is none.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method {method!r} does not exist: use one of {', '.join(map(repr, METHODS))}")
+    return method
+
+
+def segment_bytes(boxes: Boxes, itemsize: int) -> int:
+    """Bytes of the outbox of either direction."""
+    return max(offsets(side, itemsize)[1] for side in (boxes.sends, boxes.receives))
+
+
+def chosen_method(method: str, boxes: Boxes, itemsize: int) -> str:
+    """What `method` means for these peers: "auto" is shared memory where they share it, Alltoallv where not.
+
+    Collective over the peers.
+
+    Raises
+    ------
+    ValueError, MemoryError
+        On every peer: where shared memory is asked for and the peers are on several nodes, or have no room for it.
+    """
+    if method not in ("auto", "shared"):
+        return method
+    one_node = on_one_node(boxes.comm)
+    if one_node and room_for(boxes.comm, segment_bytes(boxes, itemsize)):
+        return "shared"
+    if method == "shared" and not one_node:
+        raise ValueError("method 'shared' needs all peers on one node; use 'auto', 'alltoallv' or 'pairwise'")
+    if method == "shared":
+        raise MemoryError("method 'shared' needs more room in /dev/shm than there is; use 'auto' or 'alltoallv'")
+    if one_node and boxes.comm.Get_rank() == 0:
+        _say_no_room()
+    return "alltoallv"
+
+
+@functools.cache
+def _say_no_room() -> None:
+    """Warn that shared windows are not to be had. Once in a process."""
+    warnings.warn("no room in /dev/shm for shared windows: exchanging by Alltoallv instead", RuntimeWarning, stacklevel=2)
+
+
+def open_exchange(
+    method: str,
+    boxes: Boxes,
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+    itemsize: int,
+    order: tuple[int, ...],
+    memory: Memory,
+) -> tuple[Exchange, Exchange]:
+    """The two directions of an exchange. Collective over the peers.
+
+    Parameters
+    ----------
+    method : str
+        One of `METHODS` but "auto": see `chosen_method`.
+    boxes : Boxes
+        What goes where on the way forward.
+    shapes : pair of tuple of int
+        Shapes of the local arrays before and after.
+    itemsize : int
+        Bytes of a point.
+    order : tuple of int
+        The order of the axes in a box, the outermost first.
+    memory : Memory
+        Where outboxes and inboxes lie unless they are in a shared window.
+    """
+    back = boxes.reversed()
+    if method == "alltoallw":
+        return Alltoallw(boxes, itemsize, memory, shapes), Alltoallw(back, itemsize, memory, (shapes[1], shapes[0]))
+    if method == "shared":
+        window = Window(boxes.comm, segment_bytes(boxes, itemsize))
+        return Shared(boxes, itemsize, order, window), Shared(back, itemsize, order, window)
+    kind = {"alltoallv": Alltoallv, "pairwise": Pairwise}[method]
+    return kind(boxes, itemsize, order, memory), kind(back, itemsize, order, memory)

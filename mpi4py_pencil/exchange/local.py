@@ -1,0 +1,36 @@
+"""No exchange: the boxes stay with their rank."""
+
+from __future__ import annotations
+
+from ..pencil import Box
+from .layout import place
+from .memory import Memory
+
+
+class Local:
+    """Memory between two sweeps of the same rank: the outbox is the inbox.
+
+    Parameters
+    ----------
+    box : Box
+        The whole local block.
+    itemsize : int
+        Bytes of a point.
+    order : tuple of int
+        The order of the axes, the outermost first.
+    memory : Memory
+        Where the block lies.
+    """
+
+    def __init__(self, box: Box, itemsize: int, order: tuple[int, ...], memory: Memory) -> None:
+        self._memory = memory
+        self.outbox = self.inbox = place([box], [memory.outbox(box.size * itemsize)], order, itemsize)
+
+    def claim(self) -> None:
+        """Nobody else reads the memory: it may be written at once."""
+
+    def deliver(self) -> None:
+        """What is written is there."""
+
+    def release(self) -> None:
+        """Nobody else waits for the memory."""

@@ -1,0 +1,34 @@
+"""Who owns which indices along one axis: arithmetic on integers."""
+
+from __future__ import annotations
+
+
+def block(n: int, parts: int, index: int) -> tuple[int, int]:
+    """Start and size of the part `index` of `n` indices split into `parts` blocks.
+
+    The blocks follow each other and differ in size by one at the most, the larger ones first; with more parts than
+    indices the last blocks are empty.
+    """
+    size, rest = divmod(n, parts)
+    return index * size + min(index, rest), size + (index < rest)
+
+
+def blocks(n: int, parts: int) -> list[tuple[int, int]]:
+    """Start and size of every block of `n` indices split into `parts`."""
+    return [block(n, parts, index) for index in range(parts)]
+
+
+def overlap(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
+    """Start and size of what two runs (start, size) share; the size is 0 where they share nothing."""
+    start = max(a[0], b[0])
+    return start, max(0, min(a[0] + a[1], b[0] + b[1]) - start)
+
+
+def strides(shape: tuple[int, ...], order: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Byte strides of a contiguous block whose axes lie in memory in `order`, the outermost first."""
+    step = itemsize
+    result = [0] * len(shape)
+    for axis in reversed(order):
+        result[axis] = step
+        step *= shape[axis]
+    return tuple(result)

@@ -1,0 +1,225 @@
+"""How a global array is split into one block a rank, and how two such splits overlap."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mpi4py import MPI
+
+from .partition import block, overlap
+from .subcomm import Subcomm
+
+if TYPE_CHECKING:
+    from .transfer import Transfer
+
+
+class Pencil:
+    """A block distribution of a global array, aligned (undivided) along one axis.
+
+    It describes and holds no data. Making one is a local operation.
+
+    Parameters
+    ----------
+    subcomm : Subcomm
+        One communicator for each axis; any sequence of communicators will do where no transfer over the whole grid is
+        wanted.
+    shape : sequence of int
+        The global shape.
+    axis : int, optional
+        The alignment: an axis whose communicator has one rank only. The last by default.
+
+    Attributes
+    ----------
+    shape, subshape, substart : tuple of int
+        The global shape, the shape of this rank's block, and where the block starts.
+    axis : int
+        The alignment.
+    subcomm : Subcomm
+        The communicators.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where the shape and the communicators do not fit, or `axis` is divided.
+
+    Examples
+    --------
+    >>> from mpi4py import MPI
+    >>> pencil = Pencil(Subcomm(MPI.COMM_SELF, [0, 1]), (8, 8), axis=1)
+    >>> pencil.subshape, pencil.pencil(0).axis
+    ((8, 8), 0)
+    """
+
+    def __init__(self, subcomm: Sequence[Any], shape: Sequence[int], axis: int = -1) -> None:
+        self.shape = lengths(shape)
+        if len(subcomm) != len(self.shape):
+            raise ValueError(f"shape {self.shape} has {len(self.shape)} axes, subcomm has {len(subcomm)}")
+        self.subcomm = subcomm
+        self.axis = whole_axis(axis, len(self.shape))
+        self.sizes = tuple(comm.Get_size() for comm in subcomm)
+        self.ranks = tuple(comm.Get_rank() for comm in subcomm)
+        if self.sizes[self.axis] != 1:
+            raise ValueError(
+                f"axis {axis} is divided among {self.sizes[self.axis]} ranks: a pencil is aligned along an axis whose "
+                f"communicator has one rank; the sizes are {list(self.sizes)}"
+            )
+        runs = [block(n, size, rank) for n, size, rank in zip(self.shape, self.sizes, self.ranks, strict=True)]
+        self.substart = tuple(start for start, _ in runs)
+        self.subshape = tuple(size for _, size in runs)
+
+    def pencil(self, axis: int) -> Pencil:
+        """The pencil aligned along `axis`, which swaps its communicator with the present alignment's."""
+        axis = whole_axis(axis, len(self.shape))
+        if isinstance(self.subcomm, Subcomm):
+            return Pencil(self.subcomm.swapped(axis, self.axis), self.shape, axis)
+        swapped = list(self.subcomm)
+        swapped[axis], swapped[self.axis] = swapped[self.axis], swapped[axis]
+        return Pencil(swapped, self.shape, axis)
+
+    def transfer(self, other: Pencil, dtype: Any, method: str = "auto") -> Transfer:
+        """The `Transfer` from this pencil to another. Collective over the ranks it involves."""
+        from .transfer import Transfer  # describes nothing: it moves, and lies a floor above
+
+        return Transfer(self, other, dtype, method)
+
+    def local_slice(self) -> tuple[slice, ...]:
+        """This rank's block as slices of the global array."""
+        return tuple(slice(start, start + size) for start, size in zip(self.substart, self.subshape, strict=True))
+
+    def same_block(self, other: Pencil) -> bool:
+        """Whether both give each rank the same block of arrays of the same shape."""
+        return (self.shape, self.sizes, self.ranks) == (other.shape, other.sizes, other.ranks)
+
+    def __repr__(self) -> str:
+        """The description without this rank's part in it."""
+        return f"Pencil(shape={self.shape}, axis={self.axis}, sizes={list(self.sizes)})"
+
+
+def whole_axis(axis: Any, ndim: int) -> int:
+    """`axis` counted from the front.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where it is no whole number or the array has no such axis.
+    """
+    if not hasattr(axis, "__index__"):
+        raise TypeError(f"axis must be an int, not {axis!r}")
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"axis {axis} does not exist: the array has {ndim} axes")
+    return axis.__index__() % ndim
+
+
+def lengths(shape: Any) -> tuple[int, ...]:
+    """A global shape as a tuple of whole numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where it is none.
+    """
+    try:
+        whole = tuple(n.__index__() for n in shape)
+    except (AttributeError, TypeError):
+        raise TypeError(f"shape must be a sequence of ints, not {shape!r}") from None
+    if not whole or min(whole) < 1:
+        raise ValueError(f"shape {whole} must have at least one axis and no axis shorter than 1")
+    return whole
+
+
+@dataclass(frozen=True)
+class Box:
+    """A block of a rank's local array: where it starts in it, and its shape."""
+
+    start: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """The number of points."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """What a rank gives to and takes from each peer when an array goes from one pencil to another.
+
+    Attributes
+    ----------
+    comm : MPI.Intracomm
+        The peers: those of the one sub-communicator that divides another axis, or all ranks of the grid.
+    sends, receives : tuple of Box
+        For each peer the part of this rank's block before that becomes the peer's, and the part of this rank's block
+        after that comes from it.
+    """
+
+    comm: MPI.Intracomm
+    sends: tuple[Box, ...]
+    receives: tuple[Box, ...]
+
+    def reversed(self) -> Boxes:
+        """The boxes of the way back."""
+        return Boxes(self.comm, self.receives, self.sends)
+
+
+def boxes(a: Pencil, b: Pencil) -> Boxes:
+    """The boxes that this rank gives and takes between two pencils.
+
+    Raises
+    ------
+    ValueError
+        Where the pencils do not split arrays of the same shape over the ranks of the same grid.
+    """
+    if a.shape != b.shape:
+        raise ValueError(f"the pencils have different global shapes: {a.shape} and {b.shape}")
+    comm = _peers(a, b)
+    mine_a, mine_b = _runs(a, comm, comm.Get_rank()), _runs(b, comm, comm.Get_rank())
+    peers = range(comm.Get_size())
+    sends = tuple(_box(mine_a, _runs(b, comm, q)) for q in peers)
+    receives = tuple(_box(mine_b, _runs(a, comm, q)) for q in peers)
+    return Boxes(comm, sends, receives)
+
+
+def _peers(a: Pencil, b: Pencil) -> MPI.Intracomm:
+    """The smallest communicator in which all points that change their rank between two pencils stay."""
+    before, after = _divisions(a), _divisions(b)
+    moved = [k for k in range(len(before)) if before[k] != after[k]]
+    if not moved:
+        return MPI.COMM_SELF
+    if len(moved) == 2:
+        i, j = moved
+        line = before[i] or before[j]
+        if (before[i], before[j]) == (after[j], after[i]) and None in (before[i], before[j]):
+            return line
+    grids = [getattr(pencil.subcomm, "grid", None) for pencil in (a, b)]
+    if grids[0] is None or grids[0] is not grids[1]:
+        raise ValueError(f"{a} and {b} are not two alignments of the same grid: make one from the other by .pencil(axis)")
+    return grids[0].cart
+
+
+def _divisions(pencil: Pencil) -> list[Any]:
+    """For each axis the communicator that divides it, None where it is undivided."""
+    return [comm if size > 1 else None for comm, size in zip(pencil.subcomm, pencil.sizes, strict=True)]
+
+
+def _runs(pencil: Pencil, comm: Any, peer: int) -> list[tuple[int, int]]:
+    """Start and size along each axis of the block of a peer in `comm`: the grid, or the line that divides one axis."""
+    ranks = list(pencil.ranks)
+    grid = getattr(pencil.subcomm, "grid", None)
+    if grid is not None and comm is grid.cart:
+        coords = comm.Get_coords(peer)
+        ranks = [0 if d is None else coords[d] for d in pencil.subcomm.order]
+    else:
+        ranks = [peer if c == comm and s > 1 else r for c, s, r in zip(pencil.subcomm, pencil.sizes, ranks, strict=True)]
+    return [block(n, size, rank) for n, size, rank in zip(pencil.shape, pencil.sizes, ranks, strict=True)]
+
+
+def _box(mine: list[tuple[int, int]], theirs: list[tuple[int, int]]) -> Box:
+    """What two blocks share, as a box of the first."""
+    shared = [overlap(m, t) for m, t in zip(mine, theirs, strict=True)]
+    size = tuple(n for _, n in shared)
+    start = tuple(max(0, s - m[0]) for (s, _), m in zip(shared, mine, strict=True))
+    return Box(start, size) if all(size) else Box((0,) * len(size), (0,) * len(size))

@@ -1,0 +1,162 @@
+"""Cartesian sub-communicators: one for each axis of a global array."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mpi4py import MPI
+
+from .agreement import agreed, communicator
+
+
+def _free_cached(comm: MPI.Comm, keyval: int, cache: dict[Any, Any]) -> None:
+    """Free what was made for a communicator when the communicator itself is freed. Collective, as that is."""
+    for entry in cache.values():
+        if isinstance(entry, Grid):
+            entry.free()
+    cache.clear()
+
+
+_KEYVAL = MPI.Comm.Create_keyval(delete_fn=_free_cached)
+
+
+def cache_of(comm: MPI.Comm) -> dict[Any, Any]:
+    """What has been made for a communicator and is used again: it lives as long as the communicator."""
+    cache = comm.Get_attr(_KEYVAL)
+    if cache is None:
+        cache = {}
+        comm.Set_attr(_KEYVAL, cache)
+    return cache
+
+
+class Grid:
+    """A Cartesian communicator of `dims` processes and its one-dimensional sub-communicators."""
+
+    def __init__(self, comm: MPI.Intracomm, dims: tuple[int, ...]) -> None:
+        self.dims = dims
+        self.cart = comm.Create_cart(dims, reorder=False)
+        self.lines = tuple(self.cart.Sub([k == axis for k in range(len(dims))]) for axis in range(len(dims)))
+
+    def free(self) -> None:
+        """Free the communicators. Collective."""
+        for comm in (*self.lines, self.cart):
+            comm.Free()
+
+
+class Subcomm(tuple):
+    """One sub-communicator for each axis of a global array, from a Cartesian grid of the ranks.
+
+    Collective over `comm`. The communicators are made once for each parent and grid and are used again; they are freed
+    with the parent.
+
+    Parameters
+    ----------
+    comm : MPI.Intracomm
+        The ranks to arrange. It is neither changed nor freed.
+    dims : int or sequence of int, optional
+        Processes along each axis: 1 leaves the axis undivided, 0 leaves the number open (the open ones are chosen as
+        equal as the number of ranks allows, the larger first). An int is that many open axes. Without it `comm` must
+        have a Cartesian topology, whose dimensions are taken.
+
+    Attributes
+    ----------
+    grid : Grid
+        The Cartesian communicator and its lines.
+    order : tuple of (int or None)
+        For each axis the dimension of the grid that divides it; None where nothing does (component axes).
+
+    Raises
+    ------
+    TypeError, ValueError
+        On every rank: where `dims` are no whole numbers, are negative, do not multiply to the number of ranks, or
+        differ between the ranks.
+
+    Examples
+    --------
+    >>> from mpi4py import MPI
+    >>> subcomm = Subcomm(MPI.COMM_SELF, [0, 0, 1])
+    >>> [comm.Get_size() for comm in subcomm]
+    [1, 1, 1]
+    """
+
+    grid: Grid
+    order: tuple[int | None, ...]
+
+    def __new__(cls, comm: MPI.Intracomm, dims: int | Sequence[int] | None = None) -> Subcomm:
+        """Arrange the ranks of `comm`."""
+        comm = communicator(comm)
+        chosen = agreed(comm, lambda: complete(comm.Get_size(), _asked(comm, dims)))
+        cache = cache_of(comm)
+        if chosen not in cache:
+            cache[chosen] = Grid(comm, chosen)
+        return cls._of(cache[chosen], tuple(range(len(chosen))))
+
+    @classmethod
+    def _of(cls, grid: Grid, order: Iterable[int | None]) -> Subcomm:
+        """The sub-communicators of a grid, in some order of its dimensions; None stands for an undivided axis."""
+        order = tuple(order)
+        self = super().__new__(cls, [MPI.COMM_SELF if d is None else grid.lines[d] for d in order])
+        self.grid = grid
+        self.order = order
+        return self
+
+    def swapped(self, i: int, j: int) -> Subcomm:
+        """The same communicators with those of the axes `i` and `j` exchanged."""
+        order = list(self.order)
+        order[i], order[j] = order[j], order[i]
+        return self._of(self.grid, order)
+
+    def with_components(self, rank: int) -> Subcomm:
+        """The same communicators behind `rank` undivided leading axes."""
+        return self._of(self.grid, (None,) * rank + self.order)
+
+    def without_components(self, rank: int) -> Subcomm:
+        """The same communicators without those of `rank` leading axes."""
+        return self._of(self.grid, self.order[rank:])
+
+    def __repr__(self) -> str:
+        """The processes along each axis."""
+        return f"Subcomm({[comm.Get_size() for comm in self]})"
+
+
+def _asked(comm: MPI.Intracomm, dims: Any) -> list[int]:
+    """The dimensions a user asked for."""
+    if dims is not None:
+        return dimensions(dims, "dims")
+    if not isinstance(comm, MPI.Cartcomm):
+        raise ValueError("dims is missing: give the processes along each axis (0 leaves the number open)")
+    return list(comm.dims)
+
+
+def dimensions(dims: Any, name: str) -> list[int]:
+    """The processes along each axis as a list of whole numbers; a whole number is that many open axes.
+
+    Raises
+    ------
+    TypeError
+        Where they are something else.
+    """
+    try:
+        return [0] * dims.__index__() if hasattr(dims, "__index__") else [d.__index__() for d in dims]
+    except (AttributeError, TypeError):
+        raise TypeError(f"{name} must be an int or a sequence of ints, not {dims!r}") from None
+
+
+def complete(size: int, dims: Sequence[int], name: str = "dims") -> tuple[int, ...]:
+    """The processes along each axis, with the open ones (0) chosen so that all multiply to `size`.
+
+    Raises
+    ------
+    ValueError
+        Where that cannot be.
+    """
+    if not dims:
+        raise ValueError(f"{name} is empty: give the processes along one axis at least")
+    if min(dims) < 0:
+        raise ValueError(f"{name} {list(dims)} has a negative entry: use 0 to leave a number open")
+    fixed = math.prod(d for d in dims if d)
+    if size % fixed or (0 not in dims and fixed != size):
+        raise ValueError(f"{name} {list(dims)} cannot multiply to the number of ranks, {size}")
+    return tuple(MPI.Compute_dims(size, list(dims)))

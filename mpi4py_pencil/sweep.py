@@ -1,0 +1,237 @@
+"""A sweep: one pass over the local array that gathers tiles of lines, transforms them and scatters them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import _kernels
+from .engines import Plan, Planner
+from .partition import overlap
+from .transforms import Line, Run
+
+CACHE_LINE = 64
+# A tile of this size and its twin (where the transform is not in place) stay in the second-level cache.
+TILE_BYTES = 64 * 1024
+# Arrays up to this size stay in cache from one sweep to the next: there, stores that pass it by would only cost.
+CACHED_BYTES = 512 * 1024
+
+# Element types as cython_kernels/copy.h numbers them.
+_TYPES = {np.dtype(c): k for k, c in enumerate("fdgFDG")}
+
+Strides = tuple[int, ...]
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Consecutive points along the transformed axis that lie in one block of memory.
+
+    Attributes
+    ----------
+    start, length : int
+        The points.
+    base : int
+        Byte offset of the first, from the origin given at the call (an address where that is 0).
+    strides : tuple of int
+        Byte strides of every axis.
+    """
+
+    start: int
+    length: int
+    base: int
+    strides: Strides
+
+
+def whole(length: int, strides: Strides) -> tuple[Piece, ...]:
+    """A plain array as pieces: there is one."""
+    return (Piece(0, length, 0, strides),)
+
+
+def aligned_bytes(nbytes: int) -> Bytes:
+    """Uninitialised memory that starts at a cache line."""
+    raw = np.empty(nbytes + CACHE_LINE, np.uint8)
+    skip = -raw.ctypes.data % CACHE_LINE
+    return raw[skip : skip + nbytes]
+
+
+class Tiles:
+    """The tiles of one plan and the engine's plans for them, made once for each transform."""
+
+    def __init__(self, planner: Planner) -> None:
+        self._planner = planner
+        self._tiles: dict[Line, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = {}
+        self._plans: dict[tuple[Line, int], Plan] = {}
+
+    def pair(self, line: Line) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """The tile before and the tile after a transform; one and the same where it is in place."""
+        if line not in self._tiles:
+            in_place = line.dtypes[0] == line.dtypes[1] and line.lengths[0] == line.lengths[1]
+            before = _tile(line, 0)
+            self._tiles[line] = (before, before if in_place else _tile(line, 1))
+        return self._tiles[line]
+
+    def plan(self, line: Line, rows: int) -> Plan:
+        """The engine's plan for the first `rows` lines of a tile."""
+        if (line, rows) not in self._plans:
+            before, after = self.pair(line)
+            self._plans[line, rows] = self._planner(line, before[:rows], after[:rows])
+        return self._plans[line, rows]
+
+
+def _row_bytes(line: Line, side: int) -> int:
+    """Bytes from line to line of a tile: an odd number of cache lines, so that lines do not collide in the cache."""
+    return (-(-line.lengths[side] * line.dtypes[side].itemsize // CACHE_LINE) | 1) * CACHE_LINE
+
+
+def _unit(line: Line) -> int:
+    """The points of the smaller type in a cache line."""
+    return max(1, CACHE_LINE // min(d.itemsize for d in line.dtypes))
+
+
+def tile_rows(line: Line) -> int:
+    """The number of lines that fill a tile."""
+    return max(1, TILE_BYTES // max(_row_bytes(line, side) for side in (0, 1)))
+
+
+def _tile(line: Line, side: int) -> np.ndarray[Any, Any]:
+    """Memory for a tile: as many lines as `tiling` may put into one."""
+    row, unit = _row_bytes(line, side), _unit(line)
+    memory = aligned_bytes((max(tile_rows(line), unit) + unit) * row)
+    memory[:] = 0
+    return memory.reshape(-1, row).view(line.dtypes[side])[:, : line.lengths[side]]
+
+
+def make(
+    tiles: Tiles,
+    axis: int,
+    line: Line,
+    extents: Sequence[int],
+    source: tuple[Piece, ...],
+    target: tuple[Piece, ...],
+    scale: np.longdouble,
+    outer: Sequence[int] | None,
+    stream: bool,
+) -> _kernels.Sweep:
+    """The kernel that sweeps lines along `axis` from `source` to `target`.
+
+    Parameters
+    ----------
+    tiles : Tiles
+        Where the tiles and the engine's plans come from.
+    axis, line
+        The lines' axis, and the transform.
+    extents : sequence of int
+        Extents of the local array; that of `axis` does not matter.
+    source, target : tuple of Piece
+        Where the points are taken from and where they go.
+    scale : longdouble
+        The factor that `run(..., normalize=True)` applies.
+    outer : sequence of int, optional
+        The axes that the range of `run` counts through, the first slowest; chosen where it is not given.
+    stream : bool
+        Whether to write with non-temporal stores.
+    """
+    widths = [d.itemsize for d in line.dtypes]
+    loops = tiling(extents, axis, source[0].strides, target[0].strides, widths, tile_rows(line), _unit(line), outer)
+    sides = [
+        _table(pieces, runs, axis, width, loops)
+        for pieces, runs, width in zip((source, target), line.runs, widths, strict=True)
+    ]
+    counts = {b * c for b in _counts(*loops.batches) for c in _counts(*loops.columns)}
+    before, after = tiles.pair(line)
+    executes: list[Plan | None] = [None] * (max(counts) + 1)
+    for rows in counts:
+        executes[rows] = tiles.plan(line, rows)
+    kernel_tiles = [(t.ctypes.data, t.strides[0], _TYPES[t.dtype]) for t in (before, after)]
+    edits = [np.array(e, np.intp).reshape(-1, 3) for e in line.edits]
+    outer_extents = np.array([extents[k] for k in loops.outer], np.intp)
+    scales = np.array([1, scale], np.longdouble)
+    return _kernels.Sweep(
+        *sides, outer_extents, loops.columns, loops.batches, kernel_tiles, executes, edits, scales, stream
+    )
+
+
+@dataclass(frozen=True)
+class Loops:
+    """How tiles go through the local array.
+
+    Attributes
+    ----------
+    column, batch : int or None
+        The axes along which the lines of a tile lie side by side; None where there is none.
+    columns, batches : (int, int)
+        Extents of the two, and how much of each a tile holds.
+    outer : tuple of int
+        The axes stepped through from tile to tile, the first slowest.
+    """
+
+    column: int | None
+    batch: int | None
+    columns: tuple[int, int]
+    batches: tuple[int, int]
+    outer: tuple[int, ...]
+
+
+def tiling(
+    extents: Sequence[int],
+    axis: int,
+    source: Strides,
+    target: Strides,
+    widths: Sequence[int],
+    rows: int,
+    unit: int,
+    outer: Sequence[int] | None,
+) -> Loops:
+    """Choose the loops of a sweep, so that both sides are read and written in runs of whole cache lines.
+
+    The columns go along the axis that is contiguous in the target, or else in the source; where these are two different
+    axes and the lines contiguous on neither side, the tile is a block of both.
+    """
+    free = [k for k in range(len(extents)) if k != axis and k not in (outer or ()) and extents[k] > 1]
+    free.sort(key=lambda k: abs(target[k]))
+    by_source = sorted(free, key=lambda k: abs(source[k]))
+    transposing = [width for width, strides in zip(widths, (source, target), strict=True) if strides[axis] != width]
+    if target[axis] == widths[1] or not free:
+        order = by_source
+    else:
+        order = [free[0], *(k for k in by_source if k != free[0])]
+    column, batch = (order + [None, None])[:2]
+    columns = batches = (1, 1)
+    if column is not None:
+        most = rows if len(transposing) < 2 or column == by_source[0] else max(unit, math.isqrt(rows))
+        columns = (extents[column], even_step(extents[column], most, unit))
+    if batch is not None:
+        batches = (extents[batch], even_step(extents[batch], max(1, rows // columns[1]), 1))
+    rest = sorted((k for k in free if k not in (column, batch)), key=lambda k: -abs(target[k]))
+    return Loops(column, batch, columns, batches, tuple(outer if outer is not None else rest))
+
+
+def even_step(extent: int, most: int, unit: int) -> int:
+    """A step of about `most` at the most that cuts `extent` into even parts, in whole units unless it is all of it."""
+    parts = -(-extent // max(1, most))
+    step = -(-extent // parts)
+    return min(extent, -(-step // unit) * unit)
+
+
+def _counts(extent: int, step: int) -> set[int]:
+    """The sizes of the parts into which `step` cuts `extent`."""
+    return {step, extent % step} - {0} if extent > step else {extent}
+
+
+def _table(pieces: tuple[Piece, ...], runs: tuple[Run, ...], axis: int, width: int, loops: Loops) -> np.ndarray[Any, Any]:
+    """One side of a sweep as the kernel reads it: a row for each part of a piece that goes to one run of the line."""
+    axes = (axis, loops.column, loops.batch, *loops.outer)
+    rows = []
+    for piece in pieces:
+        for run in runs:
+            start, length = overlap((piece.start, piece.length), (run.start, run.length))
+            if length:
+                at = (run.at + start - run.start) * width
+                base = piece.base + (start - piece.start) * piece.strides[axis]
+                rows.append([at, length, base, *(0 if k is None else piece.strides[k] for k in axes)])
+    return np.array(rows, np.intp).reshape(-1, 3 + len(axes))

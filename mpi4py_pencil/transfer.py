@@ -1,0 +1,180 @@
+"""Redistribution of an array from one pencil to another ("global transpose"), forward and backward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import _kernels
+from .agreement import agreed
+from .arrays import address, checked_array, checks_together
+from .copying import Copy
+from .exchange import Exchange, Memory, checked_method, chosen_method, open_exchange, segment_bytes
+from .exchange.alltoallw import Typing
+from .exchange.layout import Placed
+from .partition import strides
+from .pencil import Boxes, Pencil, boxes
+from .sweep import CACHED_BYTES, Strides
+
+Array = np.ndarray[Any, Any]
+_Copies = tuple[list[Copy], list[Copy]]
+
+
+class Transfer:
+    """The redistribution between two pencils of the same grid.
+
+    Collective over the peers: the ranks of the sub-communicator in which the two differ, or of the whole grid where
+    they differ in more than one. Everything is prepared here; a call allocates nothing.
+
+    Parameters
+    ----------
+    a, b : Pencil
+        The pencils before and after, of the same global shape.
+    dtype : dtype-like
+        Of the arrays: any with a fixed item size and no references to Python objects.
+    method : str, optional
+        "shared" (through a shared-memory window, where the peers share a node), "alltoallv" (contiguous boxes),
+        "alltoallw" (derived datatypes, nothing packed), "pairwise" (messages between pairs, boxes unpacked as they
+        arrive), or "auto": shared where it can be had, else alltoallv.
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        On every peer, where the pencils do not belong together, the dtype cannot be sent, the method does not exist or
+        cannot be had, or the peers disagree on any of these.
+
+    Examples
+    --------
+    >>> from mpi4py import MPI
+    >>> import numpy as np
+    >>> before = Pencil(Subcomm(MPI.COMM_SELF, [0, 1]), (4, 4), axis=1)
+    >>> after = before.pencil(0)
+    >>> a, b = np.ones(before.subshape), np.zeros(after.subshape)
+    >>> before.transfer(after, float).forward(a, b)
+    >>> bool(np.all(b == 1))
+    True
+    """
+
+    def __init__(self, a: Pencil, b: Pencil, dtype: Any, method: str = "auto") -> None:
+        moved = boxes(a, b)
+        self.dtype, self.method = agreed(moved.comm, lambda: (_sendable(dtype), checked_method(method)))
+        agreed(moved.comm, lambda: (a.shape, a.axis, b.axis))
+        self.pencils = (a, b)
+        self._comm = moved.comm
+        self.method = chosen_method(self.method, moved, self.dtype.itemsize)
+        itemsize = self.dtype.itemsize
+        shapes = (a.subshape, b.subshape)
+        self._ways: tuple[_Typed | _Boxed, _Typed | _Boxed]
+        if self.method == "alltoallw":
+            self._ways = _Typed(moved, itemsize, shapes), _Typed(moved.reversed(), itemsize, shapes[::-1])
+        else:
+            memory = Memory(segment_bytes(moved, itemsize))
+            order = tuple(range(len(a.shape)))
+            exchanges = open_exchange(self.method, moved, shapes, itemsize, order, memory)
+            me = moved.comm.Get_rank()
+            self._ways = _Boxed(exchanges[0], me, itemsize), _Boxed(exchanges[1], me, itemsize)
+
+    def forward(self, a: Array, b: Array) -> None:
+        """Redistribute `a`, aligned as the first pencil, into `b`, aligned as the second. Collective over the peers.
+
+        Parameters
+        ----------
+        a, b : ndarray
+            This rank's blocks, of any strides. `a` is not changed.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Before a message is sent, where an array has the wrong shape or dtype, `b` is read-only, or the two overlap.
+        """
+        self._move(0, a, b)
+
+    def backward(self, b: Array, a: Array) -> None:
+        """Redistribute `b`, aligned as the second pencil, into `a`, aligned as the first. As `forward`."""
+        self._move(1, b, a)
+
+    def _move(self, way: int, source: Array, target: Array) -> None:
+        """Redistribute in one direction."""
+        names = ("a", "b") if way == 0 else ("b", "a")
+        if checks_together():
+            agreed(self._comm, lambda: self._check(way, names, source, target))
+        else:
+            self._check(way, names, source, target)
+        self._ways[way].move(source, target)
+
+    def _check(self, way: int, names: tuple[str, str], source: Array, target: Array) -> None:
+        """Refuse arrays that do not fit."""
+        checked_array(names[0], source, self.pencils[way].subshape, self.dtype)
+        checked_array(names[1], target, self.pencils[1 - way].subshape, self.dtype, written=True)
+        if np.may_share_memory(source, target):
+            raise ValueError(f"{names[0]} and {names[1]} overlap in memory: redistribute into another array")
+
+
+def _sendable(dtype: Any) -> np.dtype[Any]:
+    """`dtype` as a numpy dtype whose items are bytes of a fixed number."""
+    kind = np.dtype(dtype)
+    if kind.hasobject:
+        raise TypeError(f"dtype {kind} holds references to Python objects, which cannot be sent as bytes")
+    if kind.itemsize == 0:
+        raise TypeError(f"dtype {kind!r} has no fixed item size")
+    return kind
+
+
+class _Typed:
+    """One way of a transfer by derived datatypes, straight from one array to the other."""
+
+    def __init__(self, moved: Boxes, itemsize: int, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+        self._typing = Typing(moved, itemsize)
+        for side, shape in enumerate(shapes):
+            self._typing.prepare(side, strides(shape, tuple(range(len(shape))), itemsize))
+
+    def move(self, source: Array, target: Array) -> None:
+        """Redistribute between two arrays. Collective over the peers."""
+        self._typing.move(address(source), source.strides, address(target), target.strides)
+
+
+class _Boxed:
+    """One way of a transfer through boxes: copy into the outbox, exchange, copy out of the inbox as it fills."""
+
+    def __init__(self, exchange: Exchange, me: int, itemsize: int) -> None:
+        self._exchange = exchange
+        self._me = me
+        self._itemsize = itemsize
+        self._copies: dict[tuple[Strides, Strides], _Copies] = {}
+
+    def move(self, source: Array, target: Array) -> None:
+        """Redistribute between two arrays. Collective over the peers."""
+        key = (source.strides, target.strides)
+        outward, inward = self._copies.get(key) or self._prepare(*key)
+        at, to = address(source), address(target)
+        self._exchange.claim()
+        for copy in outward:
+            copy(at, 0)
+        for peer in self._exchange.arrivals():
+            inward[peer](at if peer == self._me else 0, to)
+        self._exchange.release()
+
+    def _prepare(self, source: Strides, target: Strides) -> _Copies:
+        """The copies for arrays with these strides; what stays on this rank goes straight from one to the other."""
+        size, me = self._itemsize, self._me
+        stream = sum(p.box.size for p in self._exchange.outbox) * size > CACHED_BYTES
+        outward = [
+            Copy(p.box.shape, _inside(p, source), (p.address, p.strides), size, stream)
+            for q, p in enumerate(self._exchange.outbox)
+            if q != me
+        ]
+        inward = [
+            Copy(p.box.shape, (p.address, p.strides), _inside(p, target), size, stream) for p in self._exchange.inbox
+        ]
+        own = self._exchange.outbox[me], self._exchange.inbox[me]
+        inward[me] = Copy(own[0].box.shape, _inside(own[0], source), _inside(own[1], target), size, stream)
+        while len(self._copies) >= 8:  # a caller with arrays of ever new strides must not make this grow
+            del self._copies[next(iter(self._copies))]
+        self._copies[source, target] = outward, inward
+        return outward, inward
+
+
+def _inside(placed: Placed, array: Strides) -> tuple[int, Strides]:
+    """Where a box begins in an array with these strides, and how it goes on."""
+    return sum(start * stride for start, stride in zip(placed.box.start, array, strict=True)), array
