@@ -1,0 +1,81 @@
+"""The ground every test stands on, whether pytest was started alone or by mpiexec.
+
+``python -m pytest`` runs everything: the plugin mpi-pytest starts an ``mpiexec`` for each test that is marked
+``parallel``. ``mpiexec -n 3 python -m pytest -m "parallel[3]"`` runs those for three ranks in one job.
+
+The tests must be able to fail under ``python -O`` too, where ``assert`` statements vanish: they use
+``support.check``, ``support.everywhere`` and ``numpy.testing``, which raise. Property tests import Hypothesis
+through ``lockstep``.
+"""
+
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from mpi4py import MPI
+from support import RANKS, SEED
+
+pytest_plugins = ["watchdog", "ranks"]
+
+# Defaults for the ranks that the session starts; what the user has set in the environment wins.
+ENVIRONMENT = {
+    # Open MPI refuses to run as root, which is what most containers run as.
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    # Open MPI refuses more ranks than cores.
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    # All ranks of a test share a node; probing for networks takes Open MPI a second per start.
+    "OMPI_MCA_btl": "self,sm",
+    # Open MPI 5.0.11 prints a line about OSC UCX whenever a window is made on a node without UCX.
+    "OMPI_MCA_osc": "^ucx",
+    # Seven ranks with a thread per core each would mostly wait for one another.
+    "OMP_NUM_THREADS": "1",
+}
+
+
+def _prepare_environment():
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    # mpi-pytest starts `mpiexec` by name, and a virtual environment that is not activated is not on PATH.
+    here = str(Path(sys.executable).parent)
+    os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
+    # ... and it does not pass the interpreter's options on.
+    if sys.flags.optimize:
+        os.environ["PYTHONOPTIMIZE"] = str(sys.flags.optimize)
+
+
+def _hide_sources():
+    """Have the installed package tested: ``python -m`` puts the sources on the path, without the kernels."""
+    root = str(Path(__file__).resolve().parent.parent)
+    if Path(sys.argv[0]).name == "__main__.py" and root in sys.path:
+        sys.path.remove(root)
+
+
+_prepare_environment()
+_hide_sources()
+
+
+def pytest_report_header():
+    """Say what a failure depends on."""
+    library = MPI.Get_library_version().splitlines()[0].strip("\0 ")
+    packages = ", ".join(f"{name} {version(name)}" for name in ("mpi4py", "numpy", "pyfftw"))
+    return [
+        f"MPI: {library}; {MPI.COMM_WORLD.size} rank(s) here",
+        f"{packages}; Python {platform.python_version()}, optimize={sys.flags.optimize}; seed {SEED}",
+    ]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Refuse tests that some way of running the suite would leave out or leave to chance."""
+    known = {f"parallel[{n}]" for n in RANKS} | {"parallel[match]"}
+    for item in items:
+        counts = {mark.name for mark in item.iter_markers() if mark.name.startswith("parallel[")}
+        if not counts <= known:
+            raise pytest.UsageError(f"{item.nodeid}: rank counts are those of support.RANKS, {RANKS}")
+        used = getattr(item.obj, "_hypothesis_internal_use_settings", None)
+        if used is not None and not used.derandomize:
+            raise pytest.UsageError(f"{item.nodeid}: import given and settings from lockstep")
