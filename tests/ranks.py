@@ -26,9 +26,7 @@ def pytest_configure(config):
         _quieten(config, world.rank, started_by_pytest)
         config.pluginmanager.register(Rank(world.Dup(), speaks=started_by_pytest or world.rank > 0))
     elif started_by_pytest:
-        raise pytest.UsageError(
-            "the mpiexec on PATH starts ranks that do not find each other: it is another MPI's"
-        )
+        raise pytest.UsageError("the mpiexec on PATH starts ranks that do not find each other: it is another MPI's")
     else:
         config.pluginmanager.register(Parent())
 
@@ -76,8 +74,8 @@ class Rank:
     def say(self, report):
         """Show an error in one piece."""
         title = f" {report.nodeid} ({report.when}) on rank {self.comm.rank} of {self.comm.size} "
-        captured = "".join(f"{name:-^110}\n{text}\n" for name, text in report.sections)
-        self.stderr.write(f"\n{title:=^110}\n{report.longreprtext}\n{captured}")
+        captured = "".join(f"{name:-^100}\n{text}\n" for name, text in report.sections)
+        self.stderr.write(f"\n{title:=^100}\n{report.longreprtext}\n{captured}")
         self.stderr.flush()
 
     def pytest_collectreport(self, report):

@@ -93,9 +93,7 @@ def gather_global(local, local_slice, global_shape, comm=MPI.COMM_WORLD):
     for rank, (where, block) in enumerate(blocks):
         place = (..., *where)
         if whole[place].shape != block.shape:
-            raise AssertionError(
-                f"rank {rank}: a block of shape {block.shape} at {where}, {whole[place].shape} wanted"
-            )
+            raise AssertionError(f"rank {rank}: a block of shape {block.shape} at {where}, {whole[place].shape} wanted")
         whole[place] = block
         owners[place] += 1
     np.testing.assert_equal(owners, 1, "how many ranks own each point")
