@@ -158,7 +158,7 @@ def sizes(_: Any, __: Any, value: str) -> tuple[int, ...]:
 
 
 def process_grid(_: Any, __: Any, value: str | None) -> tuple[int, ...] | None:
-    """Return a process grid from "2" or "2x1", which must multiply to the number of ranks."""
+    """Return the ranks along x, y and z from "2" or "2x1", which must multiply to the number of ranks."""
     if value is None:
         return None
     numbers, ranks = integers(value), MPI.COMM_WORLD.size
@@ -166,7 +166,7 @@ def process_grid(_: Any, __: Any, value: str | None) -> tuple[int, ...] | None:
         raise bad(f"{value!r} must be a positive number, or two as in 2x1.")
     if math.prod(numbers) != ranks:
         raise bad(f"{value!r} makes {math.prod(numbers)} blocks, but must make as many as ranks, {ranks}.")
-    return tuple(numbers)
+    return *numbers, *[1] * (3 - len(numbers))
 
 
 def not_negative(_: Any, __: Any, value: float) -> float:

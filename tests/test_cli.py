@@ -1,0 +1,156 @@
+"""The command line: what it prints, what it refuses, and how it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from mpi4py import MPI
+from support import check, everywhere
+
+from mpi4py_pencil.cli import in_pi, run_command
+from mpi4py_pencil.examples.taylor_green import NavierStokes
+
+COMM = MPI.COMM_WORLD
+REFERENCE = "--size 32 --nu 0.000625 --dt 0.01 --end 0.1 --dealias mask --every 5"
+
+
+def command(ranks, *arguments, program=("-m", "mpi4py_pencil")):
+    """Run the command line in its own ranks; return its exit status, output and errors."""
+    call = ["mpiexec", "-n", str(ranks), sys.executable, *program, *arguments]
+    done = subprocess.run(call, capture_output=True, text=True, timeout=100)
+    return done.returncode, done.stdout, done.stderr
+
+
+def errors_of(text):
+    """Return the lines that are the program's own: Open MPI's launcher has a word to say about any exit status."""
+    return [line for line in text.splitlines() if line.startswith(("Error", "Traceback", "Usage"))]
+
+
+def test_the_reference(tmp_path):
+    picture = tmp_path / "vortex.png"
+    status, output, _ = command(2, "taylor-green", *REFERENCE.split(), "--output", str(picture))
+    np.testing.assert_equal(status, 0)
+    title, steps, blank, *rows, gap, wrote = output.splitlines()
+    np.testing.assert_equal(
+        (title, steps, blank, gap, wrote),
+        (
+            "Taylor-Green vortex, Re = 1600: 32 x 32 x 32 modes, upper third dropped, double precision, 2 ranks",
+            "10 steps of 0.01 to t = 0.1",
+            "",
+            "",
+            f"Wrote {picture}",
+        ),
+    )
+    np.testing.assert_equal(rows[0].split(), ["time", "kinetic", "energy", "dissipation", "s", "/", "step"])
+    np.testing.assert_equal({len(row) for row in rows}, {len(rows[0])})
+    np.testing.assert_equal([row.split()[0] for row in rows[1:]], ["0.0000", "0.0500", "0.1000"])
+    np.testing.assert_equal(rows[-1].split()[1:3], ["0.124953117517", "0.000469062414"])
+    np.testing.assert_array_less(0.1, imread(picture)[..., :3].std())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["taylor-green", "--help"], []])
+def test_help_is_printed_once(arguments):
+    status, output, errors = command(2, *arguments)
+    np.testing.assert_equal((status, errors), (0, ""))
+    np.testing.assert_equal((output.count("Usage:"), "taylor-green" in output), (1, True))
+
+
+@pytest.mark.parametrize("arguments", ["--colour red", "--grid 3x1", "--output /nowhere/vortex.png"])
+def test_a_bad_option_is_one_line(arguments):
+    status, output, errors = command(2, "taylor-green", *arguments.split())
+    np.testing.assert_equal((status, output), (2, ""))
+    np.testing.assert_equal(len(errors_of(errors)), 1)
+    check(errors.startswith("Error: "), errors)
+
+
+REFUSED = {
+    "--colour red": "No such option '--colour'",
+    "--size 0": "'--size': '0' must be a positive number",
+    "--size 4x4": "'--size': '4x4' must be a positive number, or three as in 64x32x32",
+    "--size -4": "'--size': '-4' must be",
+    "--size four": "'--size': 'four' must be",
+    "--nu -1": "'--nu': -1 must be a finite number, 0 or more",
+    "--nu nan": "'--nu': nan must be a finite number, 0 or more",
+    "--dt 0": "'--dt': 0 must be a finite number above 0",
+    "--end inf": "'--end': inf must be a finite number above 0",
+    "--every 0": "'--every': 0 must be 1 or more",
+    "--grid 3": "'--grid': '3' makes 3 blocks, but must make as many as ranks, 2",
+    "--grid 1x1x2": "'--grid': '1x1x2' must be a positive number, or two as in 2x1",
+    "--dealias 1/2": "'--dealias': '1/2' is not one of '3/2', 'mask'",
+    "--precision half": "'--precision': 'half' is not one of 'double', 'single'",
+    "--method post": "'--method': 'post' is not one of 'auto'",
+    "--output /nowhere/vortex.png": "'--output': '/nowhere/vortex.png' cannot be written: No such file or directory",
+    "--output vortex.pdf": "'--output': 'vortex.pdf' must end in .png",
+    "more": "unexpected extra argument (more)",
+    "--dt 5 --end 20 --size 16": "blew up before t = 5: energy",
+}
+
+
+@pytest.mark.parallel([2])
+def test_all_that_is_refused(capfd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for arguments, expected in REFUSED.items():
+        status = run_command(COMM, ["taylor-green", *arguments.split()])
+        lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("Error")]
+        with everywhere():
+            np.testing.assert_equal(status, 1 if "blew up" in expected else 2, arguments)
+            np.testing.assert_equal(len(lines), 1 if COMM.rank == 0 else 0, arguments)
+            if COMM.rank == 0 and expected not in lines[0]:
+                raise AssertionError(f"{arguments}: {lines[0]!r} instead of {expected!r}")
+    check(not list(tmp_path.iterdir()), "a refused command left a file")
+
+
+@pytest.mark.parallel([2])
+def test_an_interrupt_of_one_rank_ends_all_after_the_step(capfd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    step = NavierStokes.step
+
+    def step_and_interrupt(self):
+        step(self)
+        if COMM.rank == 1 and self.steps == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(NavierStokes, "step", step_and_interrupt)
+    status = run_command(COMM, ["taylor-green", "--size", "8", "--every", "100"])
+    output = capfd.readouterr().out
+    with everywhere():
+        np.testing.assert_equal(status, 130)
+        np.testing.assert_equal(output.count("Interrupted at t = 0.15;"), 1 if COMM.rank == 0 else 0)
+        np.testing.assert_equal(signal.getsignal(signal.SIGINT), signal.default_int_handler)
+
+
+@pytest.mark.parametrize("where", ["MPI.COMM_WORLD.rank == 1", "True"])
+def test_what_nobody_expected_ends_all_ranks_with_one_traceback(where, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = f"""
+from mpi4py import MPI
+from mpi4py_pencil import cli
+from mpi4py_pencil.examples import taylor_green
+step = taylor_green.NavierStokes.step
+def fail(self):
+    if {where}:
+        raise RuntimeError("out of luck")
+    step(self)
+taylor_green.NavierStokes.step = fail
+cli.main(["taylor-green", "--size", "8"])
+"""
+    status, _, errors = command(2, program=("-c", code))
+    np.testing.assert_equal((status != 0, len(errors_of(errors))), (True, 1))
+    np.testing.assert_equal(errors.count("RuntimeError: out of luck"), 1)
+
+
+@pytest.mark.parametrize("library", ["click", "tqdm", "matplotlib"])
+def test_a_missing_library_is_one_line(library):
+    code = f"import sys; sys.modules[{library!r}] = None; from mpi4py_pencil.cli import main; main(['taylor-green'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    expected = f"Error: the command line needs {library}: pip install 'mpi4py-pencil[cli]'\n"
+    np.testing.assert_equal((done.returncode, done.stdout, done.stderr), (2, "", expected))
+
+
+def test_coordinates_in_pi():
+    for index, points, expected in [(0, 8, "0"), (12, 96, "π/4"), (4, 8, "π"), (6, 8, "3π/2"), (1, 19, "0.105π")]:
+        np.testing.assert_equal(in_pi(index, points), expected)
