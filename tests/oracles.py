@@ -1,0 +1,125 @@
+"""What the engine's results are compared with: numpy on the global array, and sums written out in long double.
+
+Nothing here comes from the package, and nothing goes there and back.
+"""
+
+import math
+
+import numpy as np
+
+ELEMENTS = [np.dtype(c) for c in "fdgFDG"]
+"""The types that can be transformed."""
+
+
+def complex_of(dtype):
+    """Return the complex dtype of the same precision."""
+    return np.dtype(np.dtype(dtype).char.upper())
+
+
+def random_array(generator, shape, dtype):
+    """Return normally distributed numbers of a real or complex dtype."""
+    dtype = np.dtype(dtype)
+    real = generator.standard_normal(shape)
+    return (real if dtype.kind == "f" else real + 1j * generator.standard_normal(shape)).astype(dtype)
+
+
+def numbered(shape, dtype):
+    """Return an array that holds at each point what is found nowhere else in it, as far as the dtype can tell."""
+    dtype = np.dtype(dtype)
+    count = np.arange(1, math.prod(shape) + 1).reshape(shape)
+    if dtype.names:
+        whole = np.zeros(shape, dtype)
+        for k, name in enumerate(dtype.names):
+            whole[name] = count + k
+        return whole
+    if dtype.kind == "b":
+        return count % 3 == 0
+    if dtype.kind == "V":
+        return count.astype("i8").view("V1").reshape(*shape, 8)[..., : dtype.itemsize].copy().view(dtype)[..., 0]
+    return count.astype(dtype)
+
+
+def same_bits(a, b):
+    """Raise AssertionError unless two arrays hold the same bytes."""
+    np.testing.assert_equal(a.shape, b.shape)
+    np.testing.assert_equal(a.dtype, b.dtype)
+    if a.tobytes() != b.tobytes():
+        raise AssertionError(f"the bytes differ: {np.asarray(a)!r}, expected {np.asarray(b)!r}")
+
+
+def close(result, expected, dtype, points, factor=4.0):
+    """Raise AssertionError unless the relative L2 error is a few eps * sqrt(log2(points))."""
+    np.testing.assert_equal(result.shape, expected.shape)
+    size = np.linalg.norm(np.asarray(expected, np.clongdouble).ravel())
+    error = np.linalg.norm((np.asarray(result, np.clongdouble) - expected).ravel())
+    allowed = factor * np.finfo(dtype).eps * math.sqrt(max(1.0, math.log2(points)))
+    if not error <= allowed * size:
+        raise AssertionError(f"relative L2 error {error / size if size else error}, allowed {allowed}")
+
+
+def transformed(whole, axes, normalize=True):
+    """Return the forward transform of a global array over `axes`, the last of them first, by numpy.fft."""
+    norm = "forward" if normalize else "backward"
+    real = whole.dtype.kind == "f"
+    for k, axis in enumerate(reversed(axes)):
+        call = np.fft.rfft if real and k == 0 else np.fft.fft
+        whole = call(whole, axis=axis, norm=norm)
+    return whole
+
+
+def waves(points, modes, sign):
+    """Return exp(sign * 2 pi i j k / points) for all points j and the given modes k, in long double."""
+    phase = np.outer(np.arange(points), modes) % points
+    angle = 8 * np.arctan(np.longdouble(1)) * phase / points
+    return np.cos(angle) + sign * 1j * np.sin(angle)
+
+
+def wave_numbers(modes):
+    """Return the wave numbers of `modes` modes as they are stored; that of the Nyquist mode is positive."""
+    return [k if k <= modes // 2 else k - modes for k in range(modes)]
+
+
+def interpolation(points, modes):
+    """Return the matrix that evaluates the trigonometric interpolant of `modes` modes at `points` points.
+
+    Where there are more points than modes, half of the Nyquist mode of an even number of modes goes to either sign.
+    """
+    matrix = waves(points, wave_numbers(modes), 1)
+    if modes % 2 == 0 and points > modes:
+        matrix[:, modes // 2] = matrix[:, modes // 2].real
+    return matrix
+
+
+def projection(points, modes):
+    """Return the matrix that takes `points` values to the lowest `modes` modes, scaled by 1 / points.
+
+    Where there are more points than modes, the Nyquist mode of an even number of modes is that of both signs.
+    """
+    matrix = waves(points, wave_numbers(modes), -1).T / points
+    if modes % 2 == 0 and points > modes:
+        matrix[modes // 2] = 2 * matrix[modes // 2].real
+    return matrix
+
+
+def half_interpolation(points, modes):
+    """Return the matrices A, B with which A @ c.real + B @ c.imag evaluates a real interpolant.
+
+    Its modes c are 0..modes // 2.
+    """
+    kept = modes // 2 + 1
+    wave = waves(points, range(kept), 1)
+    weights = np.full(kept, np.longdouble(2))
+    weights[0] = 1
+    if modes % 2 == 0:
+        weights[-1] = 1
+    return wave.real * weights, -wave.imag * weights
+
+
+def half_projection(points, modes):
+    """Return the matrix that takes `points` real values to the modes 0..modes // 2, as `projection` does."""
+    return projection(points, modes)[: modes // 2 + 1]
+
+
+def along(matrix, whole, axis):
+    """Return the product of a matrix with every line of an array along an axis."""
+    return np.moveaxis(np.tensordot(matrix, whole, (1, axis)), 0, axis)
