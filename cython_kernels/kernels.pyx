@@ -37,8 +37,8 @@ cdef class Sweep:
         Extents of the column and batch axes, and how many of each a tile holds.
     tiles : (address, row, type) of the tile before and of the tile after the transform
         Byte stride between lines, element type as in copy.h.
-    executes : list
-        At index r, what transforms r lines of the tile when called; None where that number of lines never comes.
+    execute : callable
+        Transforms all lines that a tile may hold; where a tile at the end holds fewer, the others are left-overs.
     edits : two (k, 3) arrays of intp
         Edits (what, i, j) of the tile before and after the transform, as in copy.h.
     scales : (2,) array of long double
@@ -59,13 +59,13 @@ cdef class Sweep:
     cdef char *tile_out
     cdef Py_ssize_t row_in, row_out
     cdef int type_in, type_out
-    cdef list executes
+    cdef object execute
     cdef Py_ssize_t[:, ::1] edits_in, edits_out
     cdef long double[::1] scales
     cdef int stream
     cdef readonly Py_ssize_t count
 
-    def __init__(self, source, target, outer, columns, batches, tiles, executes, edits, scales, stream):
+    def __init__(self, source, target, outer, columns, batches, tiles, execute, edits, scales, stream):
         self.source, self.target, self.outer = source, target, outer
         self.columns, self.column_step = columns
         self.batches, self.batch_step = batches
@@ -73,7 +73,7 @@ cdef class Sweep:
         before, self.row_in, self.type_in = tiles[0]
         after, self.row_out, self.type_out = tiles[1]
         self.tile_in, self.tile_out = <char *>before, <char *>after
-        self.executes = executes
+        self.execute = execute
         self.edits_in, self.edits_out = edits
         self.scales = scales
         self.stream = stream
@@ -87,7 +87,7 @@ cdef class Sweep:
         cdef Py_ssize_t index[MAX_OUTER]
         cdef Py_ssize_t b, c, nb, nc, k, rest = start
         cdef long double scale = self.scales[normalize]
-        cdef object execute
+        cdef object execute = self.execute
         for k in range(self.outer.shape[0] - 1, -1, -1):
             index[k] = rest % self.outer[k]
             rest //= self.outer[k]
@@ -96,7 +96,6 @@ cdef class Sweep:
                 nb = min(self.batch_step, self.batches - b)
                 for c in range(0, self.columns, self.column_step):
                     nc = min(self.column_step, self.columns - c)
-                    execute = self.executes[nb * nc]
                     with nogil:
                         self.gather(<char *>source_at, index, b, nb, c, nc)
                     execute()

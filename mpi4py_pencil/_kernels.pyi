@@ -15,7 +15,7 @@ class Sweep:
         columns: tuple[int, int],
         batches: tuple[int, int],
         tiles: Sequence[tuple[int, int, int]],
-        executes: list[Callable[[], Any] | None],
+        execute: Callable[[], Any],
         edits: Sequence[Table],
         scales: np.ndarray[Any, np.dtype[np.longdouble]],
         stream: bool,

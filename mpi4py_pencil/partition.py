@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 def block(n: int, parts: int, index: int) -> tuple[int, int]:
     """Start and size of the part `index` of `n` indices split into `parts` blocks.
@@ -24,11 +26,19 @@ def overlap(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
     return start, max(0, min(a[0] + a[1], b[0] + b[1]) - start)
 
 
-def strides(shape: tuple[int, ...], order: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Byte strides of a contiguous block whose axes lie in memory in `order`, the outermost first."""
+def strides(
+    shape: tuple[int, ...], order: tuple[int, ...], itemsize: int, row_bytes: Callable[[int], int] = int
+) -> tuple[int, ...]:
+    """Byte strides of a block whose axes lie in memory in `order`, the outermost first.
+
+    The block is contiguous unless `row_bytes`, from the bytes of a row along the innermost axis to those from one row to
+    the next, leaves a gap.
+    """
     step = itemsize
     result = [0] * len(shape)
-    for axis in reversed(order):
+    for k, axis in enumerate(reversed(order)):
         result[axis] = step
         step *= shape[axis]
+        if k == 0:
+            step = row_bytes(step)
     return tuple(result)

@@ -17,7 +17,7 @@ from .partition import strides
 from .pencil import Box, boxes
 from .plan import Exchange as ExchangeStep
 from .plan import Step, Sweep
-from .sweep import CACHED_BYTES, Piece, Tiles, aligned_bytes, make, whole
+from .sweep import CACHED_BYTES, Piece, Tiles, aligned_bytes, apart, make, whole
 from .transforms import Line
 
 Array = np.ndarray[Any, Any]
@@ -107,8 +107,19 @@ class Leg:
         target = [n for k, n in enumerate(extents) if k != axis]
         self._empty = 0 in target
         self._stream = math.prod(target) * line.lengths[1] * line.dtypes[1].itemsize > CACHED_BYTES
-        if outer is not None and not self._empty:
+        if self._empty:
+            return
+        if outer is not None:
             self._make_plane(outer)
+        self._bind(*(None if box else self._natural(side) for side, box in enumerate((before, after))))
+
+    def _natural(self, side: int) -> tuple[int, ...]:
+        """The strides of an ordinary array before or after the pass."""
+        _, line, extents = self._sweeps[-side]
+        shape = list(extents)
+        for k, sweep, _ in self._sweeps:
+            shape[k] = sum(run.length for run in sweep.runs[side])
+        return strides(tuple(shape), tuple(range(len(shape))), line.dtypes[side].itemsize)
 
     def _make_plane(self, outer: tuple[int, ...]) -> None:
         """Memory for as many planes as stay in cache, the axis of the second sweep contiguous."""
@@ -117,8 +128,8 @@ class Leg:
         shape = list(extents)
         shape[axis] = sum(run.length for run in line.runs[1])
         order = (*outer, axis, second)
-        self._plane_strides = strides(tuple(shape), order, line.dtypes[1].itemsize)
-        self._plane_bytes = shape[axis] * shape[second] * line.dtypes[1].itemsize
+        self._plane_strides = strides(tuple(shape), order, line.dtypes[1].itemsize, apart)
+        self._plane_bytes = self._plane_strides[axis] * shape[axis]
         self._plane_length = shape[axis]
         self._planes = max(1, CACHED_BYTES // 2 // self._plane_bytes)
         self._plane = aligned_bytes(self._planes * self._plane_bytes)

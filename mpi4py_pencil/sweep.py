@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,18 @@ from .partition import overlap
 from .transforms import Line, Run
 
 CACHE_LINE = 64
-# A tile of this size and its twin (where the transform is not in place) stay in the second-level cache.
-TILE_BYTES = 64 * 1024
+
+def _level2() -> int:
+    """Bytes of the second-level cache of a core as Linux says, or what is common where nobody says."""
+    size = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")
+    if not size.exists():
+        return 1024 * 1024
+    return int(size.read_text().strip().removesuffix("K")) * 1024
+
+
+# A tile and its twin (where the transform is not in place) stay in the second-level cache, and the runs that it reads
+# and writes are as long as can be: docs/performance.md has the figures.
+TILE_BYTES = _level2() // 4
 # Arrays up to this size stay in cache from one sweep to the next: there, stores that pass it by would only cost.
 CACHED_BYTES = 512 * 1024
 
@@ -83,9 +94,14 @@ class Tiles:
         return self._plans[line, rows]
 
 
+def apart(nbytes: int) -> int:
+    """At least `nbytes`, as an odd number of cache lines: rows so far apart do not collide in the sets of a cache."""
+    return (-(-nbytes // CACHE_LINE) | 1) * CACHE_LINE
+
+
 def _row_bytes(line: Line, side: int) -> int:
-    """Bytes from line to line of a tile: an odd number of cache lines, so that lines do not collide in the cache."""
-    return (-(-line.lengths[side] * line.dtypes[side].itemsize // CACHE_LINE) | 1) * CACHE_LINE
+    """Bytes from line to line of a tile."""
+    return apart(line.lengths[side] * line.dtypes[side].itemsize)
 
 
 def _unit(line: Line) -> int:
@@ -95,7 +111,7 @@ def _unit(line: Line) -> int:
 
 def tile_rows(line: Line) -> int:
     """The number of lines that fill a tile."""
-    return max(1, TILE_BYTES // max(_row_bytes(line, side) for side in (0, 1)))
+    return max(1, TILE_BYTES // max(n * d.itemsize for n, d in zip(line.lengths, line.dtypes, strict=True)))
 
 
 def _tile(line: Line, side: int) -> np.ndarray[Any, Any]:
@@ -142,17 +158,14 @@ def make(
         _table(pieces, runs, axis, width, loops)
         for pieces, runs, width in zip((source, target), line.runs, widths, strict=True)
     ]
-    counts = {b * c for b in _counts(*loops.batches) for c in _counts(*loops.columns)}
     before, after = tiles.pair(line)
-    executes: list[Plan | None] = [None] * (max(counts) + 1)
-    for rows in counts:
-        executes[rows] = tiles.plan(line, rows)
+    execute = tiles.plan(line, loops.columns[1] * loops.batches[1])
     kernel_tiles = [(t.ctypes.data, t.strides[0], _TYPES[t.dtype]) for t in (before, after)]
     edits = [np.array(e, np.intp).reshape(-1, 3) for e in line.edits]
     outer_extents = np.array([extents[k] for k in loops.outer], np.intp)
     scales = np.array([1, scale], np.longdouble)
     return _kernels.Sweep(
-        *sides, outer_extents, loops.columns, loops.batches, kernel_tiles, executes, edits, scales, stream
+        *sides, outer_extents, loops.columns, loops.batches, kernel_tiles, execute, edits, scales, stream
     )
 
 
@@ -212,15 +225,17 @@ def tiling(
 
 
 def even_step(extent: int, most: int, unit: int) -> int:
-    """A step of about `most` at the most that cuts `extent` into even parts, in whole units unless it is all of it."""
+    """A step of about `most` at the most that cuts `extent` into parts, in whole units unless it is all of it.
+
+    One that leaves no smaller part at the end, if there is one above half of `most`; else parts as even as can be.
+    """
+    if extent <= most:
+        return extent
+    for step in range(most // unit * unit, most // 2, -unit):
+        if extent % step == 0:
+            return step
     parts = -(-extent // max(1, most))
-    step = -(-extent // parts)
-    return min(extent, -(-step // unit) * unit)
-
-
-def _counts(extent: int, step: int) -> set[int]:
-    """The sizes of the parts into which `step` cuts `extent`."""
-    return {step, extent % step} - {0} if extent > step else {extent}
+    return min(extent, -(-extent // parts // unit) * unit)
 
 
 def _table(pieces: tuple[Piece, ...], runs: tuple[Run, ...], axis: int, width: int, loops: Loops) -> np.ndarray[Any, Any]:
