@@ -65,7 +65,14 @@ def choose_grid(shape: Sequence[int], axes: Sequence[int], size: int) -> tuple[i
 
     Time is counted in points that the busiest rank touches: every sweep and every exchange touches all of its block.
     The last of `axes` is transformed first and stays undivided. Of equal grids the one that divides earlier axes wins.
+
+    Raises
+    ------
+    ValueError
+        Where there are several ranks and no other axis to divide among them.
     """
+    if len(shape) == 1 and size > 1:
+        raise ValueError(f"shape {tuple(shape)} has no axis to divide among {size} ranks: the one it has is transformed")
 
     def cost(dims: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
         grid = list(dims)
