@@ -72,7 +72,7 @@ def choose_grid(shape: Sequence[int], axes: Sequence[int], size: int) -> tuple[i
         Where there are several ranks and no other axis to divide among them.
     """
     if len(shape) == 1 and size > 1:
-        raise ValueError(f"shape {tuple(shape)} has no axis to divide among {size} ranks: the one it has is transformed")
+        raise ValueError(f"shape {tuple(shape)} has no axis to divide among {size} ranks: its one is transformed")
 
     def cost(dims: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
         grid = list(dims)
