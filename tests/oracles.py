@@ -3,6 +3,7 @@
 Nothing here comes from the package, and nothing goes there and back.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -79,6 +80,7 @@ def wave_numbers(modes):
     return [k if k <= modes // 2 else k - modes for k in range(modes)]
 
 
+@functools.cache
 def interpolation(points, modes):
     """Return the matrix that evaluates the trigonometric interpolant of `modes` modes at `points` points.
 
@@ -90,6 +92,7 @@ def interpolation(points, modes):
     return matrix
 
 
+@functools.cache
 def projection(points, modes):
     """Return the matrix that takes `points` values to the lowest `modes` modes, scaled by 1 / points.
 
@@ -101,6 +104,7 @@ def projection(points, modes):
     return matrix
 
 
+@functools.cache
 def half_interpolation(points, modes):
     """Return the matrices A, B with which A @ c.real + B @ c.imag evaluates a real interpolant.
 
@@ -115,6 +119,7 @@ def half_interpolation(points, modes):
     return wave.real * weights, -wave.imag * weights
 
 
+@functools.cache
 def half_projection(points, modes):
     """Return the matrix that takes `points` real values to the modes 0..modes // 2, as `projection` does."""
     return projection(points, modes)[: modes // 2 + 1]
