@@ -1,11 +1,10 @@
 """The ground every test stands on, whether pytest was started alone or by mpiexec.
 
-``python -m pytest`` runs everything: the plugin mpi-pytest starts an ``mpiexec`` for each test that is marked
-``parallel``. ``mpiexec -n 3 python -m pytest -m "parallel[3]"`` runs those for three ranks in one job.
+``python -m pytest`` runs everything, the tests marked ``parallel`` in one job per rank count (see jobs.py).
+``mpiexec -n 3 python -m pytest -m "parallel[3]"`` runs those for three ranks.
 
-The tests must be able to fail under ``python -O`` too, where ``assert`` statements vanish: they use
-``support.check``, ``support.everywhere`` and ``numpy.testing``, which raise. Property tests import Hypothesis
-through ``lockstep``.
+The tests must be able to fail under ``python -O`` too, where ``assert`` statements vanish: they use ``support.check``,
+``support.everywhere`` and ``numpy.testing``, which raise. Property tests import Hypothesis through ``lockstep``.
 """
 
 import os
@@ -16,9 +15,9 @@ from pathlib import Path
 
 import pytest
 from mpi4py import MPI
-from support import RANKS, SEED
+from support import SEED
 
-pytest_plugins = ["watchdog", "ranks"]
+pytest_plugins = ["watchdog", "ranks", "jobs"]
 
 # Defaults for the ranks that the session starts; what the user has set in the environment wins.
 ENVIRONMENT = {
@@ -39,10 +38,10 @@ ENVIRONMENT = {
 def _prepare_environment():
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    # mpi-pytest starts `mpiexec` by name, and a virtual environment that is not activated is not on PATH.
+    # A virtual environment that is not activated is not on PATH, and mpiexec lies in it.
     here = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
-    # ... and it does not pass the interpreter's options on.
+    # For the processes that tests and sessions start.
     if sys.flags.optimize:
         os.environ["PYTHONOPTIMIZE"] = str(sys.flags.optimize)
 
@@ -68,14 +67,9 @@ def pytest_report_header():
     ]
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Refuse tests that some way of running the suite would leave out or leave to chance."""
-    known = {f"parallel[{n}]" for n in RANKS} | {"parallel[match]"}
+    """Refuse property tests whose ranks could draw different examples."""
     for item in items:
-        counts = {mark.name for mark in item.iter_markers() if mark.name.startswith("parallel[")}
-        if not counts <= known:
-            raise pytest.UsageError(f"{item.nodeid}: rank counts are those of support.RANKS, {RANKS}")
         used = getattr(item.obj, "_hypothesis_internal_use_settings", None)
         if used is not None and not used.derandomize:
             raise pytest.UsageError(f"{item.nodeid}: import given and settings from lockstep")

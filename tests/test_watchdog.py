@@ -12,7 +12,9 @@ HERE = Path(__file__).parent
 SHORT, LONG = 2, 60  # seconds that a test of the inner session may take
 
 PREAMBLE = """
+import atexit
 import ctypes
+import os
 import time
 import pytest
 from mpi4py import MPI
@@ -44,6 +46,19 @@ def test_lone_failure():
         raise RuntimeError("only here")
     world.allgather(0)
     world.allgather(0)
+"""
+
+CRASH_AFTER_THE_TEST = """
+@pytest.mark.parallel(2)
+def test_crash_after_the_test():
+    if world.rank == 1:
+        atexit.register(os._exit, 3)
+"""
+
+NEXT = """
+@pytest.mark.parallel(2)
+def test_next():
+    world.barrier()
 """
 
 PARTIAL_FAILURE = """
@@ -90,7 +105,7 @@ def inner_session(tmp_path):
     """Return a function that runs a test file in a pytest of its own and gives back what that printed."""
 
     def run(source, *command, limit=LONG):
-        (tmp_path / "conftest.py").write_text('pytest_plugins = ["watchdog", "ranks"]\n')
+        (tmp_path / "conftest.py").write_text('pytest_plugins = ["watchdog", "ranks", "jobs"]\n')
         (tmp_path / "test_inner.py").write_text(PREAMBLE + source)
         paths = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
         # The mark tells the processes of this session from all others.
@@ -142,11 +157,11 @@ def _expect_once(text, line):
         raise AssertionError(f"{text.count(line)} times {line!r} in:\n{text}")
 
 
-FORKED = ()
+ALONE = ()
 BULK = ("mpiexec", "-n", "2")
 
 
-@pytest.mark.parametrize("command", [FORKED, BULK], ids=["forked", "bulk"])
+@pytest.mark.parametrize("command", [ALONE, BULK], ids=["alone", "bulk"])
 def test_hang_shows_stack_of_every_rank(inner_session, command):
     text = inner_session(HANG, *command, limit=SHORT)
     for rank, function in enumerate(["waits_for_rank_1", "goes_astray"]):
@@ -154,12 +169,20 @@ def test_hang_shows_stack_of_every_rank(inner_session, command):
         _expect(stack, function, "in test_hang")
 
 
-@pytest.mark.parametrize("command", [FORKED, BULK], ids=["forked", "bulk"])
+@pytest.mark.parametrize("command", [ALONE, BULK], ids=["alone", "bulk"])
 def test_lone_failure_is_shown_and_ends_the_job(inner_session, command):
     text = inner_session(LONE_FAILURE, *command)
     _expect(text, "test_lone_failure (call) on rank 1 of 2", "RuntimeError: only here")
     if "most recent call first" in text:
         raise AssertionError(f"ended by the time limit only:\n{text}")
+
+
+def test_next_test_runs_after_a_job_has_ended_early(inner_session):
+    _expect(inner_session(LONE_FAILURE + NEXT), "1 failed, 1 passed")
+
+
+def test_crash_after_the_test_is_a_failure(inner_session):
+    _expect(inner_session(CRASH_AFTER_THE_TEST), "After the last test mpiexec returned", "1 failed, 1 passed")
 
 
 def test_failed_setup_is_shown_and_ends_the_job(inner_session):
@@ -170,13 +193,12 @@ def test_failed_setup_is_shown_and_ends_the_job(inner_session):
 def test_failure_of_one_rank_fails_all(inner_session):
     text = inner_session(PARTIAL_FAILURE)
     _expect_once(text, "test_partial_failure (call) on rank 1 of 3")
-    _expect(text, "RuntimeError: only here", "mpiexec returned 1")
+    _expect(text, "RuntimeError: only here", "1 failed")
 
 
 def test_common_failure_is_shown_once(inner_session):
     text = inner_session(COMMON_FAILURE)
-    _expect_once(text, "test_common_failure (call) on rank ")
-    _expect(text, "AssertionError: rank 2: no rank 2 wanted")
+    _expect_once(text, "E       AssertionError: rank 2: no rank 2 wanted")
 
 
 def test_serial_hang_fails_and_the_next_test_runs(inner_session):

@@ -6,12 +6,10 @@ seconds later; mpiexec then ends the others. Neither step needs the interpreter,
 code with the lock held counts too: the stacks are written by a thread of faulthandler's, and the kill is the
 default action of SIGALRM. Stacks first, kill later, because the first rank to go takes the others with it.
 
-A process without peers fails the test and goes on with the next one. It waits longer for ranks that it has
-started than these wait themselves.
+A process without peers fails the test and goes on with the next one.
 """
 
 import faulthandler
-import math
 import os
 import signal
 import subprocess
@@ -28,14 +26,18 @@ def pytest_addoption(parser):
     parser.addini("mpi_timeout", "seconds after which a test has hung (or set MPI_TIMEOUT)", default="120")
 
 
+def time_limit(config):
+    """Return the seconds that a test may take."""
+    return float(os.environ.get("MPI_TIMEOUT", config.getini("mpi_timeout")))
+
+
 def pytest_configure(config):
     """Watch this process from now on, as one rank among others or as one without peers."""
-    limit = float(os.environ.get("MPI_TIMEOUT", config.getini("mpi_timeout")))
     world = MPI.COMM_WORLD
     if world.size == 1:
-        watchdog = LoneWatchdog(limit)
+        watchdog = LoneWatchdog(time_limit(config))
     else:
-        watchdog = RankWatchdog(limit, f"[rank {world.rank} of {world.size}]")
+        watchdog = RankWatchdog(time_limit(config), f"[rank {world.rank} of {world.size}]")
     config.pluginmanager.register(watchdog)
 
 
@@ -69,22 +71,20 @@ class LoneWatchdog:
         self.limit = limit
         self.stderr = os.dup(2)  # pytest captures 2
         signal.signal(signal.SIGALRM, self.fail)
-        # Ranks that this process starts watch themselves, from a little later on; mpiexec watches them (both
-        # MPICH's and Open MPI's know this variable), and this process mpiexec.
-        os.environ["MPIEXEC_TIMEOUT"] = str(math.ceil(limit) + 2 * GRACE)
 
     def fail(self, signum, frame):
         """Be the handler of SIGALRM."""
         pytest.fail("the test has hung: see mpi_timeout")
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item):
-        """Watch one test."""
-        seconds = self.limit + (3 * GRACE if item.get_closest_marker("parallel") else 0)
-        faulthandler.dump_traceback_later(seconds + GRACE, exit=True, file=self.stderr)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+    def pytest_runtest_setup(self):
+        """Watch one phase of a test."""
+        faulthandler.dump_traceback_later(self.limit + GRACE, exit=True, file=self.stderr)
+        signal.setitimer(signal.ITIMER_REAL, self.limit)
         try:
             return (yield)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             faulthandler.cancel_dump_traceback_later()
+
+    pytest_runtest_call = pytest_runtest_teardown = pytest_runtest_setup
