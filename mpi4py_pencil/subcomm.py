@@ -14,7 +14,7 @@ from .agreement import agreed, communicator
 def _free_cached(comm: MPI.Comm, keyval: int, cache: dict[Any, Any]) -> None:
     """Free what was made for a communicator when the communicator itself is freed. Collective, as that is."""
     for entry in cache.values():
-        if isinstance(entry, Grid):
+        if hasattr(entry, "free"):
             entry.free()
     cache.clear()
 
@@ -23,7 +23,10 @@ _KEYVAL = MPI.Comm.Create_keyval(delete_fn=_free_cached)
 
 
 def cache_of(comm: MPI.Comm) -> dict[Any, Any]:
-    """What has been made for a communicator and is used again: it lives as long as the communicator."""
+    """What has been made for a communicator and is used again: it lives as long as the communicator.
+
+    Entries with a method `free` are told when that ends.
+    """
     cache = comm.Get_attr(_KEYVAL)
     if cache is None:
         cache = {}

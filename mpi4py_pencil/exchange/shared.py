@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from mpi4py import MPI
@@ -20,25 +21,67 @@ from .layout import offsets, place
 _SHM = "/dev/shm"
 
 
+@dataclass(eq=False)
+class _Allocation:
+    """A window as MPI knows it, which outlives the `Window` that asked for it until all ranks have dropped theirs."""
+
+    win: MPI.Win
+    left: list[MPI.Request] = field(default_factory=list)
+    dropped: bool = False
+
+    def drop(self) -> None:
+        """Note that this rank no longer uses it. Local."""
+        self.dropped = True
+
+    def free(self) -> None:
+        """Free it. Collective over its ranks."""
+        MPI.Request.Waitall(self.left)
+        self.win.Unlock_all()
+        self.win.Free()
+
+
+class _Allocations:
+    """The windows of a communicator, in the order in which all its ranks made them."""
+
+    def __init__(self) -> None:
+        self.all: list[_Allocation] = []
+
+    def collect(self, comm: MPI.Intracomm) -> None:
+        """Free the windows that every rank has dropped. Collective over `comm`."""
+        if not self.all:
+            return
+        dropped = np.array([each.dropped for each in self.all], np.int8)
+        comm.Allreduce(MPI.IN_PLACE, dropped, MPI.MIN)
+        for each in [each for each, everywhere in zip(self.all, dropped, strict=True) if everywhere]:
+            self.all.remove(each)
+            each.free()
+
+    def free(self) -> None:
+        """Free all windows, since their communicator is being freed. Collective, as that is."""
+        while self.all:
+            self.all.pop(0).free()
+
+
 class Window:
     """A segment of shared memory for each rank of a communicator on one node.
 
-    Collective over `comm`. Windows are freed together: one that is dropped on every rank is freed when the next is
-    made, so that nothing need be closed for memory to come back.
+    Collective over `comm`. A window that is dropped on every rank is freed when the next is made or the communicator
+    is freed: to free is collective, and ranks drop their objects when they like.
     """
 
     def __init__(self, comm: MPI.Intracomm, nbytes: int) -> None:
         self._comm = comm
-        collect(comm)
+        allocations = cache_of(comm).setdefault(Window, _Allocations())
+        allocations.collect(comm)
         info = MPI.Info.Create({"alloc_shared_noncontig": "true"})
         self._win = MPI.Win.Allocate_shared(max(nbytes, 1), 1, info=info, comm=comm)
         info.Free()
         self._win.Lock_all(MPI.MODE_NOCHECK)
         self.addresses = [self._win.Shared_query(q)[0].address for q in range(comm.Get_size())]
-        self._left: list[MPI.Request] = []
-        entry = [self._win, self._left, True]
-        cache_of(comm).setdefault(Window, []).append(entry)
-        weakref.finalize(self, entry.__setitem__, 2, False)
+        allocation = _Allocation(self._win)
+        allocations.all.append(allocation)
+        self._left = allocation.left
+        weakref.finalize(self, allocation.drop)
 
     def claim(self) -> None:
         """Wait until the peers have read what lies in this rank's segment."""
@@ -54,22 +97,6 @@ class Window:
     def release(self) -> None:
         """Say that this rank has read its peers' segments, and go on. Collective over the window's ranks."""
         self._left.append(self._comm.Ibarrier())
-
-
-def collect(comm: MPI.Intracomm) -> None:
-    """Free the windows that every rank has dropped. Collective over `comm`."""
-    entries = cache_of(comm).get(Window, [])
-    if not entries:
-        return
-    dropped = np.array([not alive for _, _, alive in entries], np.int8)
-    comm.Allreduce(MPI.IN_PLACE, dropped, MPI.MIN)
-    for entry, free in zip(list(entries), dropped, strict=True):
-        if free:
-            entries.remove(entry)
-            win, left, _ = entry
-            MPI.Request.Waitall(left)
-            win.Unlock_all()
-            win.Free()
 
 
 def on_one_node(comm: MPI.Intracomm) -> bool:
