@@ -1,0 +1,135 @@
+"""One pass over a local array: any strides, tiles and remainders, on one rank and without a message.
+
+Through `PFFT` over one or two axes, where a transform is one sweep, or two over planes that stay in cache.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+from layouts import Layout, empty_like, laid_out, layouts, untouched_elsewhere
+from lockstep import given, settings, st
+from mpi4py import MPI
+from oracles import ELEMENTS, close, complex_of, random_array, same_bits, transformed
+from support import rng
+
+from mpi4py_pencil import PFFT
+
+SELF = MPI.COMM_SELF
+
+
+def check_forward(fft, whole, source, target, normalize=True):
+    """Transform `whole` from one layout into another and compare; nothing else may have changed."""
+    u, u_memory = laid_out(whole, source)
+    u.flags.writeable = False
+    before = u_memory.copy()
+    expected = transformed(whole, fft.axes, normalize)
+    out, out_memory = empty_like(expected.shape, complex_of(whole.dtype), target)
+    result = fft.forward(u, out, normalize)
+    if result is not out:
+        raise AssertionError("forward returns something else than out")
+    close(out, expected, whole.dtype, whole.size, factor=8)
+    untouched_elsewhere(out, out_memory)
+    same_bits(u_memory, before)
+
+
+def check_backward(fft, whole, source, target, normalize=False):
+    """The same the other way."""
+    spectrum = transformed(whole, fft.axes, normalize=not normalize)
+    u_hat, memory = laid_out(spectrum, source)
+    u_hat.flags.writeable = False
+    before = memory.copy()
+    out, out_memory = empty_like(whole.shape, whole.dtype, target)
+    fft.backward(u_hat, out, normalize)
+    close(out, whole, whole.dtype, whole.size, factor=8)
+    untouched_elsewhere(out, out_memory)
+    same_bits(memory, before)
+
+
+@st.composite
+def sweeps(draw):
+    """Draw the shape of an array, the axes of one or two sweeps, and two layouts."""
+    ndim = draw(st.integers(1, 4))
+    lengths = st.sampled_from([1, 2, 3, 5, 8, 13, 16, 17]) if ndim < 4 else st.sampled_from([1, 2, 3, 5, 8])
+    shape = draw(st.lists(lengths, min_size=ndim, max_size=ndim))
+    axes = draw(st.permutations(range(ndim)))[: draw(st.integers(1, min(2, ndim)))]
+    return tuple(shape), axes, draw(layouts(ndim)), draw(layouts(ndim))
+
+
+@pytest.mark.parametrize("dtype", ELEMENTS, ids=lambda d: d.name)
+@settings(max_examples=40)
+@given(sweeps(), st.booleans())
+def test_any_layout(dtype, case, other_scale):
+    shape, axes, source, target = case
+    whole = random_array(rng(*shape), shape, dtype)
+    with PFFT(SELF, shape, axes, dtype, backend="numpy") as fft:
+        check_forward(fft, whole, source, target, normalize=not other_scale)
+        check_backward(fft, whole, target, source, normalize=other_scale)
+
+
+PLAIN, FORTRAN = Layout((0, 1, 2), (1, 1, 1), 0), Layout((2, 1, 0), (1, 1, 1), 0)
+GAPS, BACKWARDS = Layout((0, 1, 2), (1, 2, 1), 0), Layout((1, 0, 2), (1, -1, -1), 0)
+UNALIGNED = Layout((0, 1, 2), (1, 1, 1), 1)
+
+
+@pytest.mark.parametrize("dtype", ELEMENTS, ids=lambda d: d.name)
+@pytest.mark.parametrize("shape", [(0, 61, 53), (3, 0, 331)])
+def test_arrays_larger_than_the_cache(shape, dtype):
+    """Tiles with remainders along both of their axes, planes, and stores past the cache."""
+    points = 700 * 1024 // dtype.itemsize
+    shape = tuple(n or points // (shape[0] or shape[1]) // shape[2] | 1 for n in shape)
+    whole = random_array(rng(*shape), shape, dtype)
+    same = itertools.product([PLAIN, FORTRAN], repeat=2)
+    pairs = [*same, (GAPS, BACKWARDS), (BACKWARDS, GAPS), (UNALIGNED, PLAIN), (PLAIN, UNALIGNED)]
+    for axes in [(0,), (1,), (2,), (0, 2), (2, 1)]:
+        with PFFT(SELF, shape, axes, dtype, backend="scipy") as fft:
+            for source, target in pairs if len(axes) == 1 and dtype.char in "dD" else pairs[1::3]:
+                check_forward(fft, whole, source, target)
+            check_backward(fft, whole, PLAIN, BACKWARDS)
+
+
+@pytest.mark.parametrize("dtype", ELEMENTS, ids=lambda d: d.name)
+def test_long_lines_fill_a_tile_alone(dtype):
+    """Lines longer than a tile: one line, or a few of them, a tile."""
+    for shape, axis in (((20011, 3), 0), ((3, 20011), 1), ((2, 9000, 5), 1)):
+        whole = random_array(rng(*shape), shape, dtype)
+        plain = Layout(tuple(range(len(shape))), (1,) * len(shape), 0)
+        reverse = Layout(tuple(range(len(shape)))[::-1], (1,) * len(shape), 0)
+        with PFFT(SELF, shape, (axis,), dtype, backend="numpy") as fft:
+            check_forward(fft, whole, plain, reverse)
+            check_backward(fft, whole, reverse, plain)
+
+
+def test_a_repeated_row_is_read_as_often_as_it_stands_there():
+    """An array made by broadcasting has strides of zero and cannot be written."""
+    row = random_array(rng(1), (1, 12, 1), "D")
+    u = np.broadcast_to(row, (5, 12, 7))
+    for axes in [(0,), (1,), (2,), (0, 1, 2)]:
+        with PFFT(SELF, u.shape, axes, complex) as fft:
+            close(fft.forward(u), transformed(u.copy(), axes), "d", u.size, factor=8)
+
+
+def test_many_layouts_one_after_the_other():
+    """More layouts than a plan keeps; the first of them again at the end."""
+    whole = random_array(rng(2), (6, 7, 8), "d")
+    orders = list(itertools.permutations(range(3)))
+    cases = [Layout(order, (step, 1, 1), 0) for order in orders for step in (1, -1, 2, 3)]
+    with PFFT(SELF, whole.shape) as fft:
+        for layout in [*cases, *cases[:3]]:
+            check_forward(fft, whole, layout, cases[-1])
+
+
+@pytest.mark.parametrize("backend", ["pyfftw", "scipy", "numpy"])
+def test_six_axes(backend):
+    shape = (2, 3, 2, 5, 1, 4)
+    for dtype in ELEMENTS:
+        whole = random_array(rng(6), shape, dtype)
+        for axes in [(5, 4, 3, 2, 1, 0), (1, 3, 0)]:
+            with PFFT(SELF, shape, axes, dtype, backend=backend) as fft:
+                check_forward(fft, whole, Layout((3, 1, 5, 0, 2, 4), (1, -1, 2, 1, 1, -2), 0), plain(6))
+                check_backward(fft, whole, plain(6), Layout((5, 4, 3, 2, 1, 0), (1,) * 6, 0))
+
+
+def plain(ndim):
+    """Return the layout of a C-ordered array."""
+    return Layout(tuple(range(ndim)), (1,) * ndim, 0)
