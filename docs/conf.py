@@ -1,0 +1,46 @@
+"""How Sphinx builds the documentation: ``sphinx-build -W -b html docs docs/_build``.
+
+The package must be installed, with its extra "docs": the reference is made from its docstrings, and the figures are
+drawn by its own plotting.
+"""
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import figures  # noqa: E402 - found by the line before
+
+project = "mpi4py_pencil"
+author = "the mpi4py_pencil contributors"
+copyright = author
+try:
+    release = metadata.version("mpi4py-pencil")
+except metadata.PackageNotFoundError:  # imported from a source tree
+    release = ""
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+exclude_patterns = ["_build"]
+
+# A name in single backticks is a link where there is something of that name, and code where not.
+default_role = "py:obj"
+myst_heading_anchors = 3
+
+# The numpy convention says the types in the text.
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True}
+autoclass_content = "class"
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+napoleon_use_ivar = True
+# The plan and the kernels both have a Sweep, the plan and the exchanges an Exchange: a bare name may mean either.
+suppress_warnings = ["ref.python"]
+
+html_theme = "furo"
+html_title = f"mpi4py_pencil {release}".strip()
+html_copy_source = False
+
+figures.draw(HERE / "_build" / "figures")

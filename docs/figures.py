@@ -1,0 +1,45 @@
+"""The figures of the documentation, drawn by ``mpi4py_pencil.plotting`` while it is built.
+
+A pencil is a description, so one process can make those of all ranks: all it takes are communicators that know their
+size and rank.
+"""
+
+from itertools import product
+from types import SimpleNamespace
+
+from mpi4py_pencil import Pencil
+from mpi4py_pencil.plotting import Layout, plot_pencils, save
+
+SHAPE = (8, 8, 8)
+
+
+def draw(folder):
+    """Draw all figures into a folder, which is made where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    slabs = plot_pencils(layouts((4, 1, 1), [1, 0]), ["axes 1 and 2 whole", "axes 0 and 2 whole"])
+    transfer = plot_pencils(layouts((2, 2, 1), [2, 1]), ["before: aligned along axis 2", "after: aligned along axis 1"])
+    titles = ["input: aligned along axis 2", "between: along axis 1", "output: along axis 0"]
+    pencils = plot_pencils(layouts((2, 2, 1), [2, 1, 0]), titles)
+    for name, figure in (("slabs", slabs), ("transfer", transfer), ("pencils", pencils)):
+        save(figure, folder / f"{name}.png")
+
+
+def layouts(grid, alignments):
+    """Return the Layout of a pencil on a grid of ranks, and of those that follow it, by the wanted alignments."""
+    ranks = list(product(*map(range, grid)))
+    pencils = [Pencil([line(*both) for both in zip(grid, rank, strict=True)], SHAPE, alignments[0]) for rank in ranks]
+    result = [layout(pencils)]
+    for axis in alignments[1:]:
+        pencils = [pencil.pencil(axis) for pencil in pencils]
+        result.append(layout(pencils))
+    return result
+
+
+def layout(pencils):
+    """Return what a picture needs to know of the pencils of all ranks."""
+    return Layout(SHAPE, pencils[0].axis, [(pencil.substart, pencil.subshape) for pencil in pencils])
+
+
+def line(size, rank):
+    """Return what a pencil asks of a communicator."""
+    return SimpleNamespace(Get_size=lambda: size, Get_rank=lambda: rank)
