@@ -51,7 +51,7 @@ def plot_flow(
     Parameters
     ----------
     vorticity : array_like of float, (n₀, n₁)
-        |ω| at points that divide [0, 2π)² evenly, x along the first axis and y along the second.
+        ``|ω|`` at points that divide [0, 2π)² evenly, x along the first axis and y along the second.
     spectrum : array_like of float, (shells,)
         Kinetic energy in the shells k = 0, 1, 2, ….
     cutoff : int
@@ -80,9 +80,7 @@ def draw_plane(figure: Figure, axes: Axes, values: Array) -> None:
     closed = np.pad(values, ((0, 1), (0, 1)), mode="wrap")  # the points at 2π are those at 0
     half = [np.pi / n for n in values.shape]  # half a pixel: a point is the middle of its pixel
     extent = (-half[0], 2 * np.pi + half[0], -half[1], 2 * np.pi + half[1])
-    image = axes.imshow(
-        closed.T, cmap="inferno", vmin=0, origin="lower", extent=extent, interpolation="bicubic"
-    )
+    image = axes.imshow(closed.T, cmap="inferno", vmin=0, origin="lower", extent=extent, interpolation="bicubic")
     ticks, labels = np.arange(5) * np.pi / 2, ["0", "π/2", "π", "3π/2", "2π"]
     axes.set(xlabel="x", ylabel="y", xlim=(0, 2 * np.pi), ylim=(0, 2 * np.pi))
     axes.set_xticks(ticks, labels)
