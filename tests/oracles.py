@@ -35,8 +35,6 @@ def numbered(shape, dtype):
         return whole
     if dtype.kind == "b":
         return count % 3 == 0
-    if dtype.kind == "V":
-        return count.astype("i8").view("V1").reshape(*shape, 8)[..., : dtype.itemsize].copy().view(dtype)[..., 0]
     return count.astype(dtype)
 
 

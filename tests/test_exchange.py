@@ -1,0 +1,243 @@
+"""One contract for every method of exchange: what lies in the outboxes comes to lie in the inboxes, byte for byte."""
+
+import itertools
+import time
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from mpi4py import MPI
+from oracles import same_bits
+from support import RANKS, check, everywhere, expect_everywhere, rng, same_everywhere
+
+from mpi4py_pencil import Pencil, Subcomm, exchange
+from mpi4py_pencil.exchange import METHODS, Memory, checked_method, chosen_method, open_exchange, segment_bytes
+from mpi4py_pencil.exchange import shared as shared_module
+from mpi4py_pencil.exchange.shared import on_one_node
+from mpi4py_pencil.pencil import boxes
+
+WORLD = MPI.COMM_WORLD
+MOVERS = [method for method in METHODS if method != "auto"]
+
+
+def view(placed, dtype):
+    """Return the memory of a placed box as an array of `dtype`, which is raw bytes: all of them are to travel."""
+    ends = [(n - 1) * step for n, step in zip(placed.box.shape, placed.strides, strict=True)]
+    if not placed.box.size:
+        return np.empty(placed.box.shape, dtype)
+    memory = MPI.memory.fromaddress(placed.address, sum(ends) + dtype.itemsize)
+    return np.ndarray(placed.box.shape, dtype, memory, strides=placed.strides)
+
+
+def noise(shape, itemsize, *key):
+    """Return a global array of random bytes."""
+    count = int(np.prod(shape)) * itemsize
+    return rng(*key).integers(0, 256, count, np.uint8).view(f"V{itemsize}").reshape(shape)
+
+
+def inside(box):
+    """Return where a box lies in the local array."""
+    return tuple(slice(start, start + n) for start, n in zip(box.start, box.shape, strict=True))
+
+
+class Opened:
+    """Both directions of an exchange between two pencils."""
+
+    def __init__(self, method, before, after, itemsize, order):
+        self.pencils = (before, after)
+        self.dtype = np.dtype(f"V{itemsize}")
+        moved = boxes(before, after)
+        self.comm = moved.comm
+        blocks = [local_bytes(pencil, itemsize) for pencil in self.pencils]
+        memory = Memory(max(segment_bytes(moved, itemsize), *blocks))
+        shapes = (before.subshape, after.subshape)
+        self.ways = open_exchange(method, moved, shapes, itemsize, order, memory)
+
+    def check_round(self, way, whole):
+        """Send a global array one way and compare what arrives."""
+        move = self.ways[way]
+        source, target = (whole[pencil.local_slice()] for pencil in (self.pencils[way], self.pencils[1 - way]))
+        move.claim()
+        for placed in move.outbox:
+            view(placed, self.dtype)[...] = source[inside(placed.box)]
+        move.deliver()
+        received = np.zeros(target.shape, self.dtype)
+        for placed in move.inbox:
+            received[inside(placed.box)] = view(placed, self.dtype)
+        move.release()
+        with everywhere(self.comm):
+            same_bits(received, np.ascontiguousarray(target))
+            np.testing.assert_equal(sum(placed.box.size for placed in move.inbox), target.size)
+
+
+def local_bytes(pencil, itemsize):
+    return int(np.prod(pencil.subshape)) * itemsize
+
+
+def turns(pencil):
+    """Yield pairs of pencils: every alignment with its successor, then all that differ in more than two axes."""
+    ndim = len(pencil.shape)
+    for axis in reversed(range(ndim)):
+        turned = pencil.pencil(axis)
+        yield pencil, turned
+        pencil = turned
+
+
+CASES = [
+    ((8, 8), [0, 1]),
+    ((5, 3), [0, 1]),
+    ((2, 9), [1, 0]),
+    ((5, 7, 3), [0, 0, 1]),
+    ((3, 1, 4), [0, 1, 0]),
+    ((3, 4, 2, 5), [0, 0, 0, 1]),
+    ((2, 3, 1, 2, 4), [0, 1, 0, 1, 0]),
+]
+ITEMSIZES = [1, 4, 16, 5, 32, 10, 8]
+
+
+@pytest.mark.parallel(RANKS)
+def test_every_method_moves_every_box():
+    for (shape, dims), method in itertools.product(CASES, MOVERS):
+        start = Pencil(Subcomm(WORLD, dims), shape, dims.index(1))
+        order = tuple(rng(len(shape)).permutation(len(shape)).tolist())
+        for itemsize, (before, after) in zip(itertools.cycle(ITEMSIZES), turns(start)):
+            opened = Opened(method, before, after, itemsize, order)
+            opened.check_round(0, noise(shape, itemsize, 0))
+            opened.check_round(1, noise(shape, itemsize, 1))
+    check(True, "all ranks got here")
+
+
+@pytest.mark.parallel(RANKS)
+def test_arrivals_name_each_peer_once_with_its_box_there():
+    """Whoever unpacks boxes as they arrive finds each of them whole; other methods have no order to offer."""
+    shape, dims = (7, 5), [0, 1]
+    start = Pencil(Subcomm(WORLD, dims), shape, 1)
+    whole = noise(shape, 16)
+    for method in ("shared", "alltoallv", "pairwise"):
+        opened = Opened(method, start, start.pencil(0), 16, (0, 1))
+        for way in (0, 1) * 3:
+            move = opened.ways[way]
+            source, target = (whole[opened.pencils[k].local_slice()] for k in (way, 1 - way))
+            move.claim()
+            for placed in move.outbox:
+                view(placed, opened.dtype)[...] = source[inside(placed.box)]
+            named, wrong = set(), []
+            for peer in move.arrivals():
+                placed = move.inbox[peer]
+                if peer in named or not np.array_equal(view(placed, opened.dtype), target[inside(placed.box)]):
+                    wrong.append(peer)
+                named.add(peer)
+            move.release()
+            missing = [q for q, placed in enumerate(move.inbox) if placed.box.size and q not in named]
+            check(not wrong and not missing, f"{method}: wrong {wrong}, missing {missing}", opened.comm)
+
+
+@pytest.mark.parallel([2, 3, 4])
+def test_rounds_without_a_meeting_in_between():
+    """Ranks late in turn to write, to read or both: nobody writes what another has not read yet, or reads too early.
+
+    All other communication would bring the ranks in step, so what differs is only counted until the end.
+    """
+    shape, dims = (9, 8, 7), [0, 0, 1]
+    start = Pencil(Subcomm(WORLD, dims), shape, 2)
+    for method in MOVERS:
+        opened = Opened(method, start, start.pencil(1), 16, (0, 2, 1))
+        wrong = [turn for turn in range(60) if not round_is_right(opened, noise(shape, 16, turn), turn)]
+        check(not wrong, f"{method}: rounds {wrong} brought other contents")
+
+
+def round_is_right(opened, whole, turn):
+    """Do one round, late by a turn that differs from rank to rank; whether the contents are those of this round."""
+    way = (0, 0, 1, 1, 1, 0)[turn % 6]
+    late = (turn // 2) % WORLD.size == WORLD.rank
+    move = opened.ways[way]
+    source, target = (whole[opened.pencils[k].local_slice()] for k in (way, 1 - way))
+    move.claim()
+    if late and turn % 3 == 0:
+        time.sleep(0.004)
+    for placed in move.outbox:
+        view(placed, opened.dtype)[...] = source[inside(placed.box)]
+    move.deliver()
+    if late and turn % 3 != 0:
+        time.sleep(0.004)
+    right = all(np.array_equal(view(p, opened.dtype), target[inside(p.box)]) for p in move.inbox)
+    move.release()
+    return right
+
+
+def test_unknown_methods_are_refused():
+    for method in ("alltoall", "", None, 3, "Shared"):
+        with pytest.raises(ValueError, match=f"method {method!r} does not exist: use one of 'auto', 'shared'"):
+            checked_method(method)
+
+
+# What "auto" chooses
+
+
+def peers(comm):
+    """Return boxes of a few bytes between the ranks of a communicator."""
+    start = Pencil(Subcomm(comm, [0, 1]), (4, 4), 1)
+    return boxes(start, start.pencil(0))
+
+
+@pytest.mark.parallel([1, 2, 4])
+def test_auto_is_shared_on_one_node():
+    check(on_one_node(WORLD), "the ranks of this test are on one node")
+    with everywhere():
+        np.testing.assert_equal(chosen_method("auto", peers(WORLD), 8), "shared")
+    for method in MOVERS:
+        with everywhere():
+            np.testing.assert_equal(chosen_method(method, peers(WORLD), 8), method)
+
+
+class SomeNodes(MPI.Intracomm):
+    """A communicator whose ranks are on nodes of two: the last node of an odd number has one."""
+
+    def Split_type(self, split_type, key=0, info=MPI.INFO_NULL):
+        if split_type != MPI.COMM_TYPE_SHARED:
+            raise NotImplementedError(split_type)
+        return self.Split(self.rank // 2, key)
+
+
+@pytest.mark.parallel([2, 3, 4])
+def test_across_nodes_nothing_is_shared():
+    """All ranks see the nodes alike, also the rank that shares its node with nobody and those that share theirs."""
+    parent = WORLD.Dup()
+    nodes = SomeNodes(parent)
+    one = WORLD.size <= 2
+    np.testing.assert_equal(same_everywhere(on_one_node(nodes)), one)
+    moved = SimpleNamespace(**{**vars(peers(WORLD)), "comm": nodes})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # several nodes are no reason for a warning
+        np.testing.assert_equal(same_everywhere(chosen_method("auto", moved, 8)), "shared" if one else "alltoallv")
+    if not one:
+        expect_everywhere(ValueError, "'shared' needs all peers on one node", lambda: chosen_method("shared", moved, 8))
+    parent.Free()
+
+
+@pytest.mark.parallel([1, 3])
+def test_no_room_on_one_rank_is_no_room_for_all(monkeypatch):
+    """One warning in all, and none the second time; whoever insists gets an error, everywhere."""
+    if WORLD.rank == WORLD.size - 1:
+        full = SimpleNamespace(f_bavail=0, f_frsize=4096)
+        monkeypatch.setattr(shared_module.os, "statvfs", lambda path: full)
+    exchange._say_no_room.cache_clear()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            np.testing.assert_equal(same_everywhere(chosen_method("auto", peers(WORLD), 8)), "alltoallv")
+    messages = [text for texts in WORLD.allgather([str(w.message) for w in caught]) for text in texts]
+    check(len(messages) == 1 and "/dev/shm" in messages[0], f"warned {messages}")
+    expect_everywhere(MemoryError, "room in /dev/shm", lambda: chosen_method("shared", peers(WORLD), 8))
+    monkeypatch.undo()
+    np.testing.assert_equal(same_everywhere(chosen_method("auto", peers(WORLD), 8)), "shared")
+
+
+@pytest.mark.parallel([1, 2])
+def test_room_is_wanted_for_the_segments_of_all_ranks(monkeypatch):
+    small = SimpleNamespace(f_bavail=1, f_frsize=1000)
+    monkeypatch.setattr(shared_module.os, "statvfs", lambda path: small)
+    each = 1000 // WORLD.size
+    check(shared_module.room_for(WORLD, each), "there is room")
+    check(not shared_module.room_for(WORLD, each + WORLD.size), "there is no room for all")
