@@ -20,9 +20,7 @@ def address(array: Array) -> int:
     return int(array.__array_interface__["data"][0])
 
 
-def checked_array(
-    name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any], written: bool = False
-) -> Array:
+def checked_array(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any], written: bool = False) -> Array:
     """`array`, if it is one of this shape and dtype, and may be written where that is wanted.
 
     Raises

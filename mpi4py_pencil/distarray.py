@@ -15,7 +15,7 @@ from .transfer import Transfer
 Plain = np.ndarray[Any, Any]
 
 
-class DistArray(np.ndarray):  # type: ignore[type-arg]
+class DistArray(np.ndarray):
     """This rank's block of a distributed array, an ndarray that knows its pencil.
 
     What is computed from blocks of the same pencil elementwise is a DistArray again. Whatever is no longer that block
@@ -69,7 +69,7 @@ class DistArray(np.ndarray):  # type: ignore[type-arg]
         if len(subcomm) != ndim:
             raise ValueError(f"dims name {len(subcomm)} axes, global_shape {tuple(global_shape)} has {ndim} to divide")
         axis = _undivided(subcomm) if alignment is None else whole_axis(alignment, ndim)
-        pencil = Pencil(subcomm.with_components(rank), global_shape, axis + rank)
+        pencil = Pencil(subcomm, global_shape[rank:], axis).with_components(global_shape[:rank])
         self = cls.of(pencil, dtype, rank)
         self[...] = 0 if val is None else val
         return self
@@ -168,8 +168,7 @@ class DistArray(np.ndarray):  # type: ignore[type-arg]
             return block
         rest = len(ints)
         pencil = self._pencil
-        component = Pencil(pencil.subcomm.without_components(rest), pencil.shape[rest:], pencil.axis - rest)
-        return DistArray.of(component, self.dtype, self._rank - rest, block)
+        return DistArray.of(pencil.without_components(rest), self.dtype, self._rank - rest, block)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
         """Compute on plain blocks; the result is a DistArray where it is a block of the operands' common pencil."""
@@ -185,6 +184,34 @@ class DistArray(np.ndarray):  # type: ignore[type-arg]
         """Other functions of numpy compute on plain blocks; the `*_like` functions and copies give blocks again."""
         result = func(*_plain_all(args), **_plain_all(kwargs))
         return _rewrap(result, [self]) if func in _BLOCKWISE else result
+
+    @property
+    def T(self) -> Plain:  # type: ignore[override]
+        """The transposed block, which is nobody's: plain."""
+        return self.view(np.ndarray).T
+
+    @property
+    def mT(self) -> Plain:  # type: ignore[override]
+        """The block with its last two axes swapped: plain."""
+        return self.view(np.ndarray).mT
+
+    @property
+    def real(self) -> DistArray:
+        """The real part, a view."""
+        return DistArray.of(self.pencil, None, self._rank, self.view(np.ndarray).real)
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        self.view(np.ndarray).real = value
+
+    @property
+    def imag(self) -> DistArray:
+        """The imaginary part, a view."""
+        return DistArray.of(self.pencil, None, self._rank, self.view(np.ndarray).imag)
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        self.view(np.ndarray).imag = value
 
     def __reduce__(self) -> Any:
         """Pickled as a plain array: communicators stay with their process."""
@@ -244,24 +271,15 @@ def _plain_method(name: str) -> Any:
     return call
 
 
-for _name in ("astype", "conj", "conjugate", "copy", "round", "clip", "__copy__", "__deepcopy__"):
+_KEEP_THE_BLOCK = "astype conj conjugate copy round clip __copy__ __deepcopy__"
+_MAKE_ANOTHER = (
+    "argmax argmin argpartition argsort choose compress cumprod cumsum diagonal dot flatten getfield ravel repeat "
+    "reshape squeeze swapaxes take trace transpose"
+)
+for _name in _KEEP_THE_BLOCK.split():
     setattr(DistArray, _name, _blockwise_method(_name))
-for _name in (
-    "argpartition argsort choose compress cumprod cumsum diagonal dot flatten ravel repeat reshape squeeze swapaxes take "
-    "trace transpose getfield argmax argmin partition"
-).split():
+for _name in _MAKE_ANOTHER.split():
     setattr(DistArray, _name, _plain_method(_name))
-for _name in ("T", "mT", "flat"):
-    setattr(DistArray, _name, property(lambda self, name=_name: getattr(self.view(np.ndarray), name)))
-for _name in ("real", "imag"):
-    setattr(
-        DistArray,
-        _name,
-        property(
-            lambda self, name=_name: _rewrap(getattr(self.view(np.ndarray), name), [self]),
-            lambda self, value, name=_name: setattr(self.view(np.ndarray), name, value),
-        ),
-    )
 
 
 def _subcomm(dims: Any, ndim: int, alignment: int | None) -> Subcomm:

@@ -31,8 +31,8 @@ def strides(
 ) -> tuple[int, ...]:
     """Byte strides of a block whose axes lie in memory in `order`, the outermost first.
 
-    The block is contiguous unless `row_bytes`, from the bytes of a row along the innermost axis to those from one row to
-    the next, leaves a gap.
+    The block is contiguous unless `row_bytes`, which makes the bytes from row to row of those in a row along the
+    innermost axis, leaves a gap.
     """
     step = itemsize
     result = [0] * len(shape)

@@ -79,6 +79,19 @@ class Pencil:
         swapped[axis], swapped[self.axis] = swapped[self.axis], swapped[axis]
         return Pencil(swapped, self.shape, axis)
 
+    def with_components(self, extents: Sequence[int]) -> Pencil:
+        """The pencil of arrays with undivided leading axes of these extents before those of this one."""
+        shape = (*extents, *self.shape)
+        if isinstance(self.subcomm, Subcomm):
+            return Pencil(self.subcomm.with_components(len(extents)), shape, self.axis + len(extents))
+        return Pencil([*[MPI.COMM_SELF] * len(extents), *self.subcomm], shape, self.axis + len(extents))
+
+    def without_components(self, rank: int) -> Pencil:
+        """The pencil of arrays without the first `rank` of the leading undivided axes of this one."""
+        subcomm = self.subcomm
+        subcomm = subcomm.without_components(rank) if isinstance(subcomm, Subcomm) else subcomm[rank:]
+        return Pencil(subcomm, self.shape[rank:], self.axis - rank)
+
     def transfer(self, other: Pencil, dtype: Any, method: str = "auto") -> Transfer:
         """The `Transfer` from this pencil to another. Collective over the ranks it involves."""
         from .transfer import Transfer  # describes nothing: it moves, and lies a floor above
@@ -194,10 +207,12 @@ def _peers(a: Pencil, b: Pencil) -> MPI.Intracomm:
         line = before[i] or before[j]
         if (before[i], before[j]) == (after[j], after[i]) and None in (before[i], before[j]):
             return line
-    grids = [getattr(pencil.subcomm, "grid", None) for pencil in (a, b)]
-    if grids[0] is None or grids[0] is not grids[1]:
-        raise ValueError(f"{a} and {b} are not two alignments of the same grid: make one from the other by .pencil(axis)")
-    return grids[0].cart
+    grid = a.subcomm.grid if isinstance(a.subcomm, Subcomm) else None
+    if grid is None or not isinstance(b.subcomm, Subcomm) or b.subcomm.grid is not grid:
+        raise ValueError(
+            f"{a} and {b} are not two alignments of the same grid: make one from the other by .pencil(axis)"
+        )
+    return grid.cart
 
 
 def _divisions(pencil: Pencil) -> list[Any]:
@@ -208,12 +223,13 @@ def _divisions(pencil: Pencil) -> list[Any]:
 def _runs(pencil: Pencil, comm: Any, peer: int) -> list[tuple[int, int]]:
     """Start and size along each axis of the block of a peer in `comm`: the grid, or the line that divides one axis."""
     ranks = list(pencil.ranks)
-    grid = getattr(pencil.subcomm, "grid", None)
-    if grid is not None and comm is grid.cart:
+    if isinstance(pencil.subcomm, Subcomm) and comm is pencil.subcomm.grid.cart:
         coords = comm.Get_coords(peer)
         ranks = [0 if d is None else coords[d] for d in pencil.subcomm.order]
     else:
-        ranks = [peer if c == comm and s > 1 else r for c, s, r in zip(pencil.subcomm, pencil.sizes, ranks, strict=True)]
+        ranks = [
+            peer if c == comm and s > 1 else r for c, s, r in zip(pencil.subcomm, pencil.sizes, ranks, strict=True)
+        ]
     return [block(n, size, rank) for n, size, rank in zip(pencil.shape, pencil.sizes, ranks, strict=True)]
 
 

@@ -99,9 +99,7 @@ class PFFT:
         method: str = "auto",
     ) -> None:
         self.comm = communicator(comm)
-        asked = agreed(
-            comm, lambda: request(comm.Get_size(), shape, axes, dtype, grid, padding, backend, method)
-        )
+        asked = agreed(comm, lambda: request(comm.Get_size(), shape, axes, dtype, grid, padding, backend, method))
         self._asked = asked
         self.axes = tuple(t.axis for t in reversed(asked.transforms))
         self.subcomm = Subcomm(comm, asked.dims)
@@ -115,8 +113,7 @@ class PFFT:
         """Plan for arrays with leading component axes. Collective over the ranks."""
         asked, rank = self._asked, len(components)
         transforms = [replace(t, axis=t.axis + rank) for t in asked.transforms]
-        shape = (*components, *asked.points)
-        start = Pencil(self.subcomm.with_components(rank), shape, transforms[0].axis)
+        start = Pencil(self.subcomm, asked.points, self.axes[-1]).with_components(components)
         planned = steps(start, transforms)
         self._sides[components] = _Side(start, asked.dtype), _Side(planned[-1].after, transforms[-1].dtype)
         self._pipelines[components] = build(planned, asked.method, self._tiles)
@@ -231,9 +228,7 @@ def _same_distribution(name: str, array: DistArray, pencil: Pencil) -> None:
         )
 
 
-def newDistArray(  # noqa: N802 - the name that users of mpi4py-fft know
-    pfft: PFFT, forward_output: bool = True, val: Any = 0, rank: int = 0
-) -> DistArray:
+def newDistArray(pfft: PFFT, forward_output: bool = True, val: Any = 0, rank: int = 0) -> DistArray:
     """A distributed array for the input or the output of a transform.
 
     Parameters
@@ -255,8 +250,7 @@ def newDistArray(  # noqa: N802 - the name that users of mpi4py-fft know
     if not hasattr(rank, "__index__") or rank < 0:
         raise ValueError(f"rank must count leading component axes, not {rank!r}")
     pencil = pfft.pencil[bool(forward_output)]
-    shape = (pfft.dimensions,) * rank + pencil.shape
-    whole = Pencil(pencil.subcomm.with_components(rank), shape, pencil.axis + rank)
+    whole = pencil.with_components((pfft.dimensions,) * rank)
     array = DistArray.of(whole, pfft.dtype(forward_output), rank)
     array[...] = val
     return array

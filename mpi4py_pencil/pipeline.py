@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from .pencil import Box, boxes
 from .plan import Exchange as ExchangeStep
 from .plan import Step, Sweep
 from .sweep import CACHED_BYTES, Piece, Tiles, aligned_bytes, apart, make, whole
-from .transforms import Line
+from .transforms import Line, Run
 
 Array = np.ndarray[Any, Any]
 
@@ -45,16 +44,16 @@ class Pass:
 def passes(steps: Sequence[Step]) -> list[Pass]:
     """Group the steps of a plan into trips through memory."""
     result: list[Pass] = []
-    rest = list(steps)
-    while rest:
-        first = rest.pop(0)
-        if isinstance(first, ExchangeStep):
-            raise ValueError("a plan has no two exchanges in a row and does not begin with one")
-        sweeps, outer = (first,), None
-        if rest and isinstance(rest[0], Sweep) and (planes := _planes(first, rest[0])):
-            sweeps, outer = (first, rest.pop(0)), planes
-        exchange = rest.pop(0) if rest and isinstance(rest[0], ExchangeStep) else None
-        result.append(Pass(sweeps, outer, exchange))
+    sweeps: list[Sweep] = []
+    for step in (*steps, None):
+        if isinstance(step, Sweep):
+            sweeps.append(step)
+            continue
+        while sweeps:
+            first = sweeps.pop(0)
+            outer = _planes(first, sweeps[0]) if sweeps else None
+            pair = (first,) if outer is None else (first, sweeps.pop(0))
+            result.append(Pass(pair, outer, None if sweeps else step))
     return result
 
 
@@ -155,8 +154,8 @@ class Leg:
     def _bind(self, source: tuple[int, ...] | None, target: tuple[int, ...] | None) -> tuple[_kernels.Sweep, ...]:
         """The kernels for arrays of the caller with these strides."""
         first, last = self._sweeps[0], self._sweeps[-1]
-        begin = _pieces(source, self.before and self.before.inbox, first[0], first[1].runs[0])
-        end = _pieces(target, self.after and self.after.outbox, last[0], last[1].runs[1])
+        begin = _pieces(source, self.before.inbox if self.before else [], first[0], first[1].runs[0])
+        end = _pieces(target, self.after.outbox if self.after else [], last[0], last[1].runs[1])
         sides = [begin, end]
         if len(self._sweeps) == 2:
             planes = [whole(n, self._plane_strides) for n in self._plane_lengths()]
@@ -177,13 +176,11 @@ class Leg:
         return self._plane_length, self._sweeps[0][2][self._sweeps[1][0]]
 
 
-def _pieces(
-    array: tuple[int, ...] | None, boxes: list[Placed] | None, axis: int, runs: Sequence[Any]
-) -> tuple[Piece, ...]:
+def _pieces(array: tuple[int, ...] | None, placed: list[Placed], axis: int, runs: Sequence[Run]) -> tuple[Piece, ...]:
     """One side of a pass: the caller's array with the given strides, or boxes."""
     if array is not None:
         return whole(sum(run.length for run in runs), array)
-    return pieces(boxes or (), axis)
+    return pieces(placed, axis)
 
 
 class Pipeline:
@@ -240,7 +237,7 @@ def _leg(
 
 def _open(trips: Sequence[Pass], method: str) -> list[tuple[Exchange, Exchange]]:
     """What lies between the passes, in both directions. Collective over the ranks of the plan."""
-    moved = [trip.exchange and boxes(trip.exchange.before, trip.exchange.after) for trip in trips[:-1]]
+    moved = [None if t.exchange is None else boxes(t.exchange.before, t.exchange.after) for t in trips[:-1]]
     blocks = [(trip.sweeps[-1].after.subshape, trip.sweeps[-1].transform.dtype) for trip in trips[:-1]]
     needed = [
         segment_bytes(parts, dtype.itemsize) if parts else _local_bytes(shape, dtype)

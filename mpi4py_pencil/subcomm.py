@@ -27,9 +27,9 @@ def cache_of(comm: MPI.Comm) -> dict[Any, Any]:
 
     Entries with a method `free` are told when that ends.
     """
-    cache = comm.Get_attr(_KEYVAL)
-    if cache is None:
-        cache = {}
+    known = comm.Get_attr(_KEYVAL)
+    cache: dict[Any, Any] = known if isinstance(known, dict) else {}
+    if known is None:
         comm.Set_attr(_KEYVAL, cache)
     return cache
 

@@ -17,6 +17,7 @@ from .transforms import Line, Run
 
 CACHE_LINE = 64
 
+
 def _level2() -> int:
     """Bytes of the second-level cache of a core as Linux says, or what is common where nobody says."""
     size = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")
@@ -154,7 +155,7 @@ def make(
     """
     widths = [d.itemsize for d in line.dtypes]
     loops = tiling(extents, axis, source[0].strides, target[0].strides, widths, tile_rows(line), _unit(line), outer)
-    sides = [
+    tables = [
         _table(pieces, runs, axis, width, loops)
         for pieces, runs, width in zip((source, target), line.runs, widths, strict=True)
     ]
@@ -165,7 +166,16 @@ def make(
     outer_extents = np.array([extents[k] for k in loops.outer], np.intp)
     scales = np.array([1, scale], np.longdouble)
     return _kernels.Sweep(
-        *sides, outer_extents, loops.columns, loops.batches, kernel_tiles, execute, edits, scales, stream
+        tables[0],
+        tables[1],
+        outer_extents,
+        loops.columns,
+        loops.batches,
+        kernel_tiles,
+        execute,
+        edits,
+        scales,
+        stream,
     )
 
 
@@ -238,7 +248,9 @@ def even_step(extent: int, most: int, unit: int) -> int:
     return min(extent, -(-extent // parts // unit) * unit)
 
 
-def _table(pieces: tuple[Piece, ...], runs: tuple[Run, ...], axis: int, width: int, loops: Loops) -> np.ndarray[Any, Any]:
+def _table(
+    pieces: tuple[Piece, ...], runs: tuple[Run, ...], axis: int, width: int, loops: Loops
+) -> np.ndarray[Any, Any]:
     """One side of a sweep as the kernel reads it: a row for each part of a piece that goes to one run of the line."""
     axes = (axis, loops.column, loops.batch, *loops.outer)
     rows = []

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from . import _kernels
 from .agreement import agreed
 from .arrays import address, checked_array, checks_together
 from .copying import Copy
-from .exchange import Exchange, Memory, checked_method, chosen_method, open_exchange, segment_bytes
+from .exchange import Boxed, Memory, checked_method, chosen_method, open_boxed, segment_bytes
 from .exchange.alltoallw import Typing
 from .exchange.layout import Placed
 from .partition import strides
@@ -71,7 +70,7 @@ class Transfer:
         else:
             memory = Memory(segment_bytes(moved, itemsize))
             order = tuple(range(len(a.shape)))
-            exchanges = open_exchange(self.method, moved, shapes, itemsize, order, memory)
+            exchanges = open_boxed(self.method, moved, itemsize, order, memory)
             me = moved.comm.Get_rank()
             self._ways = _Boxed(exchanges[0], me, itemsize), _Boxed(exchanges[1], me, itemsize)
 
@@ -137,7 +136,7 @@ class _Typed:
 class _Boxed:
     """One way of a transfer through boxes: copy into the outbox, exchange, copy out of the inbox as it fills."""
 
-    def __init__(self, exchange: Exchange, me: int, itemsize: int) -> None:
+    def __init__(self, exchange: Boxed, me: int, itemsize: int) -> None:
         self._exchange = exchange
         self._me = me
         self._itemsize = itemsize

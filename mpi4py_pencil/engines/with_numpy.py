@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from . import Plan
 
 def plan(line: Line, before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> Plan:
     """Transforms of all lines of a tile; numpy has nothing to plan."""
-    calls = {
+    calls: dict[str, Callable[..., Any]] = {
         "forward": partial(np.fft.fft, norm="backward"),
         "backward": partial(np.fft.ifft, norm="forward"),
         "r2c": partial(np.fft.rfft, norm="backward"),

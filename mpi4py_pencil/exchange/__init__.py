@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Iterator
 from typing import Protocol
-
-from mpi4py import MPI
 
 from ..pencil import Boxes
 from .alltoallv import Alltoallv
@@ -27,6 +26,20 @@ from .local import Local
 from .memory import Memory
 from .pairwise import Pairwise
 from .shared import Shared, Window, on_one_node, room_for
+
+__all__ = [
+    "METHODS",
+    "Boxed",
+    "Exchange",
+    "Local",
+    "Memory",
+    "Placed",
+    "checked_method",
+    "chosen_method",
+    "open_boxed",
+    "open_exchange",
+    "segment_bytes",
+]
 
 METHODS = ("auto", "shared", "alltoallv", "alltoallw", "pairwise")
 
@@ -45,6 +58,13 @@ class Exchange(Protocol):
 
     def release(self) -> None:
         """Say that the inbox has been read."""
+
+
+class Boxed(Exchange, Protocol):
+    """One direction of an exchange of contiguous boxes."""
+
+    def arrivals(self) -> Iterator[int]:
+        """Deliver, and name each peer whose box lies in the inbox as soon as it does."""
 
 
 def checked_method(method: str) -> str:
@@ -92,7 +112,9 @@ def chosen_method(method: str, boxes: Boxes, itemsize: int) -> str:
 @functools.cache
 def _say_no_room() -> None:
     """Warn that shared windows are not to be had. Once in a process."""
-    warnings.warn("no room in /dev/shm for shared windows: exchanging by Alltoallv instead", RuntimeWarning, stacklevel=2)
+    warnings.warn(
+        "no room in /dev/shm for shared windows: exchanging by Alltoallv instead", RuntimeWarning, stacklevel=2
+    )
 
 
 def open_exchange(
@@ -120,11 +142,17 @@ def open_exchange(
     memory : Memory
         Where outboxes and inboxes lie unless they are in a shared window.
     """
-    back = boxes.reversed()
     if method == "alltoallw":
+        back = boxes.reversed()
         return Alltoallw(boxes, itemsize, memory, shapes), Alltoallw(back, itemsize, memory, (shapes[1], shapes[0]))
+    return open_boxed(method, boxes, itemsize, order, memory)
+
+
+def open_boxed(method: str, boxes: Boxes, itemsize: int, order: tuple[int, ...], memory: Memory) -> tuple[Boxed, Boxed]:
+    """The two directions of an exchange of contiguous boxes: as `open_exchange`, but for "alltoallw"."""
+    back = boxes.reversed()
     if method == "shared":
         window = Window(boxes.comm, segment_bytes(boxes, itemsize))
         return Shared(boxes, itemsize, order, window), Shared(back, itemsize, order, window)
-    kind = {"alltoallv": Alltoallv, "pairwise": Pairwise}[method]
+    kind = Pairwise if method == "pairwise" else Alltoallv
     return kind(boxes, itemsize, order, memory), kind(back, itemsize, order, memory)

@@ -46,13 +46,10 @@ def offsets(boxes: Sequence[Box], itemsize: int) -> tuple[list[int], int]:
 def place(boxes: Sequence[Box], addresses: Sequence[int], order: tuple[int, ...], itemsize: int) -> list[Placed]:
     """Contiguous boxes at their addresses, their axes in `order`, the outermost first."""
     return [
-        Placed(box, address, strides(box.shape, order, itemsize))
-        for box, address in zip(boxes, addresses, strict=True)
+        Placed(box, address, strides(box.shape, order, itemsize)) for box, address in zip(boxes, addresses, strict=True)
     ]
 
 
 def pieces(placed: Sequence[Placed], axis: int) -> tuple[Piece, ...]:
     """The boxes as pieces of the lines along `axis`, which they cut and no other axis."""
-    return tuple(
-        Piece(p.box.start[axis], p.box.shape[axis], p.address, p.strides) for p in placed if p.box.size
-    )
+    return tuple(Piece(p.box.start[axis], p.box.shape[axis], p.address, p.strides) for p in placed if p.box.size)

@@ -62,7 +62,7 @@ def item(itemsize: int) -> MPI.Datatype:
 class Freeable(Protocol):
     """What MPI made for this rank alone and can free without the others: a datatype, an inactive request."""
 
-    def Free(self) -> None:  # noqa: N802 - MPI's name
+    def Free(self) -> None:
         """Free it."""
 
 

@@ -17,8 +17,8 @@ _TAG = 0
 class Pairwise:
     """One direction of an exchange; a rank's box to itself stays where it is.
 
-    In step s a rank sends to the rank s after it and receives from the one s before it, so that no rank is the target of
-    all at once. The parameters are those of `Alltoallv`.
+    In step s a rank sends to the rank s after it and receives from the one s before it, so that no rank is the target
+    of all at once. The parameters are those of `Alltoallv`.
     """
 
     def __init__(self, boxes: Boxes, itemsize: int, order: tuple[int, ...], memory: Memory) -> None:

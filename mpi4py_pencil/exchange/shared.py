@@ -10,6 +10,7 @@ import os
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from mpi4py import MPI
@@ -18,7 +19,7 @@ from ..pencil import Boxes
 from ..subcomm import cache_of
 from .layout import offsets, place
 
-_SHM = "/dev/shm"
+_SHM = Path("/dev/shm")
 
 
 @dataclass(eq=False)
@@ -118,7 +119,7 @@ def room_for(comm: MPI.Intracomm, nbytes: int) -> bool:
     """
     totals = np.array(nbytes, np.int64)
     comm.Allreduce(MPI.IN_PLACE, totals, MPI.SUM)
-    stat = os.statvfs(_SHM) if os.path.isdir(_SHM) else None
+    stat = os.statvfs(_SHM) if _SHM.is_dir() else None
     short = np.array(stat is not None and stat.f_bavail * stat.f_frsize < totals, np.int8)
     comm.Allreduce(MPI.IN_PLACE, short, MPI.MAX)
     return not short
