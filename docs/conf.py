@@ -21,7 +21,7 @@ try:
 except metadata.PackageNotFoundError:  # imported from a source tree
     release = ""
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "sphinx.ext.viewcode"]
 exclude_patterns = ["_build"]
 
 # A name in single backticks is a link where there is something of that name, and code where not.
@@ -30,17 +30,15 @@ myst_heading_anchors = 3
 
 # The numpy convention says the types in the text.
 autodoc_typehints = "none"
+autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True}
-autoclass_content = "class"
-napoleon_google_docstring = False
-napoleon_use_rtype = False
-napoleon_use_ivar = True
+numpydoc_show_class_members = False
 # The plan and the kernels both have a Sweep, the plan and the exchanges an Exchange: a bare name may mean either.
 suppress_warnings = ["ref.python"]
 
 html_theme = "furo"
 html_title = f"mpi4py_pencil {release}".strip()
 html_copy_source = False
+html_theme_options = {"light_css_variables": {"code-font-size": "0.75rem"}}  # 100 characters fit into a line
 
 figures.draw(HERE / "_build" / "figures")
