@@ -298,9 +298,7 @@ def simulate(solver: NavierStokes, steps: int, every: int) -> bool:
     before = signal.signal(signal.SIGINT, interrupt)
     try:
         width, hidden = len(header) - 1, solver.comm.rank != 0
-        with tqdm(
-            total=steps, disable=hidden, bar_format=BAR, ncols=width, file=ParkedCursor(), leave=False
-        ) as bar:
+        with tqdm(total=steps, disable=hidden, bar_format=BAR, ncols=width, file=ParkedCursor(), leave=False) as bar:
             return run(solver, steps, every, report, bar.update, lambda: bool(interrupts))
     finally:
         signal.signal(signal.SIGINT, before)

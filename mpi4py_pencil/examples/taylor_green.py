@@ -18,8 +18,6 @@ J. Fluid Mech. 130 (1983), its direct simulation; M. Mortensen and H. P. Langtan
 (2016), the structure of a pseudo-spectral solver in Python.
 """
 
-# ruff: noqa: RUF002 - the cross product and the viscosity are meant, not the letters x and v
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
