@@ -17,6 +17,8 @@ import pytest
 from mpi4py import MPI
 from support import SEED
 
+HERE = Path(__file__).resolve().parent
+
 pytest_plugins = ["watchdog", "ranks", "jobs"]
 
 # Defaults for the ranks that the session starts; what the user has set in the environment wins.
@@ -39,8 +41,8 @@ def _prepare_environment():
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     # A virtual environment that is not activated is not on PATH, and mpiexec lies in it.
-    here = str(Path(sys.executable).parent)
-    os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
+    programs = str(Path(sys.executable).parent)
+    os.environ["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", os.defpath)])
     # For the processes that tests and sessions start.
     if sys.flags.optimize:
         os.environ["PYTHONOPTIMIZE"] = str(sys.flags.optimize)
@@ -48,13 +50,18 @@ def _prepare_environment():
 
 def _hide_sources():
     """Have the installed package tested: ``python -m`` puts the sources on the path, without the kernels."""
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(HERE.parent)
     if Path(sys.argv[0]).name == "__main__.py" and root in sys.path:
         sys.path.remove(root)
 
 
 _prepare_environment()
 _hide_sources()
+
+
+def pytest_sessionstart():
+    """Leave the directory of the sources: it would be on the path of the programs that tests start."""
+    os.chdir(HERE)
 
 
 def pytest_report_header():

@@ -24,6 +24,7 @@ RECORD = "PYTEST_RECORD_OF_RANK_0"
 """Environment variable: the file to which rank 0 of a job writes its reports."""
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config):
     """Take the part of this process, if it has one: the session that starts jobs, or rank 0 of a job."""
     record = os.environ.get(RECORD)
@@ -31,8 +32,17 @@ def pytest_configure(config):
         if record is not None:
             raise pytest.UsageError("the mpiexec on PATH is another MPI's: the ranks that it starts are all alone")
         config.pluginmanager.register(Jobs(config))
-    elif record is not None and MPI.COMM_WORLD.rank == 0:
-        config.pluginmanager.register(Recorder(config, Path(record)))
+    elif record is not None:
+        _take_own_temporary_directory(Path(record).parent)
+        if MPI.COMM_WORLD.rank == 0:
+            config.pluginmanager.register(Recorder(config, Path(record)))
+
+
+def _take_own_temporary_directory(parent):
+    """Keep the ranks from tidying up behind each other where pytest keeps the directories of tmp_path."""
+    directory = parent / f"rank-{MPI.COMM_WORLD.rank}"
+    directory.mkdir()
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(directory)
 
 
 class Recorder:

@@ -52,7 +52,7 @@ class Rank:
         errors = dict(filter(None, reversed(self.comm.allgather(error))))  # of equal ones that of the lowest rank
         if errors and (not report.failed or len(errors) > 1):
             report.outcome = "failed"
-            report.longrepr = "\n".join(reversed(errors.values()))
+            report.longrepr = "\n".join([*reversed(errors), *reversed(errors.values())])
 
     def text(self, report):
         """Return the error and what was captured, under a title that says whose it is."""

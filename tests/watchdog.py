@@ -47,7 +47,7 @@ class RankWatchdog:
     def __init__(self, limit, label):
         self.limit = limit
         # faulthandler knows no ranks, and shows pytest's thirty frames: it writes through a filter.
-        script = f"/site-packages.(_?pytest|pluggy)/d; s/^/{label} /"
+        script = f"/site-packages.(_?pytest|pluggy)|<frozen runpy>/d; s/^/{label} /"
         self.filter = subprocess.Popen(["sed", "-u", "-E", script], stdin=subprocess.PIPE, stdout=2)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         self.arm()
