@@ -19,6 +19,9 @@ def _free_cached(comm: MPI.Comm, keyval: int, cache: dict[Any, Any]) -> None:
     cache.clear()
 
 
+# Under this key a grid's communicators know how many of its ranks share this rank's node.
+NODE = "ranks of the grid on this node"
+
 _KEYVAL = MPI.Comm.Create_keyval(delete_fn=_free_cached)
 
 
@@ -35,12 +38,26 @@ def cache_of(comm: MPI.Comm) -> dict[Any, Any]:
 
 
 class Grid:
-    """A Cartesian communicator of `dims` processes and its one-dimensional sub-communicators."""
+    """A Cartesian communicator of `dims` processes and its one-dimensional sub-communicators.
+
+    Attributes
+    ----------
+    dims : tuple of int
+        Processes along each dimension.
+    cart : MPI.Cartcomm
+        The communicator of all.
+    lines : tuple of MPI.Cartcomm
+        For each dimension the ranks that differ from this one in it alone.
+    """
 
     def __init__(self, comm: MPI.Intracomm, dims: tuple[int, ...]) -> None:
         self.dims = dims
         self.cart = comm.Create_cart(dims, reorder=False)
         self.lines = tuple(self.cart.Sub([k == axis for k in range(len(dims))]) for axis in range(len(dims)))
+        node = self.cart.Split_type(MPI.COMM_TYPE_SHARED)
+        for each in (self.cart, *self.lines):
+            cache_of(each)[NODE] = node.Get_size()
+        node.Free()
 
     def free(self) -> None:
         """Free the communicators. Collective."""

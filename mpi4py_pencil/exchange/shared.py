@@ -16,7 +16,7 @@ import numpy as np
 from mpi4py import MPI
 
 from ..pencil import Boxes
-from ..subcomm import cache_of
+from ..subcomm import NODE, cache_of
 from .layout import offsets, place
 
 _SHM = Path("/dev/shm")
@@ -115,10 +115,12 @@ def on_one_node(comm: MPI.Intracomm) -> bool:
 def room_for(comm: MPI.Intracomm, nbytes: int) -> bool:
     """Whether the shared memory of the node has room for `nbytes` of each rank. Collective over `comm`.
 
-    MPI maps files there and does not ask: a process that writes to a page for which there is no room is killed.
+    MPI maps files there and does not ask: a process that writes to a page for which there is no room is killed. The
+    other lines of the grid on the same node want as much at the same time.
     """
     totals = np.array(nbytes, np.int64)
     comm.Allreduce(MPI.IN_PLACE, totals, MPI.SUM)
+    totals *= -(-cache_of(comm).get(NODE, 1) // comm.Get_size())
     stat = os.statvfs(_SHM) if _SHM.is_dir() else None
     short = np.array(stat is not None and stat.f_bavail * stat.f_frsize < totals, np.int8)
     comm.Allreduce(MPI.IN_PLACE, short, MPI.MAX)
