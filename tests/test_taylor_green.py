@@ -156,6 +156,9 @@ def test_a_plane_vortex_decays_exactly(dealias):
     np.testing.assert_allclose(solver.time, 1, rtol=1e-14)
     np.testing.assert_allclose(solver.u_hat, decay * before, atol=1e-13)
     np.testing.assert_allclose(rows[-1][1:3], [decay**2 / 4, decay**2 * 0.1], rtol=1e-11)
+    solver.set_velocity(vortex)
+    np.testing.assert_equal(solver.time, 0)
+    np.testing.assert_array_equal(solver.u_hat, before)
 
 
 def test_energy_falls_by_the_dissipation():
