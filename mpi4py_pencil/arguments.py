@@ -120,9 +120,10 @@ def _grid(grid: Any, size: int, points: Sequence[int], axes: Sequence[int]) -> t
     """The processes along each axis of the input."""
     if grid is None:
         return choose_grid(points, axes, size)
-    dims = dimensions(grid, "grid")
-    if len(dims) != len(points):
-        raise ValueError(f"grid {dims} has {len(dims)} entries, shape has {len(points)} axes")
+    given = dimensions(grid, "grid")
+    if len(given) > len(points):
+        raise ValueError(f"grid {given} has {len(given)} entries, shape has {len(points)} axes")
+    dims = [max(0, d) for d in given] + [1] * (len(points) - len(given))
     if dims[axes[-1]] not in (0, 1):
         raise ValueError(
             f"grid {dims} divides axis {axes[-1]}, which is transformed first: it must stay undivided (1 or 0)"

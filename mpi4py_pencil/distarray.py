@@ -287,6 +287,8 @@ def _subcomm(dims: Any, ndim: int, alignment: int | None) -> Subcomm:
     if isinstance(dims, Subcomm):
         return dims
     if dims is None:
+        if ndim == 1 and MPI.COMM_WORLD.Get_size() > 1:
+            raise ValueError("global_shape has one axis to divide, along which the array is aligned: it needs a second")
         dims = [0] * ndim
         dims[-1 if alignment is None else whole_axis(alignment, ndim)] = 1
     return Subcomm(MPI.COMM_WORLD, dims)

@@ -55,8 +55,8 @@ class PFFT:
         Of the input of ``forward``, in single, double or long double precision: real for real-to-complex transforms
         (half-complex along ``axes[-1]``), or complex. float by default.
     grid : sequence of int, optional
-        Processes along each axis of the input, 0 where open; ``axes[-1]`` must stay undivided. Chosen from the shape by
-        default.
+        Processes along each axis of the input, 0 or -1 where open, 1 for those not named; ``axes[-1]`` must stay
+        undivided. Chosen from the shape by default.
     padding : float or sequence of float, optional
         At least 1 for each axis (3/2 removes the aliasing of quadratic products): along a transformed axis with n modes
         there are floor(n * padding) points; backward pads with zeros, forward truncates.
@@ -119,7 +119,7 @@ class PFFT:
         self._pipelines[components] = build(planned, asked.method, self._tiles)
         return self._pipelines[components]
 
-    def forward(self, u: Array, out: Array | None = None, normalize: bool = True) -> Array:
+    def forward(self, u: Array, out: Array | None = None, normalize: bool | None = None) -> Array:
         """Transform points in space into modes.
 
         Collective over the ranks.
@@ -132,7 +132,7 @@ class PFFT:
         out : ndarray, optional
             Where the result goes: this rank's block of the output, ``shape(True)``, of any strides; it may be `u`.
         normalize : bool, optional
-            Whether to scale by one over the number of points.
+            Whether to scale by one over the number of points; ``forward`` does and ``backward`` does not by default.
 
         Returns
         -------
@@ -147,11 +147,11 @@ class PFFT:
         """
         return self._transform(0, u, out, normalize)
 
-    def backward(self, u_hat: Array, out: Array | None = None, normalize: bool = False) -> Array:
+    def backward(self, u_hat: Array, out: Array | None = None, normalize: bool | None = None) -> Array:
         """Transform modes into points in space: as `forward`, the other way."""
         return self._transform(1, u_hat, out, normalize)
 
-    def _transform(self, way: int, source: Array, target: Array | None, normalize: bool) -> Array:
+    def _transform(self, way: int, source: Array, target: Array | None, normalize: bool | None) -> Array:
         """Transform in one direction."""
         if not self._pipelines:
             raise ValueError("this PFFT is closed")
@@ -164,7 +164,7 @@ class PFFT:
         if target is None:
             side = self._sides[components][1 - way]
             target = DistArray.of(side.pencil, side.dtype, len(components))
-        pipelines[way](source, target, bool(normalize))
+        pipelines[way](source, target, way == 0 if normalize is None else bool(normalize))
         return target
 
     def _checked(self, way: int, name: str, source: Any, target: Any) -> tuple[int, ...]:
@@ -182,16 +182,16 @@ class PFFT:
                 _same_distribution(label, array, side.pencil)
         return components
 
-    def shape(self, forward_output: bool = False) -> tuple[int, ...]:
-        """The shape of this rank's block of the input, or of the output of ``forward``."""
+    def shape(self, forward_output: bool = True) -> tuple[int, ...]:
+        """The shape of this rank's block of the output of ``forward``, or of its input."""
         return self.pencil[bool(forward_output)].subshape
 
     def global_shape(self, forward_output: bool = False) -> tuple[int, ...]:
         """The global shape of the input, or of the output of ``forward``."""
         return self.pencil[bool(forward_output)].shape
 
-    def local_slice(self, forward_output: bool = False) -> tuple[slice, ...]:
-        """This rank's block of the input, or of the output of ``forward``, as slices of the global array."""
+    def local_slice(self, forward_output: bool = True) -> tuple[slice, ...]:
+        """This rank's block of the output of ``forward``, or of its input, as slices of the global array."""
         return self.pencil[bool(forward_output)].local_slice()
 
     def dtype(self, forward_output: bool = False) -> np.dtype[Any]:
