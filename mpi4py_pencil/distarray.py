@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from .pencil import Pencil, whole_axis
+from .agreement import agreed
+from .arrays import checked_array, checks_together
+from .pencil import Pencil, lengths, whole_axis
 from .subcomm import Subcomm, cache_of
 from .transfer import Transfer
 
@@ -62,14 +64,14 @@ class DistArray(np.ndarray):
         rank: int = 0,
     ) -> DistArray:
         """Make the block of this rank. Collective over the grid, as `Subcomm` is."""
-        ndim = len(global_shape) - rank
-        if not hasattr(rank, "__index__") or rank < 0 or ndim < 1:
-            raise ValueError(f"rank {rank!r} must count the leading component axes of global_shape {global_shape}")
-        subcomm = _subcomm(dims, ndim, alignment)
+        comm = dims.grid.cart if isinstance(dims, Subcomm) else MPI.COMM_WORLD
+        shape, rank, axis, dtype = agreed(comm, lambda: _asked(global_shape, rank, alignment, dtype))
+        ndim = len(shape) - rank
+        subcomm = _subcomm(dims, ndim, axis)
         if len(subcomm) != ndim:
-            raise ValueError(f"dims name {len(subcomm)} axes, global_shape {tuple(global_shape)} has {ndim} to divide")
-        axis = _undivided(subcomm) if alignment is None else whole_axis(alignment, ndim)
-        pencil = Pencil(subcomm, global_shape[rank:], axis).with_components(global_shape[:rank])
+            raise ValueError(f"dims name {len(subcomm)} axes, global_shape {shape} has {ndim} to divide")
+        pencil = Pencil(subcomm, shape[rank:], _undivided(subcomm) if axis is None else axis)
+        pencil = pencil.with_components(shape[:rank])
         self = cls.of(pencil, dtype, rank)
         self[...] = 0 if val is None else val
         return self
@@ -91,7 +93,7 @@ class DistArray(np.ndarray):
     @property
     def pencil(self) -> Pencil:
         """The pencil of all axes, component axes included."""
-        if self._pencil is None:
+        if self._pencil is None or self.shape != self._pencil.subshape:
             raise AttributeError("this array is not a distributed block: take it as a plain ndarray, np.asarray(...)")
         return self._pencil
 
@@ -148,17 +150,28 @@ class DistArray(np.ndarray):
             Where neither or both contradicting are given, or `out` does not fit.
         """
         pencil = self.pencil
+        if checks_together() and isinstance(pencil.subcomm, Subcomm):
+            target = agreed(pencil.subcomm.grid.cart, lambda: self._target(axis, out))
+        else:
+            target = self._target(axis, out)
         if out is None:
-            if axis is None:
-                raise TypeError("redistribute needs axis, or out")
-            target = pencil.pencil(whole_axis(axis, self.ndim - self._rank) + self._rank)
             out = DistArray.of(target, self.dtype, self._rank)
-        elif not isinstance(out, DistArray):
-            raise TypeError(f"out must be a DistArray, not {type(out).__name__}")
-        elif axis is not None and whole_axis(axis, self.ndim - self._rank) != out.alignment:
-            raise ValueError(f"axis {axis} contradicts out, which is aligned along axis {out.alignment}")
-        _transfer(pencil, out.pencil, self.dtype).forward(self, out)
+        _transfer(pencil, target, self.dtype).forward(self, out)
         return out
+
+    def _target(self, axis: int | None, out: Any) -> Pencil:
+        """The pencil to which `redistribute` brings this array; wrong arguments are refused."""
+        wanted = None if axis is None else whole_axis(axis, self.ndim - self._rank)
+        if out is None:
+            if wanted is None:
+                raise TypeError("redistribute needs axis, or out")
+            return self.pencil.pencil(wanted + self._rank)
+        if not isinstance(out, DistArray):
+            raise TypeError(f"out must be a DistArray, not {type(out).__name__}")
+        if wanted not in (None, out.alignment):
+            raise ValueError(f"axis {axis} contradicts out, which is aligned along axis {out.alignment}")
+        checked_array("out", out, out.pencil.subshape, self.dtype, written=True)
+        return out.pencil
 
     def __getitem__(self, key: Any) -> Any:
         """A component is a DistArray; anything else is plain."""
@@ -178,12 +191,13 @@ class DistArray(np.ndarray):
         result = getattr(ufunc, method)(*map(_plain, inputs), **kwargs)
         if out is not None:
             return out[0] if len(out) == 1 else out
-        return _rewrap(result, given) if method == "__call__" else result
+        return _rewrap(result, given) if method == "__call__" and ufunc.signature is None else result
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """Other functions of numpy compute on plain blocks; the `*_like` functions and copies give blocks again."""
         result = func(*_plain_all(args), **_plain_all(kwargs))
-        return _rewrap(result, [self]) if func in _BLOCKWISE else result
+        given = [x for x in (*args, *kwargs.values()) if isinstance(x, DistArray)]
+        return _rewrap(result, given) if func in _BLOCKWISE and isinstance(result, np.ndarray) else result
 
     @property
     def T(self) -> Plain:  # type: ignore[override]
@@ -196,18 +210,18 @@ class DistArray(np.ndarray):
         return self.view(np.ndarray).mT
 
     @property
-    def real(self) -> DistArray:
+    def real(self) -> Any:
         """The real part, a view."""
-        return DistArray.of(self.pencil, None, self._rank, self.view(np.ndarray).real)
+        return _rewrap(self.view(np.ndarray).real, [self])
 
     @real.setter
     def real(self, value: Any) -> None:
         self.view(np.ndarray).real = value
 
     @property
-    def imag(self) -> DistArray:
+    def imag(self) -> Any:
         """The imaginary part, a view."""
-        return DistArray.of(self.pencil, None, self._rank, self.view(np.ndarray).imag)
+        return _rewrap(self.view(np.ndarray).imag, [self])
 
     @imag.setter
     def imag(self, value: Any) -> None:
@@ -282,6 +296,17 @@ for _name in _MAKE_ANOTHER.split():
     setattr(DistArray, _name, _plain_method(_name))
 
 
+def _asked(
+    global_shape: Any, rank: Any, alignment: Any, dtype: Any
+) -> tuple[tuple[int, ...], int, int | None, np.dtype[Any]]:
+    """The arguments of a DistArray that are the same on every rank."""
+    shape = lengths(global_shape)
+    if not hasattr(rank, "__index__") or not 0 <= rank < len(shape):
+        raise ValueError(f"rank {rank!r} must count the leading component axes of global_shape {shape}")
+    axis = None if alignment is None else whole_axis(alignment, len(shape) - rank)
+    return shape, rank.__index__(), axis, np.dtype(dtype)
+
+
 def _subcomm(dims: Any, ndim: int, alignment: int | None) -> Subcomm:
     """The Subcomm that the `dims` of a DistArray mean."""
     if isinstance(dims, Subcomm):
@@ -290,7 +315,7 @@ def _subcomm(dims: Any, ndim: int, alignment: int | None) -> Subcomm:
         if ndim == 1 and MPI.COMM_WORLD.Get_size() > 1:
             raise ValueError("global_shape has one axis to divide, along which the array is aligned: it needs a second")
         dims = [0] * ndim
-        dims[-1 if alignment is None else whole_axis(alignment, ndim)] = 1
+        dims[-1 if alignment is None else alignment] = 1
     return Subcomm(MPI.COMM_WORLD, dims)
 
 
