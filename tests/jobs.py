@@ -121,16 +121,17 @@ class Jobs:
 
     def settle(self, ranks, items, done, process):
         """Keep the reports of the tests that were run to their end; fail the one that the job broke off at."""
-        complete = [item for item in items if item.nodeid in done and done[item.nodeid][-1].when == "teardown"]
-        for item in complete:
-            self.reports[item.nodeid] = done[item.nodeid]
-        left = items[len(complete) :]
-        text = f"mpiexec returned {process.returncode}. The ranks wrote:\n{process.stdout}"
+        for item in items:
+            if item.nodeid in done and done[item.nodeid][-1].when == "teardown":
+                self.reports[item.nodeid] = done[item.nodeid]
+        left = [item for item in items if item.nodeid not in self.reports]
         if left:
-            self.reports[left[0].nodeid] = [_failure(left[0], text)]
+            broken = next((item for item in left if item.nodeid in done), left[0])
+            self.reports[broken.nodeid] = [_failure(broken, "", process)]
+            left.remove(broken)
         elif process.returncode and not any(report.failed for reports in done.values() for report in reports):
-            self.reports[items[-1].nodeid].append(_failure(items[-1], f"After the last test {text}"))
-        self.waiting[ranks] = left[1:]
+            self.reports[items[-1].nodeid].append(_failure(items[-1], "after the last test ", process))
+        self.waiting[ranks] = left
 
 
 def rank_count(item):
@@ -139,5 +140,7 @@ def rank_count(item):
     return next(int(name[1]) for name in names if name)
 
 
-def _failure(item, text):
-    return pytest.TestReport(item.nodeid, item.location, {}, outcome="failed", longrepr=text, when="call")
+def _failure(item, when, process):
+    text = f"{when}mpiexec returned {process.returncode}"
+    wrote = [("What the ranks wrote", process.stdout or "")]
+    return pytest.TestReport(item.nodeid, item.location, {}, "failed", text, "call", sections=wrote)

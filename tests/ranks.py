@@ -48,21 +48,25 @@ class Rank:
             time.sleep(1)  # mpiexec drops what it has not read when a job is aborted
             MPI.COMM_WORLD.Abort(1)
         arrival.Wait()
-        error = (call.excinfo.exconly(), self.text(report)) if report.failed else None
+        error = (call.excinfo.exconly(), self.describe(report)) if report.failed else None
         errors = dict(filter(None, reversed(self.comm.allgather(error))))  # of equal ones that of the lowest rank
-        if errors and (not report.failed or len(errors) > 1):
+        if report.failed:
+            del errors[error[0]]
+        elif errors:
             report.outcome = "failed"
-            report.longrepr = "\n".join([*reversed(errors), *reversed(errors.values())])
+            report.longrepr = "\n".join(errors)
+        report.sections += errors.values()
 
-    def text(self, report):
-        """Return the error and what was captured, under a title that says whose it is."""
-        title = f" {report.nodeid} ({report.when}) on rank {self.comm.rank} of {self.comm.size} "
+    def describe(self, report):
+        """Return whose error it is, and the error with what was captured."""
         captured = [f"{name:-^100}\n{text}" for name, text in report.sections]
-        return "\n".join([f"{title:=^100}", report.longreprtext, *captured])
+        title = f"{report.nodeid} ({report.when}) on rank {self.comm.rank} of {self.comm.size}"
+        return title, "\n".join([report.longreprtext, *captured])
 
     def say(self, report):
         """Show an error at once."""
-        self.stderr.write(f"\n{self.text(report)}\n")
+        title, text = self.describe(report)
+        self.stderr.write(f"\n{f' {title} ':=^100}\n{text}\n")
         self.stderr.flush()
 
     def pytest_collectreport(self, report):

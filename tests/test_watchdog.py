@@ -74,6 +74,13 @@ def test_common_failure():
     check(world.rank != 2, "no rank 2 wanted")
 """
 
+DIFFERENT_FAILURES = """
+@pytest.mark.parallel(3)
+def test_different_failures():
+    if world.rank != 2:
+        raise RuntimeError(f"only on rank {world.rank}")
+"""
+
 SETUP_FAILURE = """
 @pytest.fixture
 def broken():
@@ -182,7 +189,7 @@ def test_next_test_runs_after_a_job_has_ended_early(inner_session):
 
 
 def test_crash_after_the_test_is_a_failure(inner_session):
-    _expect(inner_session(CRASH_AFTER_THE_TEST), "After the last test mpiexec returned", "1 failed, 1 passed")
+    _expect(inner_session(CRASH_AFTER_THE_TEST), "after the last test mpiexec returned", "1 failed, 1 passed")
 
 
 def test_failed_setup_is_shown_and_ends_the_job(inner_session):
@@ -193,7 +200,13 @@ def test_failed_setup_is_shown_and_ends_the_job(inner_session):
 def test_failure_of_one_rank_fails_all(inner_session):
     text = inner_session(PARTIAL_FAILURE)
     _expect_once(text, "test_partial_failure (call) on rank 1 of 3")
-    _expect(text, "RuntimeError: only here", "1 failed")
+    _expect_once(text, "E           RuntimeError: only here")
+
+
+def test_different_failures_are_shown(inner_session):
+    text = inner_session(DIFFERENT_FAILURES)
+    _expect_once(text, "E           RuntimeError: only on rank 0")
+    _expect_once(text, "E           RuntimeError: only on rank 1")
 
 
 def test_common_failure_is_shown_once(inner_session):
