@@ -80,7 +80,11 @@ def _axes(axes: Any, ndim: int) -> tuple[int, ...]:
     """The axes to transform, counted from the front."""
     if axes is None:
         return tuple(range(ndim))
-    chosen = tuple(whole_axis(axis, ndim) for axis in ([axes] if hasattr(axes, "__index__") else axes))
+    try:
+        given = [axes] if hasattr(axes, "__index__") else list(axes)
+    except TypeError:
+        raise TypeError(f"axes must be an int or a sequence of ints, not {axes!r}") from None
+    chosen = tuple(whole_axis(axis, ndim) for axis in given)
     if not chosen:
         raise ValueError("axes is empty: name one axis at least")
     twice = {axis for axis in chosen if chosen.count(axis) > 1}
