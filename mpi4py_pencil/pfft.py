@@ -116,7 +116,7 @@ class PFFT:
         start = Pencil(self.subcomm, asked.points, self.axes[-1]).with_components(components)
         planned = steps(start, transforms)
         self._sides[components] = _Side(start, asked.dtype), _Side(planned[-1].after, transforms[-1].dtype)
-        self._pipelines[components] = build(planned, asked.method, self._tiles)
+        self._pipelines[components] = build(self.comm, planned, asked.method, self._tiles)
         return self._pipelines[components]
 
     def forward(self, u: Array, out: Array | None = None, normalize: bool | None = None) -> Array:

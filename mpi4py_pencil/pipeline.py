@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from mpi4py import MPI
 
 from . import _kernels
 from .exchange import Exchange, Local, Memory, chosen_method, open_exchange, segment_bytes
@@ -204,13 +205,13 @@ class Pipeline:
                 leg.after.deliver()
 
 
-def build(steps: Sequence[Step], method: str, tiles: Tiles) -> tuple[Pipeline, Pipeline]:
-    """The forward and the backward pipeline of a plan. Collective over the ranks of the plan.
+def build(comm: MPI.Intracomm, steps: Sequence[Step], method: str, tiles: Tiles) -> tuple[Pipeline, Pipeline]:
+    """The forward and the backward pipeline of a plan. Collective over `comm`, the ranks of the plan.
 
     The scale of both is one over the product of the transforms' points.
     """
     trips = passes(steps)
-    between = _open(trips, method)
+    between = _open(comm, trips, method)
     points = math.prod(sweep.transform.points for trip in trips for sweep in trip.sweeps)
     scale = 1 / np.longdouble(points)
     ends = [None, *between, None]
@@ -235,8 +236,8 @@ def _leg(
     return Leg(sweeps if forward else sweeps[::-1], trip.outer, before, after, tiles, scale)
 
 
-def _open(trips: Sequence[Pass], method: str) -> list[tuple[Exchange, Exchange]]:
-    """What lies between the passes, in both directions. Collective over the ranks of the plan."""
+def _open(comm: MPI.Intracomm, trips: Sequence[Pass], method: str) -> list[tuple[Exchange, Exchange]]:
+    """What lies between the passes, in both directions. Collective over `comm`."""
     moved = [None if t.exchange is None else boxes(t.exchange.before, t.exchange.after) for t in trips[:-1]]
     blocks = [(trip.sweeps[-1].after.subshape, trip.sweeps[-1].transform.dtype) for trip in trips[:-1]]
     needed = [
@@ -253,7 +254,7 @@ def _open(trips: Sequence[Pass], method: str) -> list[tuple[Exchange, Exchange]]
             here = Local(Box((0,) * len(shape), shape), dtype.itemsize, order, memory)
             between.append((here, here))
         else:
-            chosen = chosen_method(method, parts, dtype.itemsize)
+            chosen = chosen_method(comm, method, parts, dtype.itemsize)
             shapes = (exchange.before.subshape, exchange.after.subshape)
             between.append(open_exchange(chosen, parts, shapes, dtype.itemsize, order, memory))
     return between

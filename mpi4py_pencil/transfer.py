@@ -61,7 +61,7 @@ class Transfer:
         agreed(moved.comm, lambda: (a.shape, a.axis, b.axis))
         self.pencils = (a, b)
         self._comm = moved.comm
-        self.method = chosen_method(self.method, moved, self.dtype.itemsize)
+        self.method = chosen_method(moved.comm, self.method, moved, self.dtype.itemsize)
         itemsize = self.dtype.itemsize
         shapes = (a.subshape, b.subshape)
         self._ways: tuple[_Typed | _Boxed, _Typed | _Boxed]

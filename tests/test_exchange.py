@@ -186,10 +186,10 @@ def peers(comm):
 def test_auto_is_shared_on_one_node():
     check(on_one_node(WORLD), "the ranks of this test are on one node")
     with everywhere():
-        np.testing.assert_equal(chosen_method("auto", peers(WORLD), 8), "shared")
+        np.testing.assert_equal(chosen_method(WORLD, "auto", peers(WORLD), 8), "shared")
     for method in MOVERS:
         with everywhere():
-            np.testing.assert_equal(chosen_method(method, peers(WORLD), 8), method)
+            np.testing.assert_equal(chosen_method(WORLD, method, peers(WORLD), 8), method)
 
 
 class SomeNodes(MPI.Intracomm):
@@ -211,9 +211,11 @@ def test_across_nodes_nothing_is_shared():
     moved = SimpleNamespace(**{**vars(peers(WORLD)), "comm": nodes})
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # several nodes are no reason for a warning
-        np.testing.assert_equal(same_everywhere(chosen_method("auto", moved, 8)), "shared" if one else "alltoallv")
+        chosen = same_everywhere(chosen_method(moved.comm, "auto", moved, 8))
+        np.testing.assert_equal(chosen, "shared" if one else "alltoallv")
     if not one:
-        expect_everywhere(ValueError, "'shared' needs all peers on one node", lambda: chosen_method("shared", moved, 8))
+        refused = "'shared' needs all peers on one node"
+        expect_everywhere(ValueError, refused, lambda: chosen_method(moved.comm, "shared", moved, 8))
     parent.Free()
 
 
@@ -227,12 +229,12 @@ def test_no_room_on_one_rank_is_no_room_for_all(monkeypatch):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(2):
-            np.testing.assert_equal(same_everywhere(chosen_method("auto", peers(WORLD), 8)), "alltoallv")
+            np.testing.assert_equal(same_everywhere(chosen_method(WORLD, "auto", peers(WORLD), 8)), "alltoallv")
     messages = [text for texts in WORLD.allgather([str(w.message) for w in caught]) for text in texts]
     check(len(messages) == 1 and "/dev/shm" in messages[0], f"warned {messages}")
-    expect_everywhere(MemoryError, "room in /dev/shm", lambda: chosen_method("shared", peers(WORLD), 8))
+    expect_everywhere(MemoryError, "room in /dev/shm", lambda: chosen_method(WORLD, "shared", peers(WORLD), 8))
     monkeypatch.undo()
-    np.testing.assert_equal(same_everywhere(chosen_method("auto", peers(WORLD), 8)), "shared")
+    np.testing.assert_equal(same_everywhere(chosen_method(WORLD, "auto", peers(WORLD), 8)), "shared")
 
 
 @pytest.mark.parallel([1, 2])

@@ -18,6 +18,9 @@ import warnings
 from collections.abc import Iterator
 from typing import Protocol
 
+from mpi4py import MPI
+
+from ..agreement import agreed
 from ..pencil import Boxes
 from .alltoallv import Alltoallv
 from .alltoallw import Alltoallw
@@ -85,28 +88,36 @@ def segment_bytes(boxes: Boxes, itemsize: int) -> int:
     return max(offsets(side, itemsize)[1] for side in (boxes.sends, boxes.receives))
 
 
-def chosen_method(method: str, boxes: Boxes, itemsize: int) -> str:
+def chosen_method(comm: MPI.Intracomm, method: str, boxes: Boxes, itemsize: int) -> str:
     """What `method` means for these peers: "auto" is shared memory where they share it, Alltoallv where not.
 
-    Collective over the peers.
+    Collective over `comm`, which may hold several groups of peers; for each the answer is its own.
 
     Raises
     ------
     ValueError, MemoryError
-        On every peer: where shared memory is asked for and the peers are on several nodes, or have no room for it.
+        On every rank: where shared memory is asked for and some peers are on several nodes, or have no room for it.
     """
+    found: list[str] = []
+    agreed(comm, lambda: found.append(_method_of_peers(method, boxes, itemsize)))
+    no_room = method == "auto" and found[0] != "shared" and on_one_node(boxes.comm)
+    if comm.allreduce(no_room, MPI.LOR) and comm.Get_rank() == 0:
+        _say_no_room()
+    return found[0]
+
+
+def _method_of_peers(method: str, boxes: Boxes, itemsize: int) -> str:
+    """What `method` means for the peers, over which this is collective."""
     if method not in ("auto", "shared"):
         return method
     one_node = on_one_node(boxes.comm)
     if one_node and room_for(boxes.comm, segment_bytes(boxes, itemsize)):
         return "shared"
-    if method == "shared" and not one_node:
-        raise ValueError("method 'shared' needs all peers on one node; use 'auto', 'alltoallv' or 'pairwise'")
-    if method == "shared":
+    if method == "auto":
+        return "alltoallv"
+    if one_node:
         raise MemoryError("method 'shared' needs more room in /dev/shm than there is; use 'auto' or 'alltoallv'")
-    if one_node and boxes.comm.Get_rank() == 0:
-        _say_no_room()
-    return "alltoallv"
+    raise ValueError("method 'shared' needs all peers on one node; use 'auto', 'alltoallv' or 'pairwise'")
 
 
 @functools.cache

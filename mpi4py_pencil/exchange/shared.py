@@ -6,6 +6,7 @@ touches it first (MPI 4.1, 12.2.3; Hoefler et al., "MPI + MPI", Computing 95, 20
 
 from __future__ import annotations
 
+import mmap
 import os
 import weakref
 from collections.abc import Iterator
@@ -78,7 +79,10 @@ class Window:
         self._win = MPI.Win.Allocate_shared(max(nbytes, 1), 1, info=info, comm=comm)
         info.Free()
         self._win.Lock_all(MPI.MODE_NOCHECK)
-        self.addresses = [self._win.Shared_query(q)[0].address for q in range(comm.Get_size())]
+        segments = [self._win.Shared_query(q)[0] for q in range(comm.Get_size())]
+        self.addresses = [segment.address for segment in segments]
+        # Pages are counted against the room when they are first touched; the next to ask for room must see these.
+        np.asarray(segments[comm.Get_rank()])[:: mmap.PAGESIZE] = 0
         allocation = _Allocation(self._win)
         allocations.all.append(allocation)
         self._left = allocation.left
