@@ -61,7 +61,7 @@ class PFFT:
         At least 1 for each axis (3/2 removes the aliasing of quadratic products): along a transformed axis with n modes
         there are floor(n * padding) points; backward pads with zeros, forward truncates.
     backend : str, optional
-        The engine that transforms lines: "pyfftw", "scipy" or "numpy".
+        The engine that transforms lines: "pyfftw", "ducc" (faster on odd lengths), "scipy" or "numpy".
     method : str, optional
         The exchange: see `Transfer`.
 

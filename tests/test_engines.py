@@ -64,7 +64,7 @@ def test_lines_of_a_tile(name, dtype, forward):
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_missing_library_is_an_import_error_that_names_it(name, monkeypatch):
     """numpy is always there; the others are hidden from the import."""
-    library = {"numpy": None, "pyfftw": "pyfftw", "scipy": "scipy"}.get(name, name)
+    library = {"numpy": None, "ducc": "ducc0"}.get(name, name)
     module = f"mpi4py_pencil.engines.with_{name}"
     monkeypatch.delitem(sys.modules, module, raising=False)
     importer = builtins.__import__

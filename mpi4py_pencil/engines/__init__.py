@@ -19,7 +19,7 @@ from ..transforms import Line
 Plan = Callable[[], Any]
 Planner = Callable[[Line, "np.ndarray[Any, Any]", "np.ndarray[Any, Any]"], Plan]
 
-ENGINES = ("pyfftw", "scipy", "numpy")
+ENGINES = ("pyfftw", "ducc", "scipy", "numpy")
 
 
 def checked_engine(name: str) -> str:
