@@ -1,0 +1,65 @@
+"""What a transform would take if it did nothing but what it must: the roofline of the plan that is measured.
+
+Every pass reads its block once and writes it once, at the speed at which all ranks together copy memory; and every line
+is transformed at the speed of the engine in cache. The two cannot be faster one after the other; overlapped they could.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+
+from mpi4py_pencil import Pencil, Subcomm
+from mpi4py_pencil.arguments import request
+from mpi4py_pencil.engines import engine
+from mpi4py_pencil.pipeline import passes
+from mpi4py_pencil.plan import Sweep, steps
+from mpi4py_pencil.sweep import Tiles, tile_rows
+
+
+def limit(comm: MPI.Intracomm, shape: Any, dtype: str, grid: Any, backend: str) -> float:
+    """Seconds for one direction: bytes moved over copy bandwidth, and lines over the engine's speed in cache."""
+    asked = request(comm.Get_size(), shape, None, dtype, grid, None, backend, "auto")
+    start = Pencil(Subcomm(comm, asked.dims), asked.points, asked.transforms[0].axis)
+    planned = steps(start, asked.transforms)
+    moved = 0
+    for each in passes(planned):
+        first, last = each.sweeps[0], each.sweeps[-1]
+        moved += math.prod(first.before.subshape) * first.transform.input_dtype.itemsize
+        moved += math.prod(last.after.subshape) * last.transform.dtype.itemsize
+    tiles = Tiles(engine(backend))
+    computed = sum(transforming(comm, step, tiles) for step in planned if isinstance(step, Sweep))
+    return moved / copy_bandwidth(comm, moved // 4) + computed
+
+
+def copy_bandwidth(comm: MPI.Intracomm, nbytes: int) -> float:
+    """Bytes read and written in a second by each rank while all copy."""
+    source, target = np.ones(nbytes, np.uint8), np.zeros(nbytes, np.uint8)
+    return 2 * nbytes / best(comm, lambda: np.copyto(target, source))
+
+
+def transforming(comm: MPI.Intracomm, sweep: Sweep, tiles: Tiles) -> float:
+    """Seconds to transform the lines of a sweep in tiles that stay in cache, on all ranks at once."""
+    line = sweep.transform.line(True)
+    rows = tile_rows(line)
+    for tile in tiles.pair(line):
+        tile[:] = 0
+    lines = math.prod(sweep.before.subshape) / line.n
+    execute = tiles.plan(line, rows)
+    return lines / rows * best(comm, lambda: [execute() for _ in range(100)]) / 100
+
+
+def best(comm: MPI.Intracomm, call: Callable[[], Any], times: int = 7) -> float:
+    """The least seconds of a call that all ranks begin together."""
+    least = math.inf
+    for _ in range(times):
+        comm.Barrier()
+        start = time.perf_counter()
+        call()
+        least = min(least, comm.allreduce(time.perf_counter() - start, MPI.MAX))
+    return least
