@@ -60,8 +60,10 @@ class Grid:
         node.Free()
 
     def free(self) -> None:
-        """Free the communicators. Collective."""
+        """Free the communicators and what was made for them. Collective."""
         for comm in (*self.lines, self.cart):
+            # not left to MPI: it may delay this until operations are over that are only completed here
+            _free_cached(comm, _KEYVAL, cache_of(comm))
             comm.Free()
 
 
