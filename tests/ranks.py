@@ -47,6 +47,7 @@ class Rank:
             self.say(report)
             time.sleep(1)  # mpiexec drops what it has not read when a job is aborted
             MPI.COMM_WORLD.Abort(1)
+            os._exit(1)  # MPICH's Abort may return
         arrival.Wait()
         error = (call.excinfo.exconly(), self.describe(report)) if report.failed else None
         errors = dict(filter(None, reversed(self.comm.allgather(error))))  # of equal ones that of the lowest rank
