@@ -67,7 +67,7 @@ static inline void stream_f16(char *to, f16 v) { memcpy(to, &v, sizeof v); }
 static inline void stream_c32(char *to, c32 v) { memcpy(to, &v, sizeof v); }
 
 /* Points of the line by which the gather asks for memory in advance: runs along the columns are too short for the
- * hardware to do so. Worth a third of the time of a strided sweep (docs/performance.md). */
+ * hardware to do so. docs/performance.md has what it is worth. */
 #define AHEAD 8
 
 /* Four points of a line at a time: the reads run along the columns, the writes fill whole pieces of cache lines. */
