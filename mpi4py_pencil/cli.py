@@ -82,6 +82,8 @@ def abort(comm: MPI.Intracomm, error: BaseException) -> NoReturn:
     if not isinstance(error, KeyboardInterrupt):
         traceback.print_exception(error)
     sys.stdout.flush()
+    sys.stderr.flush()
+    time.sleep(0.5)  # mpiexec drops what it has not read yet when a job aborts
     status = INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
     comm.Abort(status)
     os._exit(status)  # MPICH's Abort may return; to go on would be to meet the others in MPI_Finalize
