@@ -19,8 +19,7 @@ COMPLEX = np.dtype(complex)
 def transforms(shape, axes, real=False):
     """Return the transforms over `axes`, the last of them first, and no padding."""
     return [
-        Transform(axis, shape[axis], shape[axis], real and k == 0, COMPLEX)
-        for k, axis in enumerate(reversed(axes))
+        Transform(axis, shape[axis], shape[axis], real and k == 0, COMPLEX) for k, axis in enumerate(reversed(axes))
     ]
 
 
