@@ -78,7 +78,7 @@ def refuse(comm: MPI.Intracomm, message: str, status: int = BAD_ARGUMENT) -> int
 
 def abort(comm: MPI.Intracomm, error: BaseException) -> NoReturn:
     """Print the traceback of what this rank did not expect, and end all ranks: others may wait for it."""
-    time.sleep(min(0.2 * comm.rank, 5))  # the first rank that meets an error tells it, and ends the others
+    time.sleep(min(comm.rank, 5))  # the first rank that meets an error tells it, and ends the others
     if not isinstance(error, KeyboardInterrupt):
         traceback.print_exception(error)
     sys.stdout.flush()
