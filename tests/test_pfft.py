@@ -204,6 +204,19 @@ def test_in_place():
                     same_bits(out, np.asarray(expected))
 
 
+@pytest.mark.parallel([1, 3])
+def test_an_output_that_is_the_input_transposed():
+    """One sweep reads and writes the same memory in different orders."""
+    shape = (200 * WORLD.size, 200)
+    whole = random_array(rng(6), shape, "D")
+    with PFFT(WORLD, shape, (1,), complex, [0, 1]) as fft:
+        memory = block(fft, whole, False).copy()
+        expected = fft.forward(memory)
+        fft.forward(memory, memory.T)
+        with everywhere():
+            np.testing.assert_array_equal(memory.T, expected)
+
+
 @pytest.mark.parallel([1, 2, 3])
 def test_results_are_the_caller_s():
     """Many results held at once stay as they were, and writing to them disturbs nothing."""

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import random
+import time
 
 import numpy as np
 import pytest
@@ -125,6 +126,24 @@ def test_large_and_often():
                 expected = a
             with everywhere():
                 np.testing.assert_array_equal(found, expected, f"{method}, turn {turn}")
+
+
+@pytest.mark.parallel([2, 3])
+def test_ranks_that_come_late():
+    """Nobody overwrites what a late rank has not read yet; compared at the end, since that brings ranks in step."""
+    before = Pencil(Subcomm(WORLD, [0, 1]), (90, 91), 1)
+    after = before.pencil(0)
+    whole = numbered(before.shape, "f8")
+    for method in METHODS:
+        transfer = before.transfer(after, "f8", method)
+        results = []
+        for turn in range(30):
+            if turn % WORLD.size == WORLD.rank:
+                time.sleep(0.002)
+            results.append(np.zeros(after.subshape))
+            transfer.forward(whole[before.local_slice()] * turn, results[-1])
+        wrong = [k for k, b in enumerate(results) if not np.array_equal(b, whole[after.local_slice()] * k)]
+        check(not wrong, f"{method}: wrong in turns {wrong}")
 
 
 @pytest.mark.parallel([1, 2, 4])
