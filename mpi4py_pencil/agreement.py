@@ -20,10 +20,10 @@ def communicator(comm: Any, name: str = "comm") -> MPI.Intracomm:
     TypeError, ValueError
         Where it is something else, or the null communicator.
     """
+    if isinstance(comm, MPI.Comm) and comm == MPI.COMM_NULL:
+        raise ValueError(f"{name} is MPI.COMM_NULL: only ranks that belong to a communicator can take part")
     if not isinstance(comm, MPI.Intracomm):
         raise TypeError(f"{name} must be an intra-communicator such as MPI.COMM_WORLD, not {comm!r}")
-    if comm == MPI.COMM_NULL:
-        raise ValueError(f"{name} is MPI.COMM_NULL: only ranks that belong to a communicator can take part")
     return comm
 
 

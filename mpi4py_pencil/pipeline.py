@@ -13,7 +13,7 @@ from mpi4py import MPI
 from . import _kernels
 from .exchange import Exchange, Local, Memory, chosen_method, open_exchange, segment_bytes
 from .exchange.layout import Placed, pieces
-from .partition import strides
+from .partition import largest_block, strides
 from .pencil import Box, boxes
 from .plan import Exchange as ExchangeStep
 from .plan import Step, Sweep
@@ -59,11 +59,15 @@ def passes(steps: Sequence[Step]) -> list[Pass]:
 
 
 def _planes(first: Sweep, second: Sweep) -> tuple[int, ...] | None:
-    """The axes that count the planes of two sweeps worth running plane by plane: those not in cache altogether."""
+    """The axes that count the planes of two sweeps worth running plane by plane: those not in cache altogether.
+
+    The largest block decides: the order of the axes in the boxes hangs on it, and must be the same on every rank.
+    """
     lines = (first.transform.axis, second.transform.axis)
     outer = tuple(k for k in range(len(first.after.shape)) if k not in lines)
-    planes = math.prod(first.after.subshape[k] for k in outer)
-    return outer if planes > 1 and _local_bytes(first.after.subshape, first.transform.dtype) > CACHED_BYTES else None
+    largest = largest_block(first.after.shape, first.after.sizes)
+    planes = math.prod(largest[k] for k in outer)
+    return outer if planes > 1 and _local_bytes(largest, first.transform.dtype) > CACHED_BYTES else None
 
 
 def _local_bytes(shape: Sequence[int], dtype: np.dtype[Any]) -> int:

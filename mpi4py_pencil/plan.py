@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .partition import largest_block
 from .pencil import Pencil
 from .transforms import Transform
 
@@ -80,18 +81,13 @@ def choose_grid(shape: Sequence[int], axes: Sequence[int], size: int) -> tuple[i
         last = axes[-1]
         for axis in reversed(axes):
             if grid[axis] > 1:
-                points += _block(shape, grid)
+                points += math.prod(largest_block(shape, grid))
                 grid[axis], grid[last] = grid[last], grid[axis]
-            points += _block(shape, grid)
+            points += math.prod(largest_block(shape, grid))
             last = axis
         return points, tuple(-d for d in dims)
 
     return min(_grids(len(shape), axes[-1], size), key=cost)
-
-
-def _block(shape: Sequence[int], grid: Sequence[int]) -> int:
-    """Points of the largest block."""
-    return math.prod(-(-n // p) for n, p in zip(shape, grid, strict=True))
 
 
 def _grids(ndim: int, undivided: int, size: int) -> Iterator[tuple[int, ...]]:

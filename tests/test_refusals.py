@@ -96,13 +96,13 @@ def test_arguments_that_differ_between_ranks():
 
 @pytest.mark.parallel([1, 2])
 def test_what_is_no_communicator():
-    inter = MPI.COMM_NULL if WORLD.size == 1 else pairs()
-    for comm in (None, 3, "MPI.COMM_WORLD", MPI.COMM_NULL, inter):
-        expect_everywhere((TypeError, ValueError), "comm must be", partial(plan, comm))
-    null = MPI.Intracomm()
-    expect_everywhere(ValueError, "comm is MPI.COMM_NULL", partial(plan, null))
-    if WORLD.size > 1:
-        inter.Free()
+    inter = [pairs()] if WORLD.size > 1 else []
+    for comm in (None, 3, "MPI.COMM_WORLD", *inter):
+        expect_everywhere(TypeError, "comm must be", partial(plan, comm))
+    for null in (MPI.COMM_NULL, MPI.Intracomm()):
+        expect_everywhere(ValueError, "comm is MPI.COMM_NULL", partial(plan, null))
+    for comm in inter:
+        comm.Free()
 
 
 def pairs():
