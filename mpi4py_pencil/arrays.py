@@ -15,6 +15,16 @@ def checks_together() -> bool:
     return os.environ.get("MPI4PY_PENCIL_CHECK", "0") not in ("", "0")
 
 
+def overlap(a: Array, b: Array) -> bool:
+    """Whether two arrays have an item in common; where that is too hard to tell, whether their extents do."""
+    if not np.may_share_memory(a, b):
+        return False
+    try:
+        return np.shares_memory(a, b, max_work=10_000)  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True
+
+
 def address(array: Array) -> int:
     """Of the array's first item."""
     return int(array.__array_interface__["data"][0])

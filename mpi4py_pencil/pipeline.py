@@ -11,6 +11,7 @@ import numpy as np
 from mpi4py import MPI
 
 from . import _kernels
+from .arrays import overlap
 from .exchange import Exchange, Local, Memory, chosen_method, open_exchange, segment_bytes
 from .exchange.layout import Placed, pieces
 from .partition import largest_block, strides
@@ -197,7 +198,7 @@ class Pipeline:
     def __call__(self, source: Array, target: Array, normalize: bool) -> None:
         """Transform `source` into `target`. Collective over the ranks of the plan."""
         last = len(self._legs) - 1
-        if last == 0 and np.may_share_memory(source, target):
+        if last == 0 and overlap(source, target):
             source = source.copy()
         for k, leg in enumerate(self._legs):
             if leg.after is not None:

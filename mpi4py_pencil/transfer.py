@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from .agreement import agreed
-from .arrays import address, checked_array, checks_together
+from .arrays import address, checked_array, checks_together, overlap
 from .copying import Copy
 from .exchange import Boxed, Memory, checked_method, chosen_method, open_boxed, segment_bytes
 from .exchange.alltoallw import Typing
 from .exchange.layout import Placed
 from .partition import strides
 from .pencil import Boxes, Pencil, boxes
+from .subcomm import Subcomm
 from .sweep import CACHED_BYTES, Strides
 
 Array = np.ndarray[Any, Any]
@@ -23,8 +24,9 @@ _Copies = tuple[list[Copy], list[Copy]]
 class Transfer:
     """The redistribution between two pencils of the same grid.
 
-    Collective over the peers: the ranks of the sub-communicator in which the two differ, or of the whole grid where
-    they differ in more than one. Everything is prepared here; a call allocates nothing.
+    To make one is collective over the grid (for pencils over a list of communicators: over the peers), and everything
+    is prepared there; a call allocates nothing. Calls are collective over the peers: the ranks of the sub-communicator
+    in which the two pencils differ, or of the whole grid where they differ in more than one.
 
     Parameters
     ----------
@@ -40,8 +42,8 @@ class Transfer:
     Raises
     ------
     TypeError, ValueError, MemoryError
-        On every peer, where the pencils do not belong together, the dtype cannot be sent, the method does not exist or
-        cannot be had, or the peers disagree on any of these.
+        On every rank, where the pencils do not belong together, the dtype cannot be sent, the method does not exist or
+        cannot be had, or the ranks disagree on any of these.
 
     Examples
     --------
@@ -56,12 +58,12 @@ class Transfer:
     """
 
     def __init__(self, a: Pencil, b: Pencil, dtype: Any, method: str = "auto") -> None:
+        comm = a.subcomm.grid.cart if isinstance(a.subcomm, Subcomm) else boxes(a, b).comm
+        self.dtype, asked = agreed(comm, lambda: _asked(a, b, dtype, method))[:2]
         moved = boxes(a, b)
-        self.dtype, self.method = agreed(moved.comm, lambda: (_sendable(dtype), checked_method(method)))
-        agreed(moved.comm, lambda: (a.shape, a.axis, b.axis))
         self.pencils = (a, b)
         self._comm = moved.comm
-        self.method = chosen_method(moved.comm, self.method, moved, self.dtype.itemsize)
+        self.method = chosen_method(comm, asked, moved, self.dtype.itemsize)
         itemsize = self.dtype.itemsize
         shapes = (a.subshape, b.subshape)
         self._ways: tuple[_Typed | _Boxed, _Typed | _Boxed]
@@ -106,8 +108,14 @@ class Transfer:
         """Refuse arrays that do not fit."""
         checked_array(names[0], source, self.pencils[way].subshape, self.dtype)
         checked_array(names[1], target, self.pencils[1 - way].subshape, self.dtype, written=True)
-        if np.may_share_memory(source, target):
+        if overlap(source, target):
             raise ValueError(f"{names[0]} and {names[1]} overlap in memory: redistribute into another array")
+
+
+def _asked(a: Pencil, b: Pencil, dtype: Any, method: str) -> tuple[Any, ...]:
+    """What was asked for, dtype and method first; the same on every rank."""
+    boxes(a, b)
+    return _sendable(dtype), checked_method(method), a.shape, a.axis, a.sizes, b.axis, b.sizes
 
 
 def _sendable(dtype: Any) -> np.dtype[Any]:

@@ -257,3 +257,25 @@ def test_a_bad_array_on_one_rank_with_the_check_switched_on(monkeypatch):
         b[:] = 0
         good()
         check(np.all(b == 1), f"{method}: the good call after the bad ones")
+
+
+@pytest.mark.parallel([2, 3])
+def test_a_mistake_on_one_rank_is_refused_on_all():
+    before, after, a, b = slab()
+    other = Pencil(Subcomm(WORLD, [0, 1]), (6, 7), 1)
+    wrong = other if WORLD.rank == WORLD.size - 1 else after
+    expect_everywhere(ValueError, "different global shapes", lambda: Transfer(before, wrong, float))
+    before.transfer(after, float).forward(a, b)
+    check(np.all(b == 1), "the good transfer after the bad one")
+
+
+@pytest.mark.parallel([1])
+@pytest.mark.parametrize("method", METHODS)
+def test_arrays_may_be_interleaved(method):
+    """Their extents overlap, their items do not."""
+    before, after, a, _ = slab()
+    both = np.zeros((*a.shape, 2))
+    both[..., 0] = np.arange(a.size).reshape(a.shape)
+    expected = both[..., 0].copy()
+    before.transfer(after, float, method).forward(both[..., 0], both[..., 1])
+    np.testing.assert_array_equal(both[..., 1], expected)

@@ -101,8 +101,9 @@ def chosen_method(comm: MPI.Intracomm, method: str, boxes: Boxes, itemsize: int)
     found: list[str] = []
     agreed(comm, lambda: found.append(_method_of_peers(method, boxes, itemsize)))
     no_room = method == "auto" and found[0] != "shared" and on_one_node(boxes.comm)
-    if comm.allreduce(no_room, MPI.LOR) and comm.Get_rank() == 0:
-        _say_no_room()
+    if comm.allreduce(no_room, MPI.LOR):
+        # agreed on, for a warning may be an error
+        agreed(comm, _say_no_room if comm.Get_rank() == 0 else lambda: None)
     return found[0]
 
 
