@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from mpi4py import MPI
@@ -27,10 +28,10 @@ def communicator(comm: Any, name: str = "comm") -> MPI.Intracomm:
     return comm
 
 
-def agreed(comm: MPI.Intracomm, call: Callable[[], T]) -> T:
+def agreed(comm: MPI.Intracomm, call: Callable[[], T], said: Callable[[T], str] = repr) -> T:
     """What `call()` returns, after all ranks found that theirs returned the same.
 
-    Collective over `comm`: one small reduction where all is well. The values are compared by their `repr`.
+    Collective over `comm`: one small reduction where all is well. The values are compared by what `said` makes of them.
 
     Raises
     ------
@@ -44,18 +45,25 @@ def agreed(comm: MPI.Intracomm, call: Callable[[], T]) -> T:
         value = call()
     except Exception as caught:  # whatever it is, it is raised again below, on every rank
         error = caught
-    said = "" if error else repr(value)
-    digest = int.from_bytes(hashlib.blake2b(said.encode(), digest_size=7).digest(), "big")
+    text = "" if error else said(value)
+    digest = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "big")
     mine = np.array([digest, -digest, error is not None], dtype=np.int64)
     most = np.empty_like(mine)
     comm.Allreduce(mine, most, MPI.MAX)
-    if most[0] == -most[1] and not most[2]:
-        return value
-    _raise_together(comm, said, error)
-    raise AssertionError("unreachable")
+    if most[0] != -most[1] or most[2]:
+        _raise_together(comm, text, error)
+    return value
 
 
-def _raise_together(comm: MPI.Intracomm, said: str, error: Exception | None) -> None:
+def checked(comm: MPI.Intracomm, call: Callable[[], T]) -> T:
+    """What `call()` returns, agreed on where MPI4PY_PENCIL_CHECK is set: then one rank's error is everyone's.
+
+    Collective over `comm` then, and local otherwise.
+    """
+    return call() if os.environ.get("MPI4PY_PENCIL_CHECK", "0") in ("", "0") else agreed(comm, call)
+
+
+def _raise_together(comm: MPI.Intracomm, said: str, error: Exception | None) -> NoReturn:
     """Raise on this rank what explains the disagreement. Collective over `comm`."""
     everyone = comm.allgather((said, error and (_builtin(error), str(error))))
     if error is not None:

@@ -1,18 +1,14 @@
-"""Arrays of the caller: whether they fit, and where they lie."""
+"""Arrays of the caller: whether they fit, where they lie, and keeping what was prepared for them."""
 
 from __future__ import annotations
 
-import os
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
-
-
-def checks_together() -> bool:
-    """Whether calls agree on their arrays before they begin, so that one rank's error is everyone's."""
-    return os.environ.get("MPI4PY_PENCIL_CHECK", "0") not in ("", "0")
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 def overlap(a: Array, b: Array) -> bool:
@@ -47,3 +43,11 @@ def checked_array(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype
     if written and not array.flags.writeable:
         raise ValueError(f"{name} is read-only: it cannot be written")
     return array
+
+
+def keep(kept: dict[K, V], key: K, value: V, most: int) -> V:
+    """`value`, kept under `key` in place of the oldest where there are `most`: new layouts must not fill memory."""
+    while len(kept) >= most:
+        del kept[next(iter(kept))]
+    kept[key] = value
+    return value

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from .agreement import agreed
-from .arrays import checked_array, checks_together
+from .agreement import agreed, checked
+from .arrays import checked_array, keep
 from .pencil import Pencil, lengths, whole_axis
 from .subcomm import Subcomm, cache_of
 from .transfer import Transfer
@@ -150,10 +150,8 @@ class DistArray(np.ndarray):
             Where neither or both contradicting are given, or `out` does not fit.
         """
         pencil = self.pencil
-        if checks_together() and isinstance(pencil.subcomm, Subcomm):
-            target = agreed(pencil.subcomm.grid.cart, lambda: self._target(axis, out))
-        else:
-            target = self._target(axis, out)
+        comm = pencil.subcomm.grid.cart if isinstance(pencil.subcomm, Subcomm) else MPI.COMM_SELF
+        target = checked(comm, lambda: self._target(axis, out))
         if out is None:
             out = DistArray.of(target, self.dtype, self._rank)
         _transfer(pencil, target, self.dtype).forward(self, out)
@@ -263,23 +261,13 @@ def _rewrap(result: Any, given: Sequence[DistArray]) -> Any:
     return DistArray.of(first.pencil, None, first._rank, result)
 
 
-def _blockwise_method(name: str) -> Any:
-    """An ndarray method that keeps the block a block."""
+def _method(name: str, blockwise: bool) -> Any:
+    """An ndarray method that computes on the plain block; where it is blockwise the result is a block again."""
     method = getattr(np.ndarray, name)
 
     def call(self: DistArray, *args: Any, **kwargs: Any) -> Any:
-        return _rewrap(method(self.view(np.ndarray), *args, **kwargs), [self])
-
-    call.__name__, call.__doc__ = name, method.__doc__
-    return call
-
-
-def _plain_method(name: str) -> Any:
-    """An ndarray method whose result is plain."""
-    method = getattr(np.ndarray, name)
-
-    def call(self: DistArray, *args: Any, **kwargs: Any) -> Any:
-        return method(self.view(np.ndarray), *args, **kwargs)
+        result = method(self.view(np.ndarray), *args, **kwargs)
+        return _rewrap(result, [self]) if blockwise else result
 
     call.__name__, call.__doc__ = name, method.__doc__
     return call
@@ -291,9 +279,9 @@ _MAKE_ANOTHER = (
     "reshape squeeze swapaxes take trace transpose"
 )
 for _name in _KEEP_THE_BLOCK.split():
-    setattr(DistArray, _name, _blockwise_method(_name))
+    setattr(DistArray, _name, _method(_name, blockwise=True))
 for _name in _MAKE_ANOTHER.split():
-    setattr(DistArray, _name, _plain_method(_name))
+    setattr(DistArray, _name, _method(_name, blockwise=False))
 
 
 def _asked(
@@ -338,7 +326,5 @@ def _transfer(a: Pencil, b: Pencil, dtype: np.dtype[Any]) -> Transfer:
     kept = cache_of(a.subcomm.grid.cart).setdefault(Transfer, {})
     key = (a.shape, a.axis, a.subcomm.order, b.shape, b.axis, b.subcomm.order, dtype)
     if b.subcomm.grid is not a.subcomm.grid or key not in kept:
-        kept[key] = Transfer(a, b, dtype)
-        while len(kept) > _TRANSFERS:
-            del kept[next(iter(kept))]
+        keep(kept, key, Transfer(a, b, dtype), _TRANSFERS)
     return kept[key]

@@ -15,11 +15,6 @@ def block(n: int, parts: int, index: int) -> tuple[int, int]:
     return index * size + min(index, rest), size + (index < rest)
 
 
-def blocks(n: int, parts: int) -> list[tuple[int, int]]:
-    """Start and size of every block of `n` indices split into `parts`."""
-    return [block(n, parts, index) for index in range(parts)]
-
-
 def largest_block(shape: Sequence[int], sizes: Sequence[int]) -> tuple[int, ...]:
     """Shape of the largest block of an array that is split into `sizes` parts along each axis."""
     return tuple(-(-n // parts) for n, parts in zip(shape, sizes, strict=True))

@@ -93,7 +93,7 @@ class Pencil:
         return Pencil(subcomm, self.shape[rank:], self.axis - rank)
 
     def transfer(self, other: Pencil, dtype: Any, method: str = "auto") -> Transfer:
-        """The `Transfer` from this pencil to another. Collective over the ranks it involves."""
+        """The `Transfer` from this pencil to another. Collective as making that is."""
         from .transfer import Transfer  # describes nothing: it moves, and lies a floor above
 
         return Transfer(self, other, dtype, method)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from .agreement import agreed, communicator
+from .agreement import agreed, checked, communicator
 from .arguments import request
-from .arrays import checked_array, checks_together
+from .arrays import checked_array
 from .distarray import DistArray
 from .engines import engine
 from .pencil import Pencil
@@ -155,11 +155,8 @@ class PFFT:
         """Transform in one direction."""
         if not self._pipelines:
             raise ValueError("this PFFT is closed")
-        names = ("u", "u_hat")[way]
-        if checks_together():
-            components = agreed(self.comm, lambda: self._checked(way, names, source, target))
-        else:
-            components = self._checked(way, names, source, target)
+        name = ("u", "u_hat")[way]
+        components = checked(self.comm, lambda: self._checked(way, name, source, target))
         pipelines = self._pipelines.get(components) or self._plan(components)
         if target is None:
             side = self._sides[components][1 - way]

@@ -11,7 +11,7 @@ import numpy as np
 from mpi4py import MPI
 
 from . import _kernels
-from .arrays import overlap
+from .arrays import address, keep, overlap
 from .exchange import Exchange, Local, Memory, chosen_method, open_exchange, segment_bytes
 from .exchange.layout import Placed, pieces
 from .partition import largest_block, strides
@@ -19,7 +19,7 @@ from .pencil import Box, boxes
 from .plan import Exchange as ExchangeStep
 from .plan import Step, Sweep
 from .sweep import CACHED_BYTES, Piece, Tiles, aligned_bytes, apart, make, whole
-from .transforms import Line, Run
+from .transforms import Line
 
 Array = np.ndarray[Any, Any]
 
@@ -123,7 +123,7 @@ class Leg:
         _, line, extents = self._sweeps[-side]
         shape = list(extents)
         for k, sweep, _ in self._sweeps:
-            shape[k] = sum(run.length for run in sweep.runs[side])
+            shape[k] = sweep.extent(side)
         return strides(tuple(shape), tuple(range(len(shape))), line.dtypes[side].itemsize)
 
     def _make_plane(self, outer: tuple[int, ...]) -> None:
@@ -131,11 +131,11 @@ class Leg:
         axis, line, extents = self._sweeps[0]
         second = self._sweeps[1][0]
         shape = list(extents)
-        shape[axis] = sum(run.length for run in line.runs[1])
+        shape[axis] = line.extent(1)
         order = (*outer, axis, second)
         self._plane_strides = strides(tuple(shape), order, line.dtypes[1].itemsize, apart)
         self._plane_bytes = self._plane_strides[axis] * shape[axis]
-        self._plane_length = shape[axis]
+        self._plane_sides = [whole(shape[k], self._plane_strides) for k in (axis, second)]
         self._planes = max(1, CACHED_BYTES // 2 // self._plane_bytes)
         self._plane = aligned_bytes(self._planes * self._plane_bytes)
         self._plane_at = self._plane.ctypes.data
@@ -146,7 +146,7 @@ class Leg:
             return
         key = (None if source is None else source.strides, None if target is None else target.strides)
         kernels = self._bound.get(key) or self._bind(*key)
-        at, to = (0 if array is None else array.__array_interface__["data"][0] for array in (source, target))
+        at, to = (0 if array is None else address(array) for array in (source, target))
         if len(kernels) == 1:
             kernels[0].run(at, to, 0, kernels[0].count, normalize)
             return
@@ -160,32 +160,24 @@ class Leg:
     def _bind(self, source: tuple[int, ...] | None, target: tuple[int, ...] | None) -> tuple[_kernels.Sweep, ...]:
         """The kernels for arrays of the caller with these strides."""
         first, last = self._sweeps[0], self._sweeps[-1]
-        begin = _pieces(source, self.before.inbox if self.before else [], first[0], first[1].runs[0])
-        end = _pieces(target, self.after.outbox if self.after else [], last[0], last[1].runs[1])
+        begin = _pieces(source, self.before.inbox if self.before else [], *first[:2], 0)
+        end = _pieces(target, self.after.outbox if self.after else [], *last[:2], 1)
         sides = [begin, end]
         if len(self._sweeps) == 2:
-            planes = [whole(n, self._plane_strides) for n in self._plane_lengths()]
-            sides = [begin, *planes, end]
+            sides = [begin, *self._plane_sides, end]
         streams = [False] * (len(self._sweeps) - 1) + [self._stream]
         scales = [np.longdouble(1)] * (len(self._sweeps) - 1) + [self._scale]
         kernels = tuple(
             make(self._tiles, *sweep, sides[2 * k], sides[2 * k + 1], scale, self._outer, stream)
             for k, (sweep, scale, stream) in enumerate(zip(self._sweeps, scales, streams, strict=True))
         )
-        while len(self._bound) >= 16:  # a caller with arrays of ever new strides must not make this grow
-            del self._bound[next(iter(self._bound))]
-        self._bound[key := (source, target)] = kernels
-        return self._bound[key]
-
-    def _plane_lengths(self) -> tuple[int, int]:
-        """The lengths of the plane along the first and along the second sweep's axis."""
-        return self._plane_length, self._sweeps[0][2][self._sweeps[1][0]]
+        return keep(self._bound, (source, target), kernels, 16)
 
 
-def _pieces(array: tuple[int, ...] | None, placed: list[Placed], axis: int, runs: Sequence[Run]) -> tuple[Piece, ...]:
+def _pieces(array: tuple[int, ...] | None, placed: list[Placed], axis: int, line: Line, side: int) -> tuple[Piece, ...]:
     """One side of a pass: the caller's array with the given strides, or boxes."""
     if array is not None:
-        return whole(sum(run.length for run in runs), array)
+        return whole(line.extent(side), array)
     return pieces(placed, axis)
 
 

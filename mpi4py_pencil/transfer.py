@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .agreement import agreed
-from .arrays import address, checked_array, checks_together, overlap
+from .agreement import agreed, checked
+from .arrays import address, checked_array, keep, overlap
 from .copying import Copy
 from .exchange import Boxed, Memory, checked_method, chosen_method, open_boxed, segment_bytes
 from .exchange.alltoallw import Typing
@@ -59,8 +59,12 @@ class Transfer:
 
     def __init__(self, a: Pencil, b: Pencil, dtype: Any, method: str = "auto") -> None:
         comm = a.subcomm.grid.cart if isinstance(a.subcomm, Subcomm) else boxes(a, b).comm
-        self.dtype, asked = agreed(comm, lambda: _asked(a, b, dtype, method))[:2]
-        moved = boxes(a, b)
+        alike = (a.shape, a.axis, a.sizes, b.axis, b.sizes)
+        self.dtype, asked, moved = agreed(
+            comm,
+            lambda: (_sendable(dtype), checked_method(method), boxes(a, b)),
+            lambda found: repr((found[:2], alike)),  # the boxes are each rank's own
+        )
         self.pencils = (a, b)
         self._comm = moved.comm
         self.method = chosen_method(comm, asked, moved, self.dtype.itemsize)
@@ -98,10 +102,7 @@ class Transfer:
     def _move(self, way: int, source: Array, target: Array) -> None:
         """Redistribute in one direction."""
         names = ("a", "b") if way == 0 else ("b", "a")
-        if checks_together():
-            agreed(self._comm, lambda: self._check(way, names, source, target))
-        else:
-            self._check(way, names, source, target)
+        checked(self._comm, lambda: self._check(way, names, source, target))
         self._ways[way].move(source, target)
 
     def _check(self, way: int, names: tuple[str, str], source: Array, target: Array) -> None:
@@ -110,12 +111,6 @@ class Transfer:
         checked_array(names[1], target, self.pencils[1 - way].subshape, self.dtype, written=True)
         if overlap(source, target):
             raise ValueError(f"{names[0]} and {names[1]} overlap in memory: redistribute into another array")
-
-
-def _asked(a: Pencil, b: Pencil, dtype: Any, method: str) -> tuple[Any, ...]:
-    """What was asked for, dtype and method first; the same on every rank."""
-    boxes(a, b)
-    return _sendable(dtype), checked_method(method), a.shape, a.axis, a.sizes, b.axis, b.sizes
 
 
 def _sendable(dtype: Any) -> np.dtype[Any]:
@@ -176,10 +171,7 @@ class _Boxed:
         ]
         own = self._exchange.outbox[me], self._exchange.inbox[me]
         inward[me] = Copy(own[0].box.shape, _inside(own[0], source), _inside(own[1], target), size, stream)
-        while len(self._copies) >= 8:  # a caller with arrays of ever new strides must not make this grow
-            del self._copies[next(iter(self._copies))]
-        self._copies[source, target] = outward, inward
-        return outward, inward
+        return keep(self._copies, (source, target), (outward, inward), 8)
 
 
 def _inside(placed: Placed, array: Strides) -> tuple[int, Strides]:

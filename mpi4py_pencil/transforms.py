@@ -47,6 +47,10 @@ class Line:
     runs: tuple[tuple[Run, ...], tuple[Run, ...]]
     edits: tuple[tuple[tuple[int, int, int], ...], tuple[tuple[int, int, int], ...]]
 
+    def extent(self, side: int) -> int:
+        """Items along the axis of the array before (0) or after (1)."""
+        return sum(run.length for run in self.runs[side])
+
 
 @dataclass(frozen=True)
 class Transform:

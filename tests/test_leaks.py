@@ -8,6 +8,7 @@ the number; for those the tests see something with MPICH.)
 import gc
 import itertools
 import resource
+from functools import partial
 
 import numpy as np
 import pytest
@@ -57,6 +58,17 @@ class Growth:
         check(kibibytes < 6 * 1024, grown)
 
 
+def repeated(use, first, times):
+    """Call `use` with 0, 1, … `times` times, of which nothing may stay after `first` calls have; return its last."""
+    for k in range(first):
+        use(k)
+    growth = Growth()
+    for k in range(times):
+        last = use(k)
+    growth.check(times)
+    return last
+
+
 def peak():
     """Return the most memory that this process has had, in KiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -86,12 +98,7 @@ def test_ten_thousand_arrays():
             u = (u + 1).redistribute(0)
         return u
 
-    for k in range(1000):
-        use(k)
-    growth = Growth()
-    for k in range(10_000):
-        u = use(k)
-    growth.check(10_000)
+    u = repeated(use, 1000, 10_000)
     check(np.all(u == 9999), "the last array")
 
 
@@ -115,12 +122,7 @@ def test_a_thousand_plans():
             late.append(fft)
             del late[:-3]
 
-    for k in range(90):
-        use(k)
-    growth = Growth()
-    for k in range(1000):
-        use(k)
-    growth.check(1000)
+    repeated(use, 90, 1000)
 
 
 @pytest.mark.parallel(2)
@@ -137,12 +139,7 @@ def test_a_thousand_transfers():
             transfer.forward(a, b)
             transfer.backward(b, a)
 
-    for k in range(100):
-        use(k)
-    growth = Growth()
-    for k in range(1000):
-        use(k)
-    growth.check(1000)
+    repeated(use, 100, 1000)
 
 
 @pytest.mark.parallel(2)
@@ -160,12 +157,7 @@ def test_one_transfer_and_arrays_of_ever_new_layouts():
 
     for method in METHODS:
         transfer = start.transfer(after, float, method)
-        for k in range(30):
-            use(transfer, k)
-        growth = Growth()
-        for k in range(330):
-            use(transfer, k)
-        growth.check(330)
+        repeated(partial(use, transfer), 30, 330)
 
 
 @pytest.mark.parallel(2)
@@ -183,12 +175,7 @@ def test_what_was_made_for_a_communicator_goes_with_it():
             gc.collect()
         comm.Free()
 
-    for k in range(30):
-        use(k)
-    growth = Growth()
-    for k in range(150):
-        use(k)
-    growth.check(150)
+    repeated(use, 30, 150)
 
 
 @pytest.mark.parallel(2)

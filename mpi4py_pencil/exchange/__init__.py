@@ -98,13 +98,13 @@ def chosen_method(comm: MPI.Intracomm, method: str, boxes: Boxes, itemsize: int)
     ValueError, MemoryError
         On every rank: where shared memory is asked for and some peers are on several nodes, or have no room for it.
     """
-    found: list[str] = []
-    agreed(comm, lambda: found.append(_method_of_peers(method, boxes, itemsize)))
-    no_room = method == "auto" and found[0] != "shared" and on_one_node(boxes.comm)
+    # only errors are everyone's: "auto" may find something else for other peers
+    chosen = agreed(comm, lambda: _method_of_peers(method, boxes, itemsize), lambda _: "")
+    no_room = method == "auto" and chosen != "shared" and on_one_node(boxes.comm)
     if comm.allreduce(no_room, MPI.LOR):
         # agreed on, for a warning may be an error
         agreed(comm, _say_no_room if comm.Get_rank() == 0 else lambda: None)
-    return found[0]
+    return chosen
 
 
 def _method_of_peers(method: str, boxes: Boxes, itemsize: int) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from mpi4py import MPI
+from collections.abc import Iterator, Sequence
 
 from ..pencil import Boxes
-from .layout import offsets, place
+from .layout import Placed
 from .memory import Memory, item, window
 
 
@@ -28,23 +26,18 @@ class Alltoallv:
 
     def __init__(self, boxes: Boxes, itemsize: int, order: tuple[int, ...], memory: Memory) -> None:
         self._comm = boxes.comm
-        me = boxes.comm.Get_rank()
-        sends, outbytes = offsets(boxes.sends, itemsize)
-        receives, inbytes = offsets(boxes.receives, itemsize)
         self._memory = memory
-        out, inn = memory.outbox(outbytes), memory.inbox(inbytes)
-        self.outbox = place(boxes.sends, [out + at for at in sends], order, itemsize)
-        into = [inn + at for at in receives]
-        into[me] = out + sends[me]
-        self.inbox = place(boxes.receives, into, order, itemsize)
+        self.outbox, self.inbox = memory.sides(boxes, order, itemsize)
         self._item = item(itemsize)
-        self._send = self._message(window(out, outbytes), [b.size for b in boxes.sends], sends, itemsize)
-        self._receive = self._message(window(inn, inbytes), [b.size for b in boxes.receives], receives, itemsize)
+        self._send = self._message(memory.outbox(0), self.outbox, itemsize)
+        self._receive = self._message(memory.inbox(0), self.inbox, itemsize)
 
-    def _message(self, memory: MPI.buffer, counts: list[int], places: list[int], itemsize: int) -> list[object]:
+    def _message(self, buffer: int, placed: Sequence[Placed], itemsize: int) -> list[object]:
         """A buffer, counts and displacements in items; nothing goes from a rank to itself."""
-        counts[self._comm.Get_rank()] = 0
-        return [memory, counts, [at // itemsize for at in places], self._item]
+        me = self._comm.Get_rank()
+        counts = [0 if q == me else p.box.size for q, p in enumerate(placed)]
+        places = [0 if q == me else (p.address - buffer) // itemsize for q, p in enumerate(placed)]
+        return [window(buffer, self._memory.nbytes), counts, places, self._item]
 
     def claim(self) -> None:
         """The boxes have left the outbox when `deliver` returns: it may be written at once."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mpi4py import MPI
 
+from ..arrays import keep
 from ..partition import strides
 from ..pencil import Box, Boxes
 from ..sweep import Strides
@@ -71,10 +72,8 @@ class Typing:
         """The datatypes of arrays with these strides; side 0 sends and 1 receives."""
         known = self._sides[side]
         if array_strides not in known:
-            while len(known) >= _LAYOUTS:
-                del known[next(iter(known))]
             boxes = (self._boxes.sends, self._boxes.receives)[side]
-            known[array_strides] = Typed(boxes, array_strides, self._itemsize)
+            keep(known, array_strides, Typed(boxes, array_strides, self._itemsize), _LAYOUTS)
         return known[array_strides]
 
     def move(self, source: int, source_strides: Strides, target: int, target_strides: Strides) -> None:

@@ -8,7 +8,9 @@ from typing import Protocol
 
 from mpi4py import MPI
 
+from ..pencil import Boxes
 from ..sweep import Bytes, aligned_bytes
+from .layout import Placed, offsets, place
 
 
 class Memory:
@@ -35,6 +37,17 @@ class Memory:
     def inbox(self, nbytes: int) -> int:
         """The address of the inbox."""
         return self._buffer("inbox", nbytes)
+
+    def sides(self, boxes: Boxes, order: tuple[int, ...], itemsize: int) -> tuple[list[Placed], list[Placed]]:
+        """Contiguous boxes in the outbox and in the inbox; a rank's box to itself stays in the outbox."""
+        sends, outbytes = offsets(boxes.sends, itemsize)
+        receives, inbytes = offsets(boxes.receives, itemsize)
+        out, inn = self.outbox(outbytes), self.inbox(inbytes)
+        me = boxes.comm.Get_rank()
+        into = [inn + at for at in receives]
+        into[me] = out + sends[me]
+        outbox = place(boxes.sends, [out + at for at in sends], order, itemsize)
+        return outbox, place(boxes.receives, into, order, itemsize)
 
     def _buffer(self, name: str, nbytes: int) -> int:
         """The address of a buffer."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mpi4py import MPI
 
 from ..pencil import Boxes
-from .layout import offsets, place
+from .layout import Placed
 from .memory import Memory, free, item, window
 
 _TAG = 0
@@ -24,23 +24,17 @@ class Pairwise:
     def __init__(self, boxes: Boxes, itemsize: int, order: tuple[int, ...], memory: Memory) -> None:
         comm = boxes.comm
         self._rank, size = comm.Get_rank(), comm.Get_size()
-        sends, outbytes = offsets(boxes.sends, itemsize)
-        receives, inbytes = offsets(boxes.receives, itemsize)
         self._memory = memory
-        out, inn = memory.outbox(outbytes), memory.inbox(inbytes)
-        into = [inn + at for at in receives]
-        into[self._rank] = out + sends[self._rank]
-        self.outbox = place(boxes.sends, [out + at for at in sends], order, itemsize)
-        self.inbox = place(boxes.receives, into, order, itemsize)
-        self._sources = [q for q in (((self._rank - s) % size) for s in range(1, size)) if boxes.receives[q].size]
-        targets = [q for q in (((self._rank + s) % size) for s in range(1, size)) if boxes.sends[q].size]
+        self.outbox, self.inbox = memory.sides(boxes, order, itemsize)
+        self._sources = [q for q in ((self._rank - s) % size for s in range(1, size)) if boxes.receives[q].size]
+        targets = [q for q in ((self._rank + s) % size for s in range(1, size)) if boxes.sends[q].size]
         unit = item(itemsize)
-        self._receives = [
-            comm.Recv_init([window(into[q], boxes.receives[q].size * itemsize), unit], q, _TAG) for q in self._sources
-        ]
-        self._sends = [
-            comm.Send_init([window(out + sends[q], boxes.sends[q].size * itemsize), unit], q, _TAG) for q in targets
-        ]
+
+        def message(placed: Placed) -> list[object]:
+            return [window(placed.address, placed.box.size * itemsize), unit]
+
+        self._receives = [comm.Recv_init(message(self.inbox[q]), q, _TAG) for q in self._sources]
+        self._sends = [comm.Send_init(message(self.outbox[q]), q, _TAG) for q in targets]
         weakref.finalize(self, free, (*self._receives, *self._sends))
 
     def claim(self) -> None:
