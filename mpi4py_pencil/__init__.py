@@ -5,5 +5,21 @@ from .pencil import Pencil
 from .pfft import PFFT, newDistArray
 from .subcomm import Subcomm
 from .transfer import Transfer
+from .transforms import DCT, DST, Ball, Chebyshev, Fourier, Hartley, Legendre, LinearMap
 
-__all__ = ["PFFT", "DistArray", "Pencil", "Subcomm", "Transfer", "newDistArray"]
+__all__ = [
+    "DCT",
+    "DST",
+    "PFFT",
+    "Ball",
+    "Chebyshev",
+    "DistArray",
+    "Fourier",
+    "Hartley",
+    "Legendre",
+    "LinearMap",
+    "Pencil",
+    "Subcomm",
+    "Transfer",
+    "newDistArray",
+]
