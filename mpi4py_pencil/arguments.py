@@ -119,7 +119,7 @@ def _groups(axes: Any, ndim: int) -> tuple[tuple[int, ...], ...]:
         raise TypeError(f"axes must be an int, or a sequence of ints or of groups of ints, not {axes!r}") from None
     groups = tuple(tuple(whole_axis(axis, ndim) for axis in group) for group in grouped)
     if not groups or not all(groups):
-        raise ValueError(f"axes {axes!r} are empty: name one axis at least, also in each group")
+        raise ValueError(f"axes is empty, or a group in it is: name one axis at least, not {axes!r}")
     chosen = [axis for group in groups for axis in group]
     twice = {axis for axis in chosen if chosen.count(axis) > 1}
     if twice:
@@ -193,8 +193,9 @@ def _reach(truncation: Any, ndim: int, axes: Sequence[int]) -> list[float | None
     reach = truncation.reach if isinstance(truncation, Ball) else truncation
     if reach is None:
         return [None] * ndim
+    each = _one_each("truncation", reach, ndim)
     try:
-        given = [None if k is None else float(k) for k in _one_each("truncation", reach, ndim)]
+        given = [None if k is None else float(k) for k in each]
     except (TypeError, ValueError):
         raise TypeError(
             f"truncation {truncation!r} must be a number, a sequence of numbers and None, or a Ball"

@@ -122,8 +122,11 @@ class LinearMap:
     ) -> Transform:
         """The map of `points` along an axis; as `Fourier.along`, without padding, truncation or scale."""
         forward, backward = self._maps
-        length, after = forward.result(points, dtype)
-        back, before = backward.result(length, after)
+        try:
+            length, after = forward.result(points, dtype)
+            back, before = backward.result(length, after)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"axis {axis}: {error}") from error
         if back != points:
             raise ValueError(f"axis {axis}: forward makes {length} values of {points} points, backward {back} of these")
         if before != dtype:
