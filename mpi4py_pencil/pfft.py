@@ -13,6 +13,7 @@ from mpi4py import MPI
 from .agreement import agreed, checked, communicator
 from .arguments import request
 from .arrays import checked_array
+from .describe import description, text
 from .distarray import DistArray
 from .engines import engine
 from .pencil import Pencil
@@ -199,6 +200,21 @@ class PFFT:
     def dimensions(self) -> int:
         """The number of axes, component axes not counted."""
         return len(self._asked.points)
+
+    def description(self) -> dict[str, Any]:
+        """The plan of this rank in figures, as plain data of dicts, lists, str and int. Local.
+
+        Its steps, what its exchanges send here and on the busiest rank, and the bytes that it holds; for arrays without
+        component axes.
+        """
+        if not self._pipelines:
+            raise ValueError("this PFFT is closed")
+        planned = steps(self.pencil[0], self._asked.transforms)
+        return description(self._asked, planned, self._pipelines[()][0].methods, None)
+
+    def describe(self) -> str:
+        """The `description` as text for people. Local."""
+        return text(self.description())
 
     def close(self) -> None:
         """Give back the plan's memory; the communicators stay, with those who share them. Local."""

@@ -187,6 +187,12 @@ class Pipeline:
     def __init__(self, legs: Sequence[Leg]) -> None:
         self._legs = legs
 
+    @property
+    def methods(self) -> list[str]:
+        """The method of each exchange, in the order of this direction."""
+        between = [leg.after.method for leg in self._legs if leg.after is not None]
+        return [method for method in between if method != "local"]
+
     def __call__(self, source: Array, target: Array, normalize: bool) -> None:
         """Transform `source` into `target`. Collective over the ranks of the plan."""
         last = len(self._legs) - 1

@@ -92,6 +92,7 @@ def choose_grid(shape: Sequence[int], axes: Sequence[int], size: int) -> tuple[i
 
 def _grids(ndim: int, undivided: int, size: int) -> Iterator[tuple[int, ...]]:
     """Every way to write `size` as a product of `ndim` factors of which that at `undivided` is 1."""
+    divisors = [factor for factor in range(1, size + 1) if size % factor == 0]
 
     def extend(dims: tuple[int, ...], rest: int) -> Iterator[tuple[int, ...]]:
         axis = len(dims)
@@ -101,7 +102,7 @@ def _grids(ndim: int, undivided: int, size: int) -> Iterator[tuple[int, ...]]:
         elif axis == undivided:
             yield from extend((*dims, 1), rest)
         else:
-            for factor in range(1, rest + 1):
+            for factor in divisors:
                 if rest % factor == 0:
                     yield from extend((*dims, factor), rest // factor)
 

@@ -88,6 +88,11 @@ class Transform:
         """Of the points."""
         return np.empty(0, self.dtype).real.dtype if self.real else self.dtype
 
+    def __str__(self) -> str:
+        """What it computes from how many points, and how many modes it keeps where it does not keep all."""
+        kept = "" if self.modes == self.points else f" -> {self.modes} modes"
+        return f"{'r2c' if self.real else 'c2c'} {self.points}{kept}"
+
     def line(self, forward: bool) -> Line:
         """The transform of lines in one direction."""
         space = ((Run(0, 0, self.points),), ())
