@@ -421,7 +421,7 @@ def _notes(asked: str, exchanges: Sequence[dict[str, Any]]) -> list[str]:
         groups, on_one = ((step["nodes"] or {}).get(k, 0) for k in ("groups", "groups_on_one_node"))
         if asked == "auto" and 0 < on_one < groups:
             axes = f"{step['from_axis']} -> {step['to_axis']}"
-            notes.append(f"{axes}: {on_one} of {groups} groups of peers are on one node each: shared. Others: alltoallv.")
+            notes.append(f"{axes}: {on_one} of {groups} groups of peers are each on one node: shared; others not.")
     return notes
 
 
