@@ -1,4 +1,4 @@
-"""The command line: ``mpiexec -n 2 mpi4py-pencil taylor-green``.
+"""The command line: ``mpiexec -n 2 mpi4py-pencil taylor-green``, ``mpi4py-pencil plan``.
 
 Every rank parses the same arguments and comes to the same end; rank 0 alone speaks. Bad arguments are refused
 in one line with exit status 2, before anything is computed. The libraries of the extra "cli" are imported
@@ -8,8 +8,11 @@ when a command runs, so that a missing one is a line too.
 from __future__ import annotations
 
 import io
+import itertools
+import json
 import math
 import os
+import re
 import signal
 import sys
 import time
@@ -64,7 +67,7 @@ def run_command(comm: MPI.Intracomm, arguments: list[str]) -> int:
 
     with nullcontext() if comm.rank == 0 else redirect_stdout(io.StringIO()):
         try:
-            return int(commands().main(arguments, prog_name="mpi4py-pencil", standalone_mode=False))
+            return int(commands().main(joined(arguments), prog_name="mpi4py-pencil", standalone_mode=False))
         except click.ClickException as error:
             return refuse(comm, error.format_message())
 
@@ -98,23 +101,37 @@ def commands() -> click.Group:
 
     vortex = click.Command("taylor-green", callback=taylor_green, params=options(), help=VORTEX_HELP)
     vortex.short_help = "Simulate how a vortex breaks up."
-    return click.Group(commands=[vortex], help=HELP)
+    figures = click.Command("plan", callback=plan, params=plan_options(), help=PLAN_HELP)
+    figures.short_help = "Tell what a transform will do on any number of ranks."
+    return click.Group(commands=[vortex, figures], help=HELP)
 
 
-HELP = "Programs that show what mpi4py_pencil does. Start them with mpiexec."
+HELP = "Programs that show what mpi4py_pencil does. Start taylor-green with mpiexec; plan needs one process."
 VORTEX_HELP = """Simulate the Taylor-Green vortex, which breaks up into turbulence: a pseudo-spectral solution
 of the incompressible Navier-Stokes equations in a periodic box. Prints how the kinetic energy decays, and
 draws the vorticity and the energy spectrum of the last state.
 
 For example: mpiexec -n 2 mpi4py-pencil taylor-green --size 96 --nu 0.001"""
+PLAN_HELP = """Tell what a parallel transform does on so many ranks, without them: who has what, the sweeps and
+the exchanges, what is sent from rank to rank and from node to node, and the memory of the plan.
+
+\b
+For example:
+mpi4py-pencil plan --shape 1024 1024 1024 --ranks 65536 --ranks-per-node 128"""
+
+
+def option(flags: str, default: Any, text: str, **settings: Any) -> click.Option:
+    """Return an option that shows its default, if it has one."""
+    import click
+
+    if default is not None:
+        settings |= {"default": default, "show_default": True}
+    return click.Option(flags.split(), help=text, **settings)
 
 
 def options() -> list[click.Parameter]:
     """Return the options of taylor-green."""
-    from click import Choice, Option
-
-    def option(flags: str, default: Any, text: str, **settings: Any) -> Option:
-        return Option(flags.split(), default=default, help=text, show_default=default is not None, **settings)
+    from click import Choice
 
     rows = "Print a row every so many steps, to get some 20 rows by default."
     return [
@@ -131,7 +148,29 @@ def options() -> list[click.Parameter]:
     ]
 
 
+def plan_options() -> list[click.Parameter]:
+    """Return the options of plan, which are the arguments of a PFFT and the machine."""
+    from click import Choice
+
+    numbers: dict[str, Any] = {"metavar": "N ...", "callback": whole_numbers}
+    grid, to = "Process grid, 0 or -1 where open; chosen by default.", "a file, or - to print it instead"
+    return [
+        option("--shape", None, "Global shape: the modes along each axis.", required=True, **numbers),
+        option("--ranks", None, "Number of ranks.", required=True, type=int, metavar="N", callback=rank_count),
+        option("--dtype", "float64", "Of the input.", type=Choice(DTYPES)),
+        option("--axes", None, "Axes to transform, the last first; all by default.", **numbers),
+        option("--grid", None, grid, **numbers),
+        option("--padding", None, "Factor, for all axes or each, as in 3/2.", metavar="F ...", callback=fractions),
+        option(
+            "--ranks-per-node", None, "So many consecutive ranks share a node.", type=int, metavar="N", callback=count
+        ),
+        option("--method", "auto", "How ranks exchange data.", type=Choice(METHODS)),
+        option("--json output", None, f"Write the figures as JSON: {to}.", metavar="PATH", callback=json_file),
+    ]
+
+
 METHODS = ["auto", "shared", "alltoallv", "alltoallw", "pairwise"]
+DTYPES = ["float32", "float64", "longdouble", "complex64", "complex128", "clongdouble"]
 
 
 def bad(message: str) -> click.BadParameter:
@@ -139,6 +178,12 @@ def bad(message: str) -> click.BadParameter:
     import click
 
     return click.BadParameter(message)
+
+
+def joined(arguments: list[str]) -> list[str]:
+    """Return the arguments with numbers that follow each other as one: click gives an option one value."""
+    found = itertools.groupby(arguments, lambda argument: bool(re.fullmatch(r"-?[\d./]*\d", argument)))
+    return [part for numbers, group in found for part in ([" ".join(group)] if numbers else group)]
 
 
 def integers(text: str) -> list[int] | None:
@@ -171,6 +216,35 @@ def process_grid(_: Any, __: Any, value: str | None) -> tuple[int, ...] | None:
     return *numbers, *[1] * (3 - len(numbers))
 
 
+def whole_numbers(_: Any, __: Any, value: str | None) -> tuple[int, ...] | None:
+    """Return the numbers in "64 32" or "64x32"."""
+    if value is None:
+        return None
+    parts = re.split(r"[x\s]+", value.lower().strip())
+    if not all(re.fullmatch(r"-?\d{1,15}", part, re.ASCII) for part in parts):
+        raise bad(f"{value!r} must be whole numbers, as in 64 32 32.")
+    return tuple(map(int, parts))
+
+
+def fractions(_: Any, __: Any, value: str | None) -> float | list[float] | None:
+    """Return the factor in "3/2", or those in "3/2 1.5 1"."""
+    try:
+        factors = None if value is None else [float(Fraction(part)) for part in value.split()]
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise bad(f"{value!r} must be numbers or fractions, as in 3/2.") from None
+    return factors[0] if factors and len(factors) == 1 else factors
+
+
+def rank_count(_: Any, __: Any, value: int) -> int:
+    """Return a number of ranks whose figures can all be held at once, as finding the busiest takes."""
+    if not 1 <= value <= MOST_RANKS:
+        raise bad(f"{value} must be between 1 and {MOST_RANKS}.")
+    return value
+
+
+MOST_RANKS = 10_000_000
+
+
 def not_negative(_: Any, __: Any, value: float) -> float:
     """Return a finite number, 0 or more."""
     if not 0 <= value < math.inf:
@@ -196,6 +270,16 @@ def png(_: Any, __: Any, value: str) -> str:
     """Return a path that can be written: rank 0 opens it now, before a run that may take hours."""
     if not value.lower().endswith(".png"):
         raise bad(f"{value!r} must end in .png.")
+    return writable(value)
+
+
+def json_file(_: Any, __: Any, value: str | None) -> str | None:
+    """Return a path that can be written, "-" or absent."""
+    return value if value in (None, "-") else writable(value)
+
+
+def writable(value: str) -> str:
+    """Return a path that rank 0 can write. Collective over MPI.COMM_WORLD."""
     reason = None
     if MPI.COMM_WORLD.rank == 0:
         path = Path(value)
@@ -213,7 +297,24 @@ def png(_: Any, __: Any, value: str) -> str:
     return value
 
 
-# --- The command --------------------------------------------------------------------------------------------
+# --- The commands -------------------------------------------------------------------------------------------
+
+
+def plan(output: str | None, ranks: int, **asked: Any) -> int:
+    """Run the command plan with parsed options and return the exit status."""
+    import click
+
+    from .description import emulated, text
+
+    try:
+        told = emulated(ranks, **asked)
+    except (TypeError, ValueError, ImportError) as error:
+        raise click.UsageError(str(error)) from error
+    figures = json.dumps(told, indent=2)
+    print(figures if output == "-" else text(told), flush=True)
+    if output not in (None, "-") and MPI.COMM_WORLD.rank == 0:
+        Path(output).write_text(figures + "\n", encoding="utf-8")
+    return 0
 
 
 def taylor_green(

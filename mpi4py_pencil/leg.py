@@ -17,7 +17,7 @@ from .arrays import address, keep
 from .exchange.layout import Placed
 from .partition import block, overlap, strides
 from .pencil import Box, Spread
-from .sweep import CACHED_BYTES, Bytes, Piece, Tiles, apart, make
+from .sweep import CACHED_BYTES, Bytes, Piece, Tiles, aligned_bytes, apart, make
 from .transforms import Line
 
 Array = np.ndarray[Any, Any]
@@ -117,9 +117,21 @@ class Leg:
         self._empty = 0 in target
         lines = math.prod(target) // last.line.extent(1)
         self._stream = lines * last.line.lengths[1] * last.line.dtypes[1].itemsize > CACHED_BYTES
+        self._threads = len(tiles) if self._stream else 1
         if not self._empty:
+            if outer is not None:
+                self._make_planes(outer)
             widths = (sweeps[0].line.dtypes[0].itemsize, last.line.dtypes[1].itemsize)
             self._bind(*(_natural(side, width) for side, width in zip(sides, widths, strict=True)))
+
+    def _make_planes(self, outer: tuple[int, ...]) -> None:
+        """Memory for as many planes as stay in cache, for each thread; the axis of the second sweep is contiguous."""
+        first, second = self._sweeps
+        shape = first.shape(1)
+        row_bytes = apart(shape[second.axis] * first.line.dtypes[1].itemsize)
+        self._plane_bytes = shape[first.axis] * row_bytes
+        most = min(math.prod(shape[k] for k in outer), CACHED_BYTES // 2 // self._plane_bytes)
+        self._planes = [aligned_bytes(max(1, most) * self._plane_bytes) for _ in range(self._threads)]
 
     def run(self, source: Array | None, target: Array | None, normalize: bool) -> None:
         """Carry out the pass; an array on each side that is the caller's."""
@@ -147,17 +159,18 @@ class Leg:
             axes = tuple(k for k in range(len(self._sweeps[0].extents)) if k != self._sweeps[0].axis)
         extents = self._sweeps[0].extents
         shared = max(axes, key=lambda k: extents[k], default=None)
-        threads = len(self._tiles) if shared is not None and self._stream else 1
+        threads = 1 if shared is None else self._threads
         shares = []
         for thread in range(threads):
             bounds: Part = tuple(
                 block(n, threads, thread) if k == shared and threads > 1 else (0, n) for k, n in enumerate(extents)
             )
-            shares.append([self._job(part, sides, self._tiles[thread]) for part in _parts(bounds, axes, sides)])
+            shares.append([self._job(part, sides, thread) for part in _parts(bounds, axes, sides)])
         return keep(self._jobs, (source, target), [share for share in shares if share], 16)
 
-    def _job(self, part: Part, sides: Sequence[Sequence[Placed]], tiles: Tiles) -> _Job:
-        """The kernels for a part of the local array."""
+    def _job(self, part: Part, sides: Sequence[Sequence[Placed]], thread: int) -> _Job:
+        """The kernels for a part of the local array, and for a thread."""
+        tiles = self._tiles[thread]
         if self._outer is None:
             kernel = self._kernel(0, part, sides, tiles)
             return _Job([[kernel]])
@@ -169,15 +182,14 @@ class Leg:
         plane_strides = strides(tuple(shape), (*self._outer, *row), first.line.dtypes[1].itemsize, apart)
         start = tuple(part[k][0] if k in self._outer else 0 for k in range(len(part)))
         plane = [Placed(Box(start, tuple(shape)), 0, plane_strides)]
-        plane_bytes = plane_strides[first.axis] * shape[first.axis]
-        planes = max(1, min(math.prod(shape[k] for k in self._outer), CACHED_BYTES // 2 // plane_bytes))
         stages = []
         for k, between in enumerate(([sides[0], plane], [plane, sides[1]])):
             sweep, other = self._sweeps[k], row[1 - k]
             whole = tuple((0, sweep.extents[a]) if a == other else part[a] for a in range(len(part)))
             cut = _parts(whole, (other,), between)
             stages.append([self._kernel(k, each, between, tiles) for each in cut])
-        return _Job(stages, tiles.planes(planes * plane_bytes), plane_bytes, planes)
+        memory = self._planes[thread]
+        return _Job(stages, memory, self._plane_bytes, memory.nbytes // self._plane_bytes)
 
     def _kernel(self, k: int, part: Part, sides: Sequence[Sequence[Placed]], tiles: Tiles) -> _kernels.Sweep:
         """The kernel of one of the sweeps for a part of the local array."""

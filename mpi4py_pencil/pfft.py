@@ -16,11 +16,12 @@ from mpi4py import MPI
 from .agreement import agreed, checked, communicator
 from .arguments import Request, request
 from .arrays import checked_array
+from .description import description, text
 from .distarray import DistArray
 from .engines import engine
 from .pencil import Pencil
 from .pipeline import Pipeline, Route, Scales
-from .plan import steps
+from .plan import Step, steps
 from .subcomm import Subcomm
 from .sweep import Tiles
 from .timing import Clock, Timings, timed
@@ -40,16 +41,17 @@ class _Side:
 class _Planned:
     """What is planned for arrays with some leading component axes; the pipelines of adjoints at their first use."""
 
-    def __init__(self, sides: tuple[_Side, _Side], route: Route) -> None:
+    def __init__(self, sides: tuple[_Side, _Side], planned: Sequence[Step], route: Route) -> None:
         self.sides = sides
-        self._route = route
+        self.steps = planned
+        self.route = route
         self._pipelines = {(forward, False): route.pipeline(forward) for forward in (True, False)}
 
     def pipeline(self, forward: bool, adjoint: bool) -> Pipeline:
         """The pipeline of one direction."""
         key = (forward, adjoint)
         if key not in self._pipelines:
-            self._pipelines[key] = self._route.pipeline(forward, adjoint)
+            self._pipelines[key] = self.route.pipeline(forward, adjoint)
         return self._pipelines[key]
 
 
@@ -187,8 +189,24 @@ class PFFT:
         threads: int = 1,
     ) -> None:
         self.comm = communicator(comm)
-        given = (shape, axes, dtype, grid, padding, collapse, backend, transforms, method, truncation, norm, threads)
-        asked = agreed(comm, lambda: request(comm.Get_size(), *given))
+        asked = agreed(
+            comm,
+            lambda: request(
+                comm.Get_size(),
+                shape,
+                axes=axes,
+                dtype=dtype,
+                grid=grid,
+                padding=padding,
+                collapse=collapse,
+                backend=backend,
+                transforms=transforms,
+                method=method,
+                truncation=truncation,
+                norm=norm,
+                threads=threads,
+            ),
+        )
         self._asked = asked
         self.axes = tuple(t.axis for t in reversed(asked.transforms))
         self.subcomm = Subcomm(comm, asked.dims)
@@ -212,7 +230,7 @@ class PFFT:
         planned = steps(start, transforms, groups)
         sides = _Side(start, asked.dtype), _Side(planned[-1].after.full(), transforms[-1].dtype)
         route = Route(self.comm, planned, asked.method, self._tiles, self._pool, _scales(asked), self._clock)
-        self._routes[components] = _Planned(sides, route)
+        self._routes[components] = _Planned(sides, planned, route)
         return self._routes[components]
 
     @property
@@ -227,8 +245,7 @@ class PFFT:
 
     def _transform(self, way: int, adjoint: bool, source: Array, target: Array | None, normalize: bool | None) -> Array:
         """Transform in one direction."""
-        if self._closed:
-            raise ValueError("this PFFT is closed")
+        self._check_open()
         name = ("u", "u_hat")[way]
         components = checked(self.comm, lambda: self._checked(way, name, source, target, normalize))
         planned = self._planned(components)
@@ -244,6 +261,11 @@ class PFFT:
         if way == 0 and self._outside is not None:
             np.copyto(target, 0, where=self._outside)
         return target
+
+    def _check_open(self) -> None:
+        """Refuse a closed plan."""
+        if self._closed:
+            raise ValueError("this PFFT is closed")
 
     def _checked(self, way: int, name: str, source: Any, target: Any, normalize: Any) -> tuple[int, ...]:
         """The leading component axes of arrays that fit; others are refused."""
@@ -282,6 +304,20 @@ class PFFT:
     def dimensions(self) -> int:
         """The number of axes, component axes not counted."""
         return len(self._asked.points)
+
+    def description(self) -> dict[str, Any]:
+        """The plan of this rank in figures, as plain data of dicts, lists, str and int. Local.
+
+        Its steps, what its exchanges send here and on the busiest rank, and the bytes that it holds; for arrays without
+        component axes.
+        """
+        self._check_open()
+        planned = self._planned(())
+        return description(self._asked, planned.steps, planned.route.methods, None)
+
+    def describe(self) -> str:
+        """The `description` as text for people. Local."""
+        return text(self.description())
 
     def timings(self) -> AbstractContextManager[Timings]:
         """Time what happens in a ``with`` block, stage by stage. Collective over the ranks at its end.

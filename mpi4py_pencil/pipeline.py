@@ -152,6 +152,11 @@ class Route:
         self._clock = clock
         self._pool = pool
 
+    @property
+    def methods(self) -> list[str]:
+        """The method of each exchange on the way forward."""
+        return [forward.method for forward, _ in self._between if forward.method != "local"]
+
     def pipeline(self, forward: bool, adjoint: bool = False) -> Pipeline:
         """The pipeline forward or backward, or of the adjoint transform that runs that way. Local.
 

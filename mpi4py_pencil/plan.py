@@ -31,6 +31,13 @@ class Exchange:
     before: Pencil
     after: Pencil
 
+    @property
+    def swapped(self) -> tuple[int, int]:
+        """The axis that becomes undivided, and the one that is divided in its place."""
+        sizes = zip(self.before.sizes, self.after.sizes, strict=True)
+        other = next(k for k, (before, after) in enumerate(sizes) if before == 1 < after)
+        return self.after.axis, other
+
 
 Step = Sweep | Exchange
 
@@ -113,7 +120,9 @@ def choose_grid(shape: Sequence[int], groups: Groups, size: int) -> tuple[int, .
     """
     possible = [(cost, dims) for dims in _grids(len(shape), groups[-1], size) if (cost := _cost(shape, groups, dims))]
     if not possible:
-        raise ValueError(f"shape {tuple(shape)} has no axes to divide among {size} ranks beside those of one transform")
+        raise ValueError(
+            f"shape {tuple(shape)} has no axis to divide among {size} ranks: axes {tuple(groups[-1])} must stay undivided"
+        )
     return min(possible, key=lambda each: (each[0], tuple(-d for d in each[1])))[1]
 
 
@@ -134,6 +143,7 @@ def _cost(shape: Sequence[int], groups: Groups, dims: tuple[int, ...]) -> int | 
 
 def _grids(ndim: int, undivided: Sequence[int], size: int) -> Iterator[tuple[int, ...]]:
     """Every way to write `size` as a product of `ndim` factors of which those at `undivided` are 1."""
+    divisors = [factor for factor in range(1, size + 1) if size % factor == 0]
 
     def extend(dims: tuple[int, ...], rest: int) -> Iterator[tuple[int, ...]]:
         axis = len(dims)
@@ -143,7 +153,7 @@ def _grids(ndim: int, undivided: Sequence[int], size: int) -> Iterator[tuple[int
         elif axis in undivided:
             yield from extend((*dims, 1), rest)
         else:
-            for factor in range(1, rest + 1):
+            for factor in divisors:
                 if rest % factor == 0:
                     yield from extend((*dims, factor), rest // factor)
 

@@ -73,15 +73,12 @@ class Tiles:
         self._planner = planner
         self._tiles: dict[Line, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = {}
         self._plans: dict[tuple[Line, int], Plan] = {}
-        self._planes = aligned_bytes(0)
 
     def pair(self, line: Line) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """The tile before and the tile after a transform; one and the same where it is in place."""
         if line not in self._tiles:
-            alike = line.dtypes[0] == line.dtypes[1] and line.lengths[0] == line.lengths[1]
-            in_place = alike and line.map is None
             before = _tile(line, 0)
-            self._tiles[line] = (before, before if in_place else _tile(line, 1))
+            self._tiles[line] = (before, before if _in_place(line) else _tile(line, 1))
         return self._tiles[line]
 
     def plan(self, line: Line, rows: int) -> Plan:
@@ -90,12 +87,6 @@ class Tiles:
             before, after = self.pair(line)
             self._plans[line, rows] = self._planner(line, before[:rows], after[:rows])
         return self._plans[line, rows]
-
-    def planes(self, nbytes: int) -> Bytes:
-        """Memory for what stays in cache between two sweeps."""
-        if self._planes.nbytes < nbytes:
-            self._planes = aligned_bytes(nbytes)
-        return self._planes
 
 
 def apart(nbytes: int) -> int:
@@ -118,10 +109,25 @@ def tile_rows(line: Line) -> int:
     return max(1, TILE_BYTES // max(n * d.itemsize for n, d in zip(line.lengths, line.dtypes, strict=True)))
 
 
+def _in_place(line: Line) -> bool:
+    """Whether the tile before and the tile after a transform are one and the same."""
+    return line.dtypes[0] == line.dtypes[1] and line.lengths[0] == line.lengths[1] and line.map is None
+
+
+def tile_bytes(line: Line) -> int:
+    """Bytes of the tile before and the tile after a transform."""
+    return sum(_most_rows(line) * _row_bytes(line, side) for side in ((0,) if _in_place(line) else (0, 1)))
+
+
+def _most_rows(line: Line) -> int:
+    """As many lines as `tiling` may put into a tile."""
+    return max(tile_rows(line), _unit(line)) + _unit(line)
+
+
 def _tile(line: Line, side: int) -> np.ndarray[Any, Any]:
-    """Memory for a tile: as many lines as `tiling` may put into one."""
-    row, unit = _row_bytes(line, side), _unit(line)
-    memory = aligned_bytes((max(tile_rows(line), unit) + unit) * row)
+    """Memory for a tile."""
+    row = _row_bytes(line, side)
+    memory = aligned_bytes(_most_rows(line) * row)
     memory[:] = 0
     return memory.reshape(-1, row).view(line.dtypes[side])[:, : line.lengths[side]]
 

@@ -2,6 +2,7 @@
 
 One direction of an exchange has
 
+- `method`: its name, "local" where nothing is exchanged;
 - `outbox`, `inbox`: the boxes and where they lie (`layout.Placed`);
 - `claim()`: wait until the outbox may be written;
 - `deliver()`: after it the inbox may be read (collective over the peers);
@@ -50,6 +51,7 @@ METHODS = ("auto", "shared", "alltoallv", "alltoallw", "pairwise")
 class Exchange(Protocol):
     """One direction of an exchange."""
 
+    method: str
     outbox: list[Placed]
     inbox: list[Placed]
 

@@ -24,6 +24,8 @@ class Alltoallv:
         Where outbox and inbox lie.
     """
 
+    method = "alltoallv"
+
     def __init__(self, boxes: Boxes, itemsize: int, order: tuple[int, ...], memory: Memory) -> None:
         self._comm = boxes.comm
         self._memory = memory

@@ -88,6 +88,8 @@ class Alltoallw:
     The parameters are those of `Alltoallv`, and the shapes of the local arrays before and after.
     """
 
+    method = "alltoallw"
+
     def __init__(
         self, boxes: Boxes, itemsize: int, memory: Memory, shapes: tuple[tuple[int, ...], tuple[int, ...]]
     ) -> None:

@@ -22,6 +22,8 @@ class Local:
         Where the block lies.
     """
 
+    method = "local"
+
     def __init__(self, box: Box, itemsize: int, order: tuple[int, ...], memory: Memory) -> None:
         self._memory = memory
         self.outbox = self.inbox = place([box], [memory.outbox(box.size * itemsize)], order, itemsize)

@@ -21,6 +21,8 @@ class Pairwise:
     of all at once. The parameters are those of `Alltoallv`.
     """
 
+    method = "pairwise"
+
     def __init__(self, boxes: Boxes, itemsize: int, order: tuple[int, ...], memory: Memory) -> None:
         comm = boxes.comm
         self._rank, size = comm.Get_rank(), comm.Get_size()

@@ -134,6 +134,8 @@ def room_for(comm: MPI.Intracomm, nbytes: int) -> bool:
 class Shared:
     """One direction of an exchange through a window. The parameters are those of `Alltoallv`, and the window."""
 
+    method = "shared"
+
     def __init__(self, boxes: Boxes, itemsize: int, order: tuple[int, ...], window: Window) -> None:
         comm = boxes.comm
         mine, _ = offsets(boxes.sends, itemsize)

@@ -169,7 +169,7 @@ class Transform:
 
     def __str__(self) -> str:
         """What it takes to what."""
-        return f"{self.name} {self.points} -> {self.length}"
+        return f"{self.name} {self.points}" + (f" -> {self.length}" if self.length != self.points else "")
 
 
 # An edit's adjoint: all others are their own.

@@ -1,0 +1,53 @@
+"""The memory that a plan holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ..exchange import segment_bytes
+from ..pencil import boxes
+from ..pipeline import Pass
+from ..sweep import CACHED_BYTES, apart, tile_bytes
+
+
+def held(trips: Sequence[Pass], methods: Sequence[str], threads: int) -> dict[str, int]:
+    """Bytes that the plan holds on this rank: as `pipeline.Route` reserves them."""
+    remaining = iter(methods)
+    sizes, turns, inboxes, windows = [0], set(), 0, 0
+    for turn, trip in enumerate(trips[:-1]):
+        itemsize = trip.sweeps[-1].transform.dtype.itemsize
+        if trip.exchange is None:
+            turns.add(turn % 2)
+            sizes.append(math.prod(trip.sweeps[-1].after.subshape) * itemsize)
+            continue
+        sizes.append(segment_bytes(boxes(trip.exchange.before, trip.exchange.after), itemsize))
+        if next(remaining) == "shared":
+            windows += sizes[-1]
+        else:
+            turns.add(turn % 2)
+            inboxes = 1
+    private = {"outboxes": len(turns) * max(sizes), "inbox": inboxes * max(sizes), "tiles": threads * _tiles(trips)}
+    return {**private, "windows": windows, "total": sum(private.values()) + windows}
+
+
+def _tiles(trips: Sequence[Pass]) -> int:
+    """Bytes of the tiles, and of the planes between two sweeps of a pass, of both directions."""
+    lines = set()
+    planes = 0
+    for trip in trips:
+        for forward in (True, False):
+            if 0 not in trip.sweeps[-1].after.subshape:
+                lines |= {sweep.transform.line(forward) for sweep in trip.sweeps}
+                planes += _planes(trip, forward)
+    return planes + sum(map(tile_bytes, lines))
+
+
+def _planes(trip: Pass, forward: bool) -> int:
+    """Bytes of the planes that stay in cache between two sweeps of a pass; none where there is one."""
+    if trip.outer is None:
+        return 0
+    axis, along = (sweep.transform.axis for sweep in trip.sweeps[:: 1 if forward else -1])
+    middle = trip.sweeps[0].after.subshape
+    plane = middle[axis] * apart(middle[along] * trip.sweeps[0].transform.dtype.itemsize)
+    return plane * max(1, min(math.prod(middle[k] for k in trip.outer), CACHED_BYTES // 2 // plane))

@@ -1,0 +1,152 @@
+"""What goes from rank to rank in the exchanges of a plan."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..partition import Kept, block
+from ..plan import Exchange, Step
+
+Integers = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What every rank of the grid gives to others in an exchange: arrays with an entry for each rank.
+
+    Attributes
+    ----------
+    peers : int
+        The other ranks that a rank exchanges with.
+    boxes, sent, largest : ndarray of int
+        The boxes to other ranks that are not empty, the bytes of all, and those of the largest.
+    per_node : int or None
+        So many consecutive ranks share a node; None where that is not known.
+    near, stays : ndarray of int
+        The peers on the same node, and the bytes that go to them.
+    """
+
+    peers: int
+    boxes: Integers
+    sent: Integers
+    largest: Integers
+    per_node: int | None
+    near: Integers
+    stays: Integers
+
+
+def traffics(planned: Sequence[Step], per_node: int | None) -> Iterator[Traffic]:
+    """The traffic of each exchange of a plan."""
+    dims = planned[0].before.sizes
+    order = list(range(len(dims)))  # for each axis the dimension of the grid that divides it
+    for step in planned:
+        if isinstance(step, Exchange):
+            yield _traffic(step, dims, order, per_node)
+            i, j = step.swapped
+            order[i], order[j] = order[j], order[i]
+
+
+def _traffic(step: Exchange, dims: Sequence[int], order: Sequence[int], per_node: int | None) -> Traffic:
+    """The traffic of an exchange: of all ranks, since the busiest is not always the one with the largest blocks."""
+    pencil = step.before
+    aligned, divided = step.swapped
+    ranks = np.arange(math.prod(dims))
+    coords = np.unravel_index(ranks, dims)
+    # what a rank gives to a peer is `mine` times as many points as the peer gets along the axis divided afterwards
+    mine = np.full(ranks.size, step.dtype.itemsize)
+    for k, n in enumerate(pencil.shape):
+        if k != divided:
+            mine *= _blocks(n, pencil.kept[k], dims[order[k]])[coords[order[k]]]
+    dimension = order[aligned]
+    parts, place = dims[dimension], coords[dimension]
+    theirs = _blocks(pencil.shape[divided], pencil.kept[divided], parts)
+    first, last = _neighbours(ranks, place, parts, math.prod(dims[dimension + 1 :]), per_node or 1)
+    upto = np.concatenate([[0], np.cumsum(theirs)])
+    return Traffic(
+        parts - 1,
+        np.where(mine > 0, np.count_nonzero(theirs) - (theirs[place] > 0), 0),
+        mine * (pencil.shape[divided] - theirs[place]),
+        mine * _largest_other(theirs)[place],
+        per_node,
+        last - first - 1,
+        mine * (upto[last] - upto[first] - theirs[place]),
+    )
+
+
+def _blocks(n: int, kept: Kept | None, parts: int) -> Integers:
+    """The sizes of all blocks of a partition."""
+    return np.array([(block(n, parts, k) if kept is None else kept.block(parts, k))[1] for k in range(parts)])
+
+
+def _largest_other(sizes: Integers) -> Integers:
+    """For each place the largest of the sizes at the others."""
+    largest = np.full(sizes.size, sizes.max())
+    first = int(sizes.argmax())
+    largest[first] = np.delete(sizes, first).max()
+    return largest
+
+
+def _neighbours(ranks: Integers, place: Integers, parts: int, stride: int, per_node: int) -> tuple[Integers, Integers]:
+    """For each rank the range of places along its dimension of the grid whose ranks are on its node."""
+    origin = ranks - place * stride  # the rank at place 0
+    node = ranks // per_node
+    first = -((origin - node * per_node) // stride)
+    last = -((origin - (node + 1) * per_node) // stride)
+    return np.maximum(first, 0), np.minimum(last, parts)
+
+
+def method_of(asked: str, traffic: Traffic, rank: int) -> str:
+    """What the method asked for means on a rank: see `exchange.chosen_method`."""
+    together = traffic.near == traffic.peers
+    known = traffic.per_node is not None
+    if asked == "shared" and known and not together.all():
+        raise ValueError("method 'shared' needs all peers on one node; use 'auto', 'alltoallv' or 'pairwise'")
+    if asked != "auto":
+        return asked
+    if not known:
+        return "auto"
+    return "shared" if together[rank] else "alltoallv"
+
+
+def exchange(step: Exchange, rank: int, traffic: Traffic, method: str) -> dict[str, Any]:
+    """An exchange on this rank."""
+    return {
+        "step": "exchange",
+        "from_axis": step.swapped[1],
+        "to_axis": step.swapped[0],
+        "method": method,
+        "shape": list(step.before.shape),
+        "dtype": str(step.dtype),
+        "before": list(step.before.subshape),
+        "after": list(step.after.subshape),
+        "peers": traffic.peers,
+        "boxes": int(traffic.boxes[rank]),
+        "sent": int(traffic.sent[rank]),
+        "largest_box": int(traffic.largest[rank]),
+        "busiest": {
+            "boxes": int(traffic.boxes.max()),
+            "sent": int(traffic.sent.max()),
+            "largest_box": int(traffic.largest.max()),
+        },
+        "nodes": None if traffic.per_node is None else _nodes(rank, traffic, traffic.per_node),
+    }
+
+
+def _nodes(rank: int, traffic: Traffic, per_node: int) -> dict[str, int]:
+    """What of an exchange stays on the nodes and what leaves them."""
+    leaves = traffic.sent - traffic.stays
+    together = np.count_nonzero(traffic.near == traffic.peers)
+    return {
+        "peers": int(traffic.near[rank]),
+        "stays": int(traffic.stays[rank]),
+        "leaves": int(leaves[rank]),
+        "busiest_leaves": int(leaves.max()),
+        "busiest_node_leaves": int(np.add.reduceat(leaves, np.arange(0, leaves.size, per_node)).max()),
+        "groups": leaves.size // (traffic.peers + 1),
+        "groups_on_one_node": int(together) // (traffic.peers + 1),
+    }
