@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
+from . import mesh
 from .agreement import agreed, checked, communicator
 from .arguments import request
 from .arrays import checked_array
@@ -25,11 +26,51 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class _Side:
-    """The arrays on one side of a transform."""
+class Side:
+    """The arrays on one side of a transform: how they are split, and their dtype.
+
+    Attributes
+    ----------
+    pencil : Pencil
+        How they are split.
+    dtype : numpy.dtype
+        Of their items.
+    """
 
     pencil: Pencil
     dtype: np.dtype[Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of this rank's block."""
+        return self.pencil.subshape
+
+    @property
+    def global_shape(self) -> tuple[int, ...]:
+        """The shape of the whole array."""
+        return self.pencil.shape
+
+    @property
+    def local_slice(self) -> tuple[slice, ...]:
+        """This rank's block as slices of the whole array."""
+        return self.pencil.local_slice()
+
+    def empty(self, components: tuple[int, ...] = ()) -> DistArray:
+        """An uninitialised array with leading component axes of these lengths."""
+        return DistArray.of(self.pencil.with_components(components), self.dtype, len(components))
+
+    def checked(self, name: str, array: Any, components: tuple[int, ...] = (), written: bool = False) -> Array:
+        """`array`, if it is this rank's block with these leading component axes.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where it has another shape or dtype, belongs to another distribution, or is to be written and cannot be.
+        """
+        checked_array(name, array, components + self.shape, self.dtype, written)
+        if isinstance(array, DistArray) and array._pencil is not None:
+            _same_distribution(name, array, self.pencil)
+        return array
 
 
 class PFFT:
@@ -105,7 +146,7 @@ class PFFT:
         self.subcomm = Subcomm(comm, asked.dims)
         self._tiles = Tiles(engine(asked.backend))
         self._pipelines: dict[tuple[int, ...], tuple[Pipeline, Pipeline]] = {}
-        self._sides: dict[tuple[int, ...], tuple[_Side, _Side]] = {}
+        self._sides: dict[tuple[int, ...], tuple[Side, Side]] = {}
         self._plan(())
         self.pencil = tuple(side.pencil for side in self._sides[()])
 
@@ -115,7 +156,7 @@ class PFFT:
         transforms = [replace(t, axis=t.axis + rank) for t in asked.transforms]
         start = Pencil(self.subcomm, asked.points, self.axes[-1]).with_components(components)
         planned = steps(start, transforms)
-        self._sides[components] = _Side(start, asked.dtype), _Side(planned[-1].after, transforms[-1].dtype)
+        self._sides[components] = Side(start, asked.dtype), Side(planned[-1].after, transforms[-1].dtype)
         self._pipelines[components] = build(self.comm, planned, asked.method, self._tiles)
         return self._pipelines[components]
 
@@ -174,9 +215,7 @@ class PFFT:
         for label, array, side in ((name, source, base[way]), ("out", target, base[1 - way])):
             if array is None and label == "out":
                 continue
-            checked_array(label, array, components + side.pencil.subshape, side.dtype, written=label == "out")
-            if isinstance(array, DistArray) and array._pencil is not None:
-                _same_distribution(label, array, side.pencil)
+            side.checked(label, array, components, written=label == "out")
         return components
 
     def shape(self, forward_output: bool = True) -> tuple[int, ...]:
@@ -194,6 +233,65 @@ class PFFT:
     def dtype(self, forward_output: bool = False) -> np.dtype[Any]:
         """The dtype of the input, or of the output of ``forward``."""
         return self._asked.transforms[-1].dtype if forward_output else self._asked.dtype
+
+    @property
+    def input(self) -> Side:
+        """What the input of ``forward`` is: its pencil, dtype, shape, global shape and local slice."""
+        return self._sides[()][0]
+
+    @property
+    def output(self) -> Side:
+        """What the output of ``forward`` is, likewise."""
+        return self._sides[()][1]
+
+    def empty_input(self, rank: int = 0) -> DistArray:
+        """An uninitialised array for the input of ``forward``; `rank` as in `newDistArray`."""
+        return self.input.empty(self._components(rank))
+
+    def empty_output(self, rank: int = 0) -> DistArray:
+        """An uninitialised array for the output of ``forward``; `rank` as in `newDistArray`."""
+        return self.output.empty(self._components(rank))
+
+    def _components(self, rank: Any) -> tuple[int, ...]:
+        """The leading component axes of a tensor."""
+        if not hasattr(rank, "__index__") or rank < 0:
+            raise ValueError(f"rank must count leading component axes, not {rank!r}")
+        return (self.dimensions,) * rank
+
+    def local_mesh(self, lengths: float | Sequence[float] | None = None) -> list[Any]:
+        """The coordinates of this rank's points, the input of ``forward``: j L / n, for j = 0..n-1.
+
+        Local: no communication.
+
+        Parameters
+        ----------
+        lengths : float or sequence of float, optional
+            The length L of the box along each axis, 2π by default. Those of other axes than the Fourier axes are not
+            looked at.
+
+        Returns
+        -------
+        list of (ndarray or None)
+            One array for each axis, real and in the precision of the transform, which broadcasts against this rank's
+            block; None for an axis without a Fourier transform, whose points may lie anywhere.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where `lengths` are not positive numbers, one or one for each axis.
+        """
+        return mesh.coordinates(self.input.pencil, self._asked.transforms, lengths)
+
+    def wavenumbers(self, lengths: float | Sequence[float] | None = None) -> list[Any]:
+        """The angular wave numbers of this rank's modes, the output of ``forward``: 2π k / L.
+
+        With the lengths of 2π they are the whole numbers k. The highest of an even number of modes is -n/2 as in
+        ``numpy.fft.fftfreq``, and n/2 along the half-complex axis as in ``numpy.fft.rfftfreq``; derivatives of odd
+        order leave it out (see `mpi4py_pencil.spectral`).
+
+        Local: no communication. Parameters, result and errors are those of `local_mesh`.
+        """
+        return mesh.wavenumbers(self.output.pencil, self._asked.transforms, lengths)
 
     @property
     def dimensions(self) -> int:
@@ -244,10 +342,6 @@ def newDistArray(pfft: PFFT, forward_output: bool = True, val: Any = 0, rank: in
     DistArray
         Of shape ``(pfft.dimensions,) * rank + pfft.shape(forward_output)``.
     """
-    if not hasattr(rank, "__index__") or rank < 0:
-        raise ValueError(f"rank must count leading component axes, not {rank!r}")
-    pencil = pfft.pencil[bool(forward_output)]
-    whole = pencil.with_components((pfft.dimensions,) * rank)
-    array = DistArray.of(whole, pfft.dtype(forward_output), rank)
+    array = pfft.empty_output(rank) if forward_output else pfft.empty_input(rank)
     array[...] = val
     return array
