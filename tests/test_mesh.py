@@ -48,7 +48,7 @@ def compare(fft, found, forward_output, whole):
 
 
 @pytest.mark.parallel(RANKS)
-@settings(max_examples=60 if WORLD.size < 5 else 20)
+@settings(max_examples=40 if WORLD.size < 5 else 15)
 @given(requests())
 def test_as_numpy_has_them(case):
     shape, asked, lengths = case
