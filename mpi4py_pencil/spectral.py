@@ -26,8 +26,6 @@ from .pfft import PFFT
 
 Array = np.ndarray[Any, Any]
 
-__all__ = ["curl", "derivative", "divergence", "gradient", "inverse_laplacian", "laplacian"]
-
 # Modes of a block that are computed at a time: what lies between two operations of numpy stays in cache.
 _CACHED_MODES = 2**14
 
