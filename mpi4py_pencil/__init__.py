@@ -1,5 +1,6 @@
 """Pencil-decomposed transposes and parallel FFTs for spectral solvers."""
 
+from . import spectral
 from .distarray import DistArray
 from .pencil import Pencil
 from .pfft import PFFT, newDistArray
@@ -22,4 +23,5 @@ __all__ = [
     "Subcomm",
     "Transfer",
     "newDistArray",
+    "spectral",
 ]

@@ -6,43 +6,36 @@ import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
+from . import mesh
 from .agreement import agreed, checked, communicator
 from .arguments import Request, request
-from .arrays import checked_array
 from .description import description, text
 from .distarray import DistArray
 from .engines import engine
 from .pencil import Pencil
 from .pipeline import Pipeline, Route, Scales
 from .plan import Step, steps
+from .spec import Spec
 from .subcomm import Subcomm
 from .sweep import Tiles
 from .timing import Clock, Timings, timed
-from .transforms import Ball, Fourier, Transform
+from .transforms import Ball
 
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class _Side:
-    """The arrays on one side of a transform."""
-
-    pencil: Pencil
-    dtype: np.dtype[Any]
 
 
 class _Planned:
     """What is planned for arrays with some leading component axes; the pipelines of adjoints at their first use."""
 
-    def __init__(self, sides: tuple[_Side, _Side], planned: Sequence[Step], route: Route) -> None:
-        self.sides = sides
+    def __init__(self, specs: tuple[Spec, Spec], planned: Sequence[Step], route: Route) -> None:
+        self.specs = specs
         self.steps = planned
         self.route = route
         self._pipelines = {(forward, False): route.pipeline(forward) for forward in (True, False)}
@@ -215,9 +208,9 @@ class PFFT:
         self._clock = Clock()
         self._closed = False
         self._routes: dict[tuple[int, ...], _Planned] = {}
-        self.pencil = tuple(side.pencil for side in self._planned(()).sides)
-        waves = _wave_numbers(asked.transforms, self.pencil[1])
-        self._outside = None if asked.ball is None else asked.ball.outside(waves)
+        self._specs = self._planned(()).specs
+        self.pencil = tuple(spec.pencil for spec in self._specs)
+        self._outside = None if asked.ball is None else asked.ball.outside(self.wavenumbers())
 
     def _planned(self, components: tuple[int, ...]) -> _Planned:
         """What is planned for arrays with these leading component axes. Collective over the ranks at the first use."""
@@ -228,9 +221,9 @@ class PFFT:
         groups = [[axis + rank for axis in group] for group in asked.groups]
         start = Pencil(self.subcomm, asked.points, self.axes[-1]).with_components(components)
         planned = steps(start, transforms, groups)
-        sides = _Side(start, asked.dtype), _Side(planned[-1].after.full(), transforms[-1].dtype)
+        specs = Spec(start, asked.dtype), Spec(planned[-1].after.full(), transforms[-1].dtype)
         route = Route(self.comm, planned, asked.method, self._tiles, self._pool, _scales(asked), self._clock)
-        self._routes[components] = _Planned(sides, planned, route)
+        self._routes[components] = _Planned(specs, planned, route)
         return self._routes[components]
 
     @property
@@ -250,8 +243,8 @@ class PFFT:
         components = checked(self.comm, lambda: self._checked(way, name, source, target, normalize))
         planned = self._planned(components)
         if target is None:
-            side = planned.sides[1 - way]
-            target = DistArray.of(side.pencil, side.dtype, len(components))
+            spec = planned.specs[1 - way]
+            target = DistArray.of(spec.pencil, spec.dtype, len(components))
         if way == 1 and self._outside is not None:
             source = np.where(self._outside, 0, source)
         # the adjoint of forward goes backward, with the scale of forward
@@ -271,7 +264,7 @@ class PFFT:
         """The leading component axes of arrays that fit; others are refused."""
         if normalize is not None and self._asked.norm == "ortho":
             raise ValueError(f"normalize={normalize!r} has no meaning where norm='ortho' scales both ways")
-        base = self._routes[()].sides
+        base = self._specs
         ndim = len(self._asked.points)
         if not isinstance(source, np.ndarray):
             raise TypeError(f"{name} must be a numpy array, not {type(source).__name__}")
@@ -279,9 +272,7 @@ class PFFT:
         for label, array, side in ((name, source, base[way]), ("out", target, base[1 - way])):
             if array is None and label == "out":
                 continue
-            checked_array(label, array, components + side.pencil.subshape, side.dtype, written=label == "out")
-            if isinstance(array, DistArray) and array._pencil is not None:
-                _same_distribution(label, array, side.pencil)
+            side.checked(label, array, components, written=label == "out")
         return components
 
     def shape(self, forward_output: bool = True) -> tuple[int, ...]:
@@ -299,6 +290,68 @@ class PFFT:
     def dtype(self, forward_output: bool = False) -> np.dtype[Any]:
         """The dtype of the input, or of the output of ``forward``."""
         return self._asked.transforms[-1].dtype if forward_output else self._asked.dtype
+
+    @property
+    def input(self) -> Spec:
+        """What the input of ``forward`` is: its pencil, dtype, shape, global shape and local slice."""
+        return self._specs[0]
+
+    @property
+    def output(self) -> Spec:
+        """What the output of ``forward`` is, likewise."""
+        return self._specs[1]
+
+    def empty_input(self, rank: int = 0) -> DistArray:
+        """An uninitialised array for the input of ``forward``; `rank` as in `newDistArray`."""
+        return self.input.empty(self._components(rank))
+
+    def empty_output(self, rank: int = 0) -> DistArray:
+        """An uninitialised array for the output of ``forward``; `rank` as in `newDistArray`."""
+        return self.output.empty(self._components(rank))
+
+    def _components(self, rank: Any) -> tuple[int, ...]:
+        """The leading component axes of a tensor."""
+        if not hasattr(rank, "__index__") or rank < 0:
+            raise ValueError(f"rank must count leading component axes, not {rank!r}")
+        return (self.dimensions,) * rank
+
+    def local_mesh(self, lengths: float | Sequence[float] | None = None) -> list[Any]:
+        """The coordinates of this rank's points, the input of ``forward``.
+
+        Along Fourier axes they are j L / n, for j = 0..n-1. Along axes with a cosine or sine transform they lie where
+        its type has them between 0 and L; Chebyshev and Legendre points lie in [-1, 1], whatever L is.
+
+        Local: no communication.
+
+        Parameters
+        ----------
+        lengths : float or sequence of float, optional
+            The length L of the box along each axis, 2π by default. Those of axes that have none are not looked at.
+
+        Returns
+        -------
+        list of (ndarray or None)
+            One array for each axis, real and in the precision of the transform, which broadcasts against this rank's
+            block; None for an axis that is not transformed or has a `LinearMap`, whose points may lie anywhere.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where `lengths` are not positive numbers, one or one for each axis.
+        """
+        return mesh.coordinates(self.input.pencil, self._asked.transforms, lengths)
+
+    def wavenumbers(self, lengths: float | Sequence[float] | None = None) -> list[Any]:
+        """The angular wave numbers of this rank's modes, the output of ``forward``: 2π k / L.
+
+        With the lengths of 2π they are the whole numbers k. The highest of an even number of modes is -n/2 as in
+        ``numpy.fft.fftfreq``, and n/2 along the half-complex axis as in ``numpy.fft.rfftfreq``; derivatives of odd
+        order leave it out (see `mpi4py_pencil.spectral`). Along axes with a cosine or sine transform they are those of
+        its cosines or sines: multiples of π / L. Polynomials have none.
+
+        Local: no communication. Parameters, result and errors are those of `local_mesh`.
+        """
+        return mesh.wavenumbers(self.output.pencil, self._asked.transforms, lengths)
 
     @property
     def dimensions(self) -> int:
@@ -350,27 +403,6 @@ def _scales(asked: Request) -> Scales:
     return (np.sqrt(scale), np.sqrt(scale)) if asked.norm == "ortho" else (one, scale)
 
 
-def _wave_numbers(transforms: Sequence[Transform], pencil: Pencil) -> list[Array | None]:
-    """This rank's whole wave numbers along each Fourier axis, shaped to broadcast; None along others."""
-    waves: list[Array | None] = [None] * len(pencil.shape)
-    for t in transforms:
-        if isinstance(t.family, Fourier):
-            k = np.arange(t.full_length) if t.real else np.fft.fftfreq(t.modes, 1 / t.modes)
-            shape = [-1 if axis == t.axis else 1 for axis in range(len(pencil.shape))]
-            waves[t.axis] = k[pencil.local_slice()[t.axis]].reshape(shape)
-    return waves
-
-
-def _same_distribution(name: str, array: DistArray, pencil: Pencil) -> None:
-    """Refuse a distributed array whose block is another part of the whole than a plan takes it for."""
-    theirs = array.pencil
-    rank = array.rank
-    if theirs.shape[rank:] != pencil.shape or theirs.substart[rank:] != pencil.substart:
-        raise ValueError(
-            f"{name} is distributed as {theirs}, expected {pencil}: redistribute it, or make it by newDistArray"
-        )
-
-
 def newDistArray(pfft: PFFT, forward_output: bool = True, val: Any = 0, rank: int = 0) -> DistArray:
     """A distributed array for the input or the output of a transform.
 
@@ -390,10 +422,6 @@ def newDistArray(pfft: PFFT, forward_output: bool = True, val: Any = 0, rank: in
     DistArray
         Of shape ``(pfft.dimensions,) * rank + pfft.shape(forward_output)``.
     """
-    if not hasattr(rank, "__index__") or rank < 0:
-        raise ValueError(f"rank must count leading component axes, not {rank!r}")
-    pencil = pfft.pencil[bool(forward_output)]
-    whole = pencil.with_components((pfft.dimensions,) * rank)
-    array = DistArray.of(whole, pfft.dtype(forward_output), rank)
+    array = pfft.empty_output(rank) if forward_output else pfft.empty_input(rank)
     array[...] = val
     return array

@@ -121,7 +121,7 @@ def choose_grid(shape: Sequence[int], groups: Groups, size: int) -> tuple[int, .
     possible = [(cost, dims) for dims in _grids(len(shape), groups[-1], size) if (cost := _cost(shape, groups, dims))]
     if not possible:
         raise ValueError(
-            f"shape {tuple(shape)} has no axis to divide among {size} ranks: axes {tuple(groups[-1])} must stay undivided"
+            f"shape {tuple(shape)} has no axis to divide among {size} ranks: {tuple(groups[-1])} must stay undivided"
         )
     return min(possible, key=lambda each: (each[0], tuple(-d for d in each[1])))[1]
 

@@ -27,7 +27,7 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from mpi4py_pencil import PFFT, newDistArray
+from mpi4py_pencil import PFFT, newDistArray, spectral
 
 Array = NDArray[Any]
 
@@ -39,7 +39,7 @@ ADVANCES = (1 / 2, 1 / 2, 1, None)
 class NavierStokes:
     """A velocity field in the periodic box, and the means to advance it in time.
 
-    Collective over `comm`, as is every method but `curl` and `project`.
+    Collective over `comm`, as is every method but `project`.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class NavierStokes:
         padding = [1.5] * 3 if dealias == "3/2" else None
         self.fft = PFFT(comm, shape, dtype=np.dtype(dtype), grid=grid, padding=padding, method=method)
         self.comm, self.shape, self.nu, self.dt, self.steps = comm, tuple(shape), nu, dt, 0
-        self.k = wavenumbers(self.fft, self.shape)
+        self.k = self.fft.wavenumbers()
         self.cutoff = [largest_kept(n, dealias) for n in self.shape]
         self.kept = [abs(k) <= largest for k, largest in zip(self.k, self.cutoff, strict=True)]
         self.weight = conjugates(self.k[2], self.shape[2])
@@ -112,7 +112,7 @@ class NavierStokes:
         velocity : callable
             Called with arrays x, y, z that broadcast to this rank's block; returns the three components.
         """
-        for component, values in zip(self.u, velocity(*points(self.fft)), strict=True):
+        for component, values in zip(self.u, velocity(*self.fft.local_mesh()), strict=True):
             component[...] = values
         self.fft.forward(self.u, self.u_hat)
         self.project(self.u_hat)
@@ -143,16 +143,8 @@ class NavierStokes:
 
     def find_vorticity(self) -> None:
         """Set `w` to the vorticity on this rank's points; `slope` is used up."""
-        self.curl(self.u_hat, self.slope)
+        spectral.curl(self.fft, self.u_hat, out=self.slope)
         self.fft.backward(self.slope, self.w)
-
-    def curl(self, a: Array, out: Array) -> None:
-        """Set `out` to ik × a."""
-        for s in slabs(a):
-            k = [1j * self.k[0][s], 1j * self.k[1], 1j * self.k[2]]
-            out[0, s] = k[1] * a[2, s] - k[2] * a[1, s]
-            out[1, s] = k[2] * a[0, s] - k[0] * a[2, s]
-            out[2, s] = k[0] * a[1, s] - k[1] * a[0, s]
 
     def project(self, a: Array) -> None:
         """Remove from `a`, in place, the dealiased wavenumbers and the gradient: a - k (k·a)/k²."""
@@ -225,21 +217,6 @@ class NavierStokes:
 def taylor_green(x: Array, y: Array, z: Array) -> tuple[Array, Array, int]:
     """Return the velocity of the Taylor-Green vortex, of kinetic energy 1/8, at points in [0, 2π)³."""
     return np.sin(x) * np.cos(y) * np.cos(z), -np.cos(x) * np.sin(y) * np.cos(z), 0
-
-
-def points(fft: PFFT) -> list[Array]:
-    """Return the coordinates, in [0, 2π), of this rank's points: three arrays that broadcast to its block."""
-    axes = [2 * np.pi / n * np.arange(n) for n in fft.global_shape(False)]
-    local = (x[s] for x, s in zip(axes, fft.local_slice(False), strict=True))
-    return list(np.meshgrid(*local, indexing="ij", sparse=True))
-
-
-def wavenumbers(fft: PFFT, shape: Sequence[int]) -> list[Array]:
-    """Return the wavenumbers of this rank's coefficients: three arrays that broadcast to its block."""
-    axes = [np.rint(np.fft.fftfreq(n) * n) for n in shape[:2]] + [np.arange(shape[2] // 2 + 1)]
-    real = fft.dtype(False)
-    local = (k[s].astype(real) for k, s in zip(axes, fft.local_slice(True), strict=True))
-    return list(np.meshgrid(*local, indexing="ij", sparse=True))
 
 
 def largest_kept(n: int, dealias: str) -> int:

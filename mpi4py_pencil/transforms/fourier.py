@@ -11,6 +11,8 @@ import numpy as np
 from ..partition import Kept
 from .line import Edit, Edits, Line, Run, Transform
 
+Indices = np.ndarray[Any, np.dtype[np.int64]]
+
 
 @dataclass(frozen=True)
 class Fourier:
@@ -47,6 +49,14 @@ class Fourier:
         kept = Kept(full, lines[0].extent(1) - high, high) if kept_modes < modes else None
         return Transform(axis, "r2c" if real else "c2c", self, lines, points, modes, kept)
 
+    def waves(self, transform: Transform) -> Indices:
+        """How many waves each mode has in the length of the box."""
+        return np.arange(transform.full_length) if transform.real else signed(transform.modes)
+
+    def places(self, points: int, length: np.longdouble) -> np.ndarray[Any, Any]:
+        """Where the points lie in a box of this length."""
+        return np.arange(points) * length / points
+
 
 @dataclass(frozen=True)
 class Ball:
@@ -67,6 +77,12 @@ class Ball:
         squares = [(k / r) ** 2 for k, r in zip(wavenumbers, reach, strict=True) if k is not None and r is not None]
         # a mode on the surface is inside, however the squares were rounded
         return np.asarray(sum(squares) > 1 + 1e-12)
+
+
+def signed(modes: int) -> Indices:
+    """The wave numbers of a full spectrum, as they are stored; that of the Nyquist mode is negative."""
+    k = np.arange(modes)
+    return np.where(k >= (modes + 1) // 2, k - modes, k)
 
 
 def _line(points: int, modes: int, dtype: np.dtype[Any], forward: bool) -> Line:

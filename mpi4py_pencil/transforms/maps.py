@@ -138,6 +138,12 @@ class LinearMap:
         ]
         return Transform(axis, "map", self, (lines[0], lines[1]), 1, length)
 
+    def waves(self, transform: Transform) -> None:
+        """Nothing is known of the modes."""
+
+    def places(self, points: int, length: np.longdouble) -> None:
+        """Nothing is known of the points."""
+
     def __repr__(self) -> str:
         """What it is made of."""
         return f"LinearMap({self._maps[0]!r}, {self._maps[1]!r})"
@@ -187,9 +193,12 @@ class Legendre:
         made = LinearMap(coefficients, values).along(axis, points, points, dtype)
         return replace(made, name="Legendre", family=self)
 
-    def nodes(self, n: int) -> np.ndarray[Any, np.dtype[np.longdouble]]:
-        """The n points x_j, from -1 up to 1."""
-        return _gauss(n)[0]
+    def waves(self, transform: Transform) -> None:
+        """There are none: the modes are polynomials."""
+
+    def places(self, points: int, length: np.longdouble) -> Tile:
+        """The points x_j, from -1 up to 1; the length does not matter."""
+        return _gauss(points)[0]
 
 
 def _gauss(n: int) -> tuple[Tile, Tile]:

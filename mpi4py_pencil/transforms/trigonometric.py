@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .fourier import signed
 from .line import Edit, Edits, Transform, direct
 
+Array = np.ndarray[Any, Any]
+
+_PI = 4 * np.arctan(np.longdouble(1))
 _INVERSE = {1: 1, 2: 3, 3: 2, 4: 4}
 _ROMAN = ("", "I", "II", "III", "IV")
 
@@ -99,6 +103,16 @@ class DCT:
         edits = weights[self.type] if ortho else ((), ())
         return _between(axis, f"DCT-{_ROMAN[self.type]}", self, kinds, n, dtype, size, edits)
 
+    def waves(self, transform: Transform) -> Array:
+        """How many waves each cosine has in the length of the box: halves."""
+        return (np.arange(transform.points) + (0 if self.type < 3 else 0.5)) / 2
+
+    def places(self, points: int, length: np.longdouble) -> Array:
+        """Where the points lie in a box of this length."""
+        if self.type == 1:
+            return np.arange(points) * length / (points - 1)
+        return (np.arange(points) + (0 if self.type == 3 else 0.5)) * length / points
+
 
 @dataclass(frozen=True)
 class DST:
@@ -133,6 +147,16 @@ class DST:
         edits = weights.get(self.type, ((), ())) if ortho else ((), ())
         return _between(axis, f"DST-{_ROMAN[self.type]}", self, kinds, n, dtype, size, edits)
 
+    def waves(self, transform: Transform) -> Array:
+        """How many waves each sine has in the length of the box: halves."""
+        return (np.arange(transform.points) + (1 if self.type < 3 else 0.5)) / 2
+
+    def places(self, points: int, length: np.longdouble) -> Array:
+        """Where the points lie in a box of this length."""
+        if self.type == 1:
+            return (np.arange(points) + 1) * length / (points + 1)
+        return (np.arange(points) + (1 if self.type == 3 else 0.5)) * length / points
+
 
 @dataclass(frozen=True)
 class Hartley:
@@ -148,6 +172,14 @@ class Hartley:
     ) -> Transform:
         """The transform of `points` along an axis; as `Fourier.along`, without padding or truncation."""
         return _between(axis, "Hartley", self, ("hartley", "hartley"), points, dtype, points, ((), ()))
+
+    def waves(self, transform: Transform) -> Array:
+        """How many waves each mode has in the length of the box."""
+        return signed(transform.points)
+
+    def places(self, points: int, length: np.longdouble) -> Array:
+        """Where the points lie in a box of this length."""
+        return np.arange(points) * length / points
 
 
 @dataclass(frozen=True)
@@ -190,7 +222,12 @@ class Chebyshev:
             axis, f"Chebyshev-{self.points}", self, kinds, n, dtype, size, ((), ((Edit.DOUBLE, 1, doubled),))
         )
 
-    def nodes(self, n: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """The n points x_j, from 1 down to -1."""
-        j = np.arange(n)
-        return np.cos(np.pi * (j + 0.5) / n) if self.points == "gauss" else np.cos(np.pi * j / (n - 1))
+    def waves(self, transform: Transform) -> None:
+        """There are none: the modes are polynomials."""
+
+    def places(self, points: int, length: np.longdouble) -> Array:
+        """The points x_j, from 1 down to -1; the length does not matter."""
+        j = np.arange(points)
+        # sines of angles from the middle: exactly symmetric, and exactly 0 there
+        steps = (points - 1 - 2 * j) / np.longdouble(2 * points if self.points == "gauss" else 2 * (points - 1))
+        return np.sin(_PI * steps)

@@ -1,0 +1,72 @@
+"""What the arrays on one side of a transform are: made and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .arrays import checked_array
+from .distarray import DistArray
+from .pencil import Pencil
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The arrays on one side of a transform: how they are split, and their dtype.
+
+    Attributes
+    ----------
+    pencil : Pencil
+        How they are split.
+    dtype : numpy.dtype
+        Of their items.
+    """
+
+    pencil: Pencil
+    dtype: np.dtype[Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of this rank's block."""
+        return self.pencil.subshape
+
+    @property
+    def global_shape(self) -> tuple[int, ...]:
+        """The shape of the whole array."""
+        return self.pencil.shape
+
+    @property
+    def local_slice(self) -> tuple[slice, ...]:
+        """This rank's block as slices of the whole array."""
+        return self.pencil.local_slice()
+
+    def empty(self, components: tuple[int, ...] = ()) -> DistArray:
+        """An uninitialised array with leading component axes of these lengths."""
+        return DistArray.of(self.pencil.with_components(components), self.dtype, len(components))
+
+    def checked(self, name: str, array: Any, components: tuple[int, ...] = (), written: bool = False) -> Array:
+        """`array`, if it is this rank's block with these leading component axes.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where it has another shape or dtype, belongs to another distribution, or is to be written and cannot be.
+        """
+        checked_array(name, array, components + self.shape, self.dtype, written)
+        if isinstance(array, DistArray) and array._pencil is not None:
+            _same_distribution(name, array, self.pencil)
+        return array
+
+
+def _same_distribution(name: str, array: DistArray, pencil: Pencil) -> None:
+    """Refuse a distributed array whose block is another part of the whole than a plan takes it for."""
+    theirs = array.pencil
+    rank = array.rank
+    if theirs.shape[rank:] != pencil.shape or theirs.substart[rank:] != pencil.substart:
+        raise ValueError(
+            f"{name} is distributed as {theirs}, expected {pencil}: redistribute it, or make it by newDistArray"
+        )
