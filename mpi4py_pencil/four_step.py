@@ -2,7 +2,7 @@
 
 Gentleman & Sande, "Fast Fourier transforms: for fun and profit", AFIPS Fall Joint Computer Conference (1966);
 Bailey, "FFTs in external or hierarchical memory", Journal of Supercomputing 4 (1990). With n = n1 n2, points
-j = j1 n2 + j2 and modes k = k1 + k2 n1, the transform is
+j = j1 n2 + j2 and modes k = k1 + k2 n1, the transform is::
 
     X[k] = sum over j2 of w2**(j2 k2) * w**(j2 k1) * (sum over j1 of w1**(j1 k1) * x[j]),
 
