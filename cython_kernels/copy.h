@@ -145,26 +145,45 @@ DEFINE_SCATTER(c8, f4) DEFINE_SCATTER(c16, f8) DEFINE_SCATTER(c32, f16)
 static const gather_t gathers[6] = {gather_f4, gather_f8, gather_f16, gather_c8, gather_c16, gather_c32};
 static const scatter_t scatters[6] = {scatter_f4, scatter_f8, scatter_f16, scatter_c8, scatter_c16, scatter_c32};
 
-/* What happens to points of a complex line in the tile before or after its transform; i, j are points. */
-enum { ZERO, SPLIT, FOLD, HALVE_REAL, DOUBLE_REAL };
+/* What happens to points of a line in the tile before or after its transform: to all from i up to j, but COPY puts point
+ * i at j too, ADD adds point j to point i, and REAL drops the imaginary part of point i. */
+enum { ZERO, COPY, ADD, REAL, HALVE, DOUBLE, ROOT_HALF, ROOT_TWO };
 
-#define DEFINE_EDIT(T)                                                                                                 \
+static inline void add_f4(f4 *x, f4 y) { *x += y; }
+static inline void add_f8(f8 *x, f8 y) { *x += y; }
+static inline void add_f16(f16 *x, f16 y) { *x += y; }
+static inline void add_c8(c8 *x, c8 y) { x->re += y.re; x->im += y.im; }
+static inline void add_c16(c16 *x, c16 y) { x->re += y.re; x->im += y.im; }
+static inline void add_c32(c32 *x, c32 y) { x->re += y.re; x->im += y.im; }
+static inline void real_f4(f4 *x) { (void)x; }
+static inline void real_f8(f8 *x) { (void)x; }
+static inline void real_f16(f16 *x) { (void)x; }
+static inline void real_c8(c8 *x) { x->im = 0; }
+static inline void real_c16(c16 *x) { x->im = 0; }
+static inline void real_c32(c32 *x) { x->im = 0; }
+
+#define ROOT 1.4142135623730950488016887242096981L
+
+#define DEFINE_EDIT(T, S)                                                                                              \
     static void edit_##T(int what, char *tile, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t i, ptrdiff_t j) {              \
+        const S factor = what == HALVE ? (S)0.5L : what == DOUBLE ? 2 : what == ROOT_TWO ? (S)ROOT : (S)(ROOT / 2);    \
         for (ptrdiff_t r = 0; r < rows; r++) {                                                                         \
             T *x = (T *)(tile + r * row);                                                                              \
             switch (what) {                                                                                            \
             case ZERO: memset(x + i, 0, (j - i) * sizeof(T)); break;                                                   \
-            case SPLIT: x[i] = scaled_##T(x[i], 0.5f); x[j] = x[i]; break;                                             \
-            case FOLD: x[i].re += x[j].re; x[i].im += x[j].im; break;                                                  \
-            case HALVE_REAL: x[i].re *= 0.5f; x[i].im = 0; break;                                                      \
-            case DOUBLE_REAL: x[i].re *= 2; x[i].im = 0; break;                                                        \
+            case COPY: x[j] = x[i]; break;                                                                             \
+            case ADD: add_##T(x + i, x[j]); break;                                                                     \
+            case REAL: real_##T(x + i); break;                                                                         \
+            default:                                                                                                   \
+                for (ptrdiff_t k = i; k < j; k++) x[k] = scaled_##T(x[k], factor);                                     \
             }                                                                                                          \
         }                                                                                                              \
     }
-DEFINE_EDIT(c8) DEFINE_EDIT(c16) DEFINE_EDIT(c32)
+DEFINE_EDIT(f4, f4) DEFINE_EDIT(f8, f8) DEFINE_EDIT(f16, f16)
+DEFINE_EDIT(c8, f4) DEFINE_EDIT(c16, f8) DEFINE_EDIT(c32, f16)
 
 typedef void (*edit_t)(int what, char *tile, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t i, ptrdiff_t j);
-static const edit_t edits[6] = {0, 0, 0, edit_c8, edit_c16, edit_c32};
+static const edit_t edits[6] = {edit_f4, edit_f8, edit_f16, edit_c8, edit_c16, edit_c32};
 
 /* Copies rows of `width` contiguous bytes; both sides advance by their own stride. */
 static void copy_rows(const char *from, ptrdiff_t from_stride, char *to, ptrdiff_t to_stride, ptrdiff_t rows,

@@ -6,5 +6,22 @@ from .pencil import Pencil
 from .pfft import PFFT, newDistArray
 from .subcomm import Subcomm
 from .transfer import Transfer
+from .transforms import DCT, DST, Ball, Chebyshev, Fourier, Hartley, Legendre, LinearMap
 
-__all__ = ["FFT1D", "PFFT", "DistArray", "Pencil", "Subcomm", "Transfer", "newDistArray"]
+__all__ = [
+    "DCT",
+    "DST",
+    "FFT1D",
+    "PFFT",
+    "Ball",
+    "Chebyshev",
+    "DistArray",
+    "Fourier",
+    "Hartley",
+    "Legendre",
+    "LinearMap",
+    "Pencil",
+    "Subcomm",
+    "Transfer",
+    "newDistArray",
+]

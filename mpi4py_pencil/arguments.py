@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,11 @@ import numpy as np
 from .engines import checked_engine
 from .exchange import checked_method
 from .pencil import lengths, whole_axis
-from .plan import choose_grid
+from .plan import Groups, alignments, choose_grid
 from .subcomm import complete, dimensions
-from .transforms import Transform
+from .transforms import Ball, Fourier, Transform
 
-_COMPLEX = {np.dtype(c): np.dtype(c.upper()) for c in "fdgFDG"}
+NORMS = ("forward", "backward", "ortho")
 
 
 @dataclass(frozen=True)
@@ -27,22 +27,32 @@ class Request:
     ----------
     points : tuple of int
         Global shape of the input.
+    groups : tuple of tuple of int
+        The transformed axes; those of a group are undivided together.
     transforms : tuple of Transform
         In the order in which forward carries them out.
+    ball : Ball or None
+        The modes that are kept.
     dims : tuple of int
         Processes along each axis of the input.
     dtype : numpy.dtype
         Of the input.
-    backend, method : str
-        The engine and the exchange.
+    backend, method, norm : str
+        The engine, the exchange, and what is scaled.
+    threads : int
+        Of each rank.
     """
 
     points: tuple[int, ...]
+    groups: tuple[tuple[int, ...], ...]
     transforms: tuple[Transform, ...]
+    ball: Ball | None
     dims: tuple[int, ...]
     dtype: np.dtype[Any]
     backend: str
     method: str
+    norm: str
+    threads: int
 
 
 def request(
@@ -52,8 +62,13 @@ def request(
     dtype: Any,
     grid: Any,
     padding: Any,
+    collapse: Any,
     backend: Any,
+    transforms: Any,
     method: Any,
+    truncation: Any,
+    norm: Any,
+    threads: Any,
 ) -> Request:
     """The request that the arguments of a `PFFT` on `size` ranks make.
 
@@ -63,74 +78,175 @@ def request(
         Where an argument is wrong; the message names it, its value, and what would be right.
     """
     modes = lengths(shape)
-    chosen = _axes(axes, len(modes))
+    groups = _groups(axes, len(modes))
+    chosen = [axis for group in groups for axis in group]
     kind = _dtype(dtype)
-    factors = _padding(padding, len(modes), chosen)
+    families = _families(transforms, chosen, len(modes))
+    if norm not in NORMS:
+        raise ValueError(f"norm {norm!r} does not exist: use one of {', '.join(map(repr, NORMS))}")
+    fourier = [axis for axis in chosen if isinstance(families[axis], Fourier)]
+    factors = _padding(padding, len(modes), fourier)
+    reach = _reach(truncation, len(modes), fourier)
     points = tuple(math.floor(n * f) for n, f in zip(modes, factors, strict=True))
-    real = kind.kind == "f"
-    transforms = tuple(
-        Transform(axis, points[axis], modes[axis], real and axis == chosen[-1], _COMPLEX[kind])
-        for axis in reversed(chosen)
+    made: list[Transform] = []
+    current = kind
+    for axis in reversed(chosen):
+        made.append(families[axis].along(axis, modes[axis], points[axis], current, reach[axis], norm == "ortho"))
+        current = made[-1].dtype
+    dims = _grid(grid, size, points, groups)
+    return Request(
+        points,
+        _collapsed(groups, dims) if collapse else groups,
+        tuple(made),
+        truncation if isinstance(truncation, Ball) else None,
+        dims,
+        kind,
+        checked_engine(backend, [line for transform in made for line in transform.lines]),
+        checked_method(method),
+        norm,
+        _threads(threads),
     )
-    dims = _grid(grid, size, points, chosen)
-    return Request(points, transforms, dims, kind, checked_engine(backend), checked_method(method))
 
 
-def _axes(axes: Any, ndim: int) -> tuple[int, ...]:
-    """The axes to transform, counted from the front."""
+def _groups(axes: Any, ndim: int) -> tuple[tuple[int, ...], ...]:
+    """The axes to transform, in groups, counted from the front."""
     if axes is None:
-        return tuple(range(ndim))
+        return tuple((axis,) for axis in range(ndim))
     try:
         given = [axes] if hasattr(axes, "__index__") else list(axes)
+        grouped = [[axis] if hasattr(axis, "__index__") else list(axis) for axis in given]
     except TypeError:
-        raise TypeError(f"axes must be an int or a sequence of ints, not {axes!r}") from None
-    chosen = tuple(whole_axis(axis, ndim) for axis in given)
-    if not chosen:
-        raise ValueError("axes is empty: name one axis at least")
+        raise TypeError(f"axes must be an int, or a sequence of ints or of groups of ints, not {axes!r}") from None
+    groups = tuple(tuple(whole_axis(axis, ndim) for axis in group) for group in grouped)
+    if not groups or not all(groups):
+        raise ValueError(f"axes is empty, or a group in it is: name one axis at least, not {axes!r}")
+    chosen = [axis for group in groups for axis in group]
     twice = {axis for axis in chosen if chosen.count(axis) > 1}
     if twice:
         raise ValueError(f"axes {axes!r} name axis {min(twice)} twice")
-    return chosen
+    return groups
+
+
+def _collapsed(groups: Groups, dims: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """The groups, those whose axes are all undivided at the start joined to the one after, as mpi4py-fft does."""
+    joined: list[tuple[int, ...]] = [()]
+    for group in reversed(groups):
+        if all(dims[axis] == 1 for axis in group):
+            joined[0] = (*group, *joined[0])
+        else:
+            joined.insert(0, tuple(group))
+    return tuple(joined)
+
+
+def _families(transforms: Any, axes: Sequence[int], ndim: int) -> dict[int, Any]:
+    """What is computed along each of the axes."""
+    families: dict[int, Any] = {axis: Fourier() for axis in axes}
+    if transforms is None:
+        return families
+    if not isinstance(transforms, Mapping):
+        raise TypeError(f"transforms must be a dict of axes to transforms such as {{0: DCT(2)}}, not {transforms!r}")
+    named: list[int] = []
+    for key, family in transforms.items():
+        if not hasattr(family, "along"):
+            raise TypeError(
+                f"transforms[{key!r}] is {family!r}: use Fourier(), DCT(2), DST(2), Hartley(), Chebyshev(), Legendre() "
+                "or LinearMap(forward, backward) for matrices or functions"
+            )
+        group = [whole_axis(axis, ndim) for axis in ([key] if hasattr(key, "__index__") else key)]
+        outside = [axis for axis in group if axis not in axes]
+        if outside:
+            raise ValueError(f"transforms name axis {outside[0]}, which is not transformed: the axes are {tuple(axes)}")
+        named += group
+        families.update(dict.fromkeys(group, family))
+    twice = {axis for axis in named if named.count(axis) > 1}
+    if twice:
+        raise ValueError(f"transforms name axis {min(twice)} twice")
+    return families
 
 
 def _dtype(dtype: Any) -> np.dtype[Any]:
     """The dtype of the input."""
     kind = np.dtype(dtype)
-    if kind not in _COMPLEX:
+    if kind.char not in "fdgFDG" or not kind.isnative:
         hint = ": half precision has no FFT engine, use float32" if kind == np.float16 else ""
         raise TypeError(f"dtype {kind} cannot be transformed{hint}; use float32, float64, longdouble or their complex")
     return kind
 
 
 def _padding(padding: Any, ndim: int, axes: Sequence[int]) -> list[float]:
-    """The factor of each axis."""
-    if padding is None:
+    """The factor of each axis; `axes` are those that can be padded."""
+    if padding is None or padding is False:
         return [1.0] * ndim
-    given = [padding] * ndim if np.ndim(padding) == 0 else list(padding)
-    if len(given) != ndim:
-        raise ValueError(f"padding {padding!r} must be one number, or one for each of the {ndim} axes")
+    given = _one_each("padding", padding, ndim)
     try:
         factors = [float(f) for f in given]
     except (TypeError, ValueError):
         raise TypeError(f"padding {padding!r} must be a number, or a sequence of numbers") from None
     if not all(1 <= f < math.inf for f in factors):
         raise ValueError(f"padding {padding!r} must be at least 1 along each axis")
-    if np.ndim(padding) and any(f != 1 for k, f in enumerate(factors) if k not in axes):
-        raise ValueError(f"padding {padding!r} names an axis that is not transformed: the axes are {tuple(axes)}")
+    _only_fourier("padding", padding, [f != 1 for f in factors], axes)
     return [f if k in axes else 1.0 for k, f in enumerate(factors)]
 
 
-def _grid(grid: Any, size: int, points: Sequence[int], axes: Sequence[int]) -> tuple[int, ...]:
+def _reach(truncation: Any, ndim: int, axes: Sequence[int]) -> list[float | None]:
+    """The largest wave number kept along each axis, None where all are; `axes` are those that can be truncated."""
+    reach = truncation.reach if isinstance(truncation, Ball) else truncation
+    if reach is None:
+        return [None] * ndim
+    each = _one_each("truncation", reach, ndim)
+    try:
+        given = [None if k is None else float(k) for k in each]
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"truncation {truncation!r} must be a number, a sequence of numbers and None, or a Ball"
+        ) from None
+    if not all(k is None or 0 <= k < math.inf for k in given) or (isinstance(truncation, Ball) and 0 in given):
+        raise ValueError(f"truncation {truncation!r} must name wave numbers of 0 or more, those of a Ball above 0")
+    _only_fourier("truncation", reach, [k is not None for k in given], axes)
+    return [k if axis in axes else None for axis, k in enumerate(given)]
+
+
+def _one_each(name: str, given: Any, ndim: int) -> list[Any]:
+    """One value for each axis, from one for all or as many."""
+    values = [given] * ndim if np.ndim(given) == 0 else list(given)
+    if len(values) != ndim:
+        raise ValueError(f"{name} {given!r} must be one number, or one for each of the {ndim} axes")
+    return values
+
+
+def _only_fourier(name: str, given: Any, wanted: Sequence[bool], axes: Sequence[int]) -> None:
+    """Refuse what is asked for axes that have no Fourier transform; one number for all means those that have."""
+    other = [k for k, asked in enumerate(wanted) if asked and k not in axes]
+    if other and (np.ndim(given) or not axes):
+        raise ValueError(
+            f"{name} {given!r} names axis {other[0]}: only axes with a Fourier transform, {tuple(axes)}, can"
+        )
+
+
+def _threads(threads: Any) -> int:
+    """The number of threads."""
+    if not hasattr(threads, "__index__") or threads < 1:
+        raise ValueError(f"threads must be a whole number of 1 or more, not {threads!r}")
+    return int(threads)
+
+
+def _grid(grid: Any, size: int, points: Sequence[int], groups: Groups) -> tuple[int, ...]:
     """The processes along each axis of the input."""
     if grid is None:
-        return choose_grid(points, axes, size)
+        return choose_grid(points, groups, size)
     given = dimensions(grid, "grid")
     if len(given) > len(points):
         raise ValueError(f"grid {given} has {len(given)} entries, shape has {len(points)} axes")
     dims = [max(0, d) for d in given] + [1] * (len(points) - len(given))
-    if dims[axes[-1]] not in (0, 1):
-        raise ValueError(
-            f"grid {dims} divides axis {axes[-1]}, which is transformed first: it must stay undivided (1 or 0)"
-        )
-    dims[axes[-1]] = 1
-    return complete(size, dims, "grid")
+    for axis in reversed(groups[-1]):
+        if dims[axis] not in (0, 1):
+            raise ValueError(
+                f"grid {dims} divides axis {axis}, which is transformed first: it must stay undivided (1 or 0)"
+            )
+        dims[axis] = 1
+    whole = complete(size, dims, "grid")
+    try:
+        list(alignments(whole, groups))
+    except ValueError as error:
+        raise ValueError(f"grid {list(whole)}: {error}") from None
+    return whole

@@ -13,7 +13,6 @@ matrix x[j1, j2], the twiddle factors w**(j2 k1), transforms along the rows, and
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
@@ -27,12 +26,13 @@ from .copying import Copy
 from .engines import Plan, Planner, checked_engine, engine
 from .exchange import Exchange, Memory, checked_method, chosen_method, open_exchange, segment_bytes
 from .exchange.alltoallw import Alltoallw
-from .exchange.layout import Placed, pieces
+from .exchange.layout import Placed
+from .leg import Leg, Sweep
 from .partition import strides
 from .pencil import Pencil, boxes
 from .subcomm import Subcomm
-from .sweep import CACHED_BYTES, Tiles, make
-from .transforms import Line, Transform
+from .sweep import CACHED_BYTES, Tiles
+from .transforms import Fourier, Line, Transform
 
 Array = np.ndarray[Any, Any]
 
@@ -91,13 +91,13 @@ class FFT1D:
         self, comm: MPI.Intracomm, n: int, dtype: Any = complex, backend: str = "pyfftw", method: str = "auto"
     ) -> None:
         self.comm = communicator(comm)
-        asked = agreed(comm, lambda: (_length(n), _complex(dtype), checked_engine(backend), checked_method(method)))
+        asked = agreed(comm, lambda: _asked(n, dtype, backend, method))
         self.n, self._dtype = asked[:2]
         self.factors = nearest_factors(self.n)
         rows = Pencil(Subcomm(comm, [0, 1]), self.factors, 1)
         # A rank's points are rows of the matrix of points, its modes are columns of the matrix of modes.
         self._matrices = (rows, rows.pencil(0))
-        self._ways: tuple[_Way, ...] = _build(comm, *self._matrices, self._dtype, engine(asked[2]), asked[3])
+        self._ways: tuple[_Way, ...] = _build(comm, *self._matrices, self._dtype, engine(backend), method)
 
     def forward(self, u: Array, out: Array | None = None, normalize: bool | None = None) -> Array:
         """Transform points into modes. Collective over the ranks.
@@ -180,6 +180,13 @@ class FFT1D:
     ) -> None:
         """Close the plan."""
         self.close()
+
+
+def _asked(n: Any, dtype: Any, backend: Any, method: Any) -> tuple[int, np.dtype[Any], str, str]:
+    """The arguments of a plan, checked."""
+    kind, points = _complex(dtype), _length(n)
+    lines = Fourier().along(0, points, points, kind).lines
+    return points, kind, checked_engine(backend, lines), checked_method(method)
 
 
 def _length(n: Any) -> int:
@@ -326,7 +333,7 @@ class _End:
 
 @dataclass(frozen=True)
 class _Lines:
-    """The transform of this rank's lines along one axis of the matrix.
+    """This rank's lines along one axis of the matrix.
 
     Attributes
     ----------
@@ -336,32 +343,17 @@ class _Lines:
         Of this rank's block.
     tiles : Tiles
         Where the tiles come from.
-    twiddled : _Twiddled or None
-        The engine of the tiles, if it is one that counts them.
     """
 
     transform: Transform
     extents: tuple[int, ...]
     tiles: Tiles
-    twiddled: _Twiddled | None
 
-    def sweep(
-        self, forward: bool, source: list[Placed], target: list[Placed], scale: np.longdouble
-    ) -> Callable[[bool], None]:
-        """What transforms from boxes to boxes, and is told whether to scale."""
-        axis = self.transform.axis
-        if self.extents[1 - axis] == 0:
-            return lambda normalize: None
-        stream = math.prod(self.extents) * self.transform.dtype.itemsize > CACHED_BYTES
-        sides = pieces(source, axis), pieces(target, axis)
-        kernel = make(self.tiles, axis, self.transform.line(forward), self.extents, *sides, scale, None, stream)
-
-        def run(normalize: bool) -> None:
-            if self.twiddled is not None:
-                self.twiddled.begin()
-            kernel.run(0, 0, 0, kernel.count, normalize)
-
-        return run
+    def leg(self, forward: bool, source: Exchange, target: Exchange, scale: np.longdouble) -> Leg:
+        """The sweep from the inbox of an exchange to the outbox of the next."""
+        sweep = Sweep(self.transform.axis, self.transform.line(forward), self.extents)
+        scales = np.longdouble(1), scale
+        return Leg([sweep], None, (source.inbox, target.outbox), [self.tiles], scales, None)
 
 
 class _Way:
@@ -377,6 +369,8 @@ class _Way:
         What transforms from the first to the second, and from the second to the third.
     steps : pair of (int, int)
         Of the input and of the output: see `_End`.
+    twiddled : _Twiddled
+        The engine of one of the lines.
     """
 
     def __init__(
@@ -385,29 +379,29 @@ class _Way:
         exchanges: tuple[Exchange, Exchange, Exchange],
         lines: tuple[_Lines, _Lines],
         steps: tuple[tuple[int, int], tuple[int, int]],
+        twiddled: _Twiddled,
     ) -> None:
         self._exchanges = first, second, third = exchanges
-        dtype = lines[0].transform.dtype
+        itemsize = lines[0].transform.dtype.itemsize
         scale = 1 / np.longdouble(math.prod(each.transform.points for each in lines))
-        self._fill = _End(first.outbox, steps[0], dtype.itemsize, True)
-        self._sweeps = (
-            lines[0].sweep(forward, first.inbox, second.outbox, scale),
-            lines[1].sweep(forward, second.inbox, third.outbox, scale),
-        )
-        self._empty = _End(third.inbox, steps[1], dtype.itemsize, False)
+        self._fill = _End(first.outbox, steps[0], itemsize, True)
+        self._legs = lines[0].leg(forward, first, second, scale), lines[1].leg(forward, second, third, scale)
+        self._empty = _End(third.inbox, steps[1], itemsize, False)
+        self._twiddled = twiddled
 
     def __call__(self, source: Array, target: Array, normalize: bool) -> None:
         """Transform `source` into `target`. Collective over the ranks."""
         first, second, third = self._exchanges
+        self._twiddled.begin()
         first.claim()
         self._fill(source)
         first.deliver()
         second.claim()
-        self._sweeps[0](False)
+        self._legs[0].run(None, None, False)
         first.release()
         second.deliver()
         third.claim()
-        self._sweeps[1](normalize)
+        self._legs[1].run(None, None, normalize)
         second.release()
         third.deliver()
         self._empty(target)
@@ -437,14 +431,14 @@ def _build(
     n1, n2 = rows.shape
     start, count = columns.substart[1], columns.subshape[1]
     twiddled = _Twiddled(planner, twiddles(n1 * n2, range(start, start + count), n1, dtype))
-    down = _Lines(Transform(0, n1, n1, False, dtype), columns.subshape, Tiles(twiddled), twiddled)
-    along = _Lines(Transform(1, n2, n2, False, dtype), rows.subshape, Tiles(planner), None)
+    down = _Lines(Fourier().along(0, n1, n1, dtype), columns.subshape, Tiles(twiddled))
+    along = _Lines(Fourier().along(1, n2, n2, dtype), rows.subshape, Tiles(planner))
     points, modes = (n2, 1), (1, n1)
     # an Alltoallw finds its boxes in plain arrays, which cannot be turned
     turned = [x if isinstance(x, Alltoallw) else _ByColumns(x, dtype.itemsize) for x in (there, back)]
     return (
-        _Way(True, (there, home, turned[0]), (down, along), (points, modes)),
-        _Way(False, (turned[1], again, back), (along, down), (modes, points)),
+        _Way(True, (there, home, turned[0]), (down, along), (points, modes), twiddled),
+        _Way(False, (turned[1], again, back), (along, down), (modes, points), twiddled),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 
 def block(n: int, parts: int, index: int) -> tuple[int, int]:
@@ -13,6 +14,39 @@ def block(n: int, parts: int, index: int) -> tuple[int, int]:
     """
     size, rest = divmod(n, parts)
     return index * size + min(index, rest), size + (index < rest)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The indices at both ends of an axis, where those between are left out.
+
+    Attributes
+    ----------
+    length : int
+        Of the axis.
+    low, high : int
+        How many indices are kept from its start, and at its end.
+    """
+
+    length: int
+    low: int
+    high: int
+
+    def block(self, parts: int, index: int) -> tuple[int, int]:
+        """Start and size, counted in the kept indices, of those in the part `index` of the axis."""
+        start, size = block(self.length, parts, index)
+        return self._before(start), self._before(start + size) - self._before(start)
+
+    def _before(self, index: int) -> int:
+        """How many indices before this one are kept."""
+        return min(index, self.low) + max(0, index - (self.length - self.high))
+
+    def runs(self, start: int, size: int) -> list[tuple[int, int, int]]:
+        """The kept of `size` indices from `start`, as runs: place among these kept ones, place from `start`, length."""
+        low = overlap((start, size), (0, self.low))
+        high = overlap((start, size), (self.length - self.high, self.high))
+        runs = [(0, low[0] - start, low[1]), (low[1], high[0] - start, high[1])]
+        return [run for run in runs if run[2]]
 
 
 def largest_block(shape: Sequence[int], sizes: Sequence[int]) -> tuple[int, ...]:

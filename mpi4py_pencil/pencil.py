@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpi4py import MPI
 
-from .partition import block, overlap
+from .partition import Kept, block, overlap
 from .subcomm import Subcomm
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class Pencil:
         The global shape.
     axis : int, optional
         The alignment: an axis whose communicator has one rank only. The last by default.
+    kept : sequence of (Kept or None), optional
+        For each axis which indices of a longer one it has, where it has not all; each rank then has those of its block
+        of the longer one. `shape` counts the kept indices.
 
     Attributes
     ----------
@@ -53,7 +57,9 @@ class Pencil:
     ((8, 8), 0)
     """
 
-    def __init__(self, subcomm: Sequence[Any], shape: Sequence[int], axis: int = -1) -> None:
+    def __init__(
+        self, subcomm: Sequence[Any], shape: Sequence[int], axis: int = -1, kept: Sequence[Kept | None] | None = None
+    ) -> None:
         self.shape = lengths(shape)
         if len(subcomm) != len(self.shape):
             raise ValueError(f"shape {self.shape} has {len(self.shape)} axes, subcomm has {len(subcomm)}")
@@ -61,36 +67,62 @@ class Pencil:
         self.axis = whole_axis(axis, len(self.shape))
         self.sizes = tuple(comm.Get_size() for comm in subcomm)
         self.ranks = tuple(comm.Get_rank() for comm in subcomm)
+        self.kept = tuple(kept or [None] * len(self.shape))
         if self.sizes[self.axis] != 1:
             raise ValueError(
                 f"axis {axis} is divided among {self.sizes[self.axis]} ranks: a pencil is aligned along an axis whose "
                 f"communicator has one rank; the sizes are {list(self.sizes)}"
             )
-        runs = [block(n, size, rank) for n, size, rank in zip(self.shape, self.sizes, self.ranks, strict=True)]
+        runs = [self.run(k, rank) for k, rank in enumerate(self.ranks)]
         self.substart = tuple(start for start, _ in runs)
         self.subshape = tuple(size for _, size in runs)
 
+    def run(self, axis: int, rank: int) -> tuple[int, int]:
+        """Start and size along an axis of the block of a rank of its communicator."""
+        kept = self.kept[axis]
+        if kept is not None:
+            return kept.block(self.sizes[axis], rank)
+        return block(self.shape[axis], self.sizes[axis], rank)
+
     def pencil(self, axis: int) -> Pencil:
         """The pencil aligned along `axis`, which swaps its communicator with the present alignment's."""
+        return self.swapped(axis, self.axis)
+
+    def swapped(self, axis: int, other: int) -> Pencil:
+        """The pencil aligned along `axis`, which swaps its communicator with that of another axis, undivided as yet."""
         axis = whole_axis(axis, len(self.shape))
         if isinstance(self.subcomm, Subcomm):
-            return Pencil(self.subcomm.swapped(axis, self.axis), self.shape, axis)
+            return Pencil(self.subcomm.swapped(axis, other), self.shape, axis, self.kept)
         swapped = list(self.subcomm)
-        swapped[axis], swapped[self.axis] = swapped[self.axis], swapped[axis]
-        return Pencil(swapped, self.shape, axis)
+        swapped[axis], swapped[other] = swapped[other], swapped[axis]
+        return Pencil(swapped, self.shape, axis, self.kept)
+
+    def with_axis(self, axis: int, length: int, kept: Kept | None = None) -> Pencil:
+        """The pencil of arrays with another length along `axis`, which is undivided and becomes the alignment."""
+        shape = list(self.shape)
+        shape[axis] = length
+        keeps = list(self.kept)
+        keeps[axis] = kept
+        return Pencil(self.subcomm, shape, axis, keeps)
+
+    def full(self) -> Pencil:
+        """The pencil of arrays that have all indices of every axis."""
+        shape = [n if kept is None else kept.length for n, kept in zip(self.shape, self.kept, strict=True)]
+        return Pencil(self.subcomm, shape, self.axis)
 
     def with_components(self, extents: Sequence[int]) -> Pencil:
         """The pencil of arrays with undivided leading axes of these extents before those of this one."""
         shape = (*extents, *self.shape)
+        kept = (None,) * len(extents) + self.kept
         if isinstance(self.subcomm, Subcomm):
-            return Pencil(self.subcomm.with_components(len(extents)), shape, self.axis + len(extents))
-        return Pencil([*[MPI.COMM_SELF] * len(extents), *self.subcomm], shape, self.axis + len(extents))
+            return Pencil(self.subcomm.with_components(len(extents)), shape, self.axis + len(extents), kept)
+        return Pencil([*[MPI.COMM_SELF] * len(extents), *self.subcomm], shape, self.axis + len(extents), kept)
 
     def without_components(self, rank: int) -> Pencil:
         """The pencil of arrays without the first `rank` of the leading undivided axes of this one."""
         subcomm = self.subcomm
         subcomm = subcomm.without_components(rank) if isinstance(subcomm, Subcomm) else subcomm[rank:]
-        return Pencil(subcomm, self.shape[rank:], self.axis - rank)
+        return Pencil(subcomm, self.shape[rank:], self.axis - rank, self.kept[rank:])
 
     def transfer(self, other: Pencil, dtype: Any, method: str = "auto") -> Transfer:
         """The `Transfer` from this pencil to another. Collective as making that is."""
@@ -104,7 +136,8 @@ class Pencil:
 
     def same_block(self, other: Pencil) -> bool:
         """Whether both give each rank the same block of arrays of the same shape."""
-        return (self.shape, self.sizes, self.ranks) == (other.shape, other.sizes, other.ranks)
+        mine, theirs = ((p.shape, p.kept, p.sizes, p.ranks) for p in (self, other))
+        return mine == theirs
 
     def __repr__(self) -> str:
         """The description without this rank's part in it."""
@@ -178,6 +211,44 @@ class Boxes:
         return Boxes(self.comm, self.receives, self.sends)
 
 
+@dataclass(frozen=True)
+class Spread:
+    """Where a rank's block of a pencil that has not all indices of its axes lies in a block that has them all.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the block with all indices.
+    blocks : tuple of (Box, tuple of int)
+        Boxes of the pencil's block, and where each starts in the other one.
+    gaps : tuple of tuple of slice
+        What of the other one they leave out.
+    """
+
+    shape: tuple[int, ...]
+    blocks: tuple[tuple[Box, tuple[int, ...]], ...]
+    gaps: tuple[tuple[slice, ...], ...]
+
+
+def spread(pencil: Pencil) -> Spread:
+    """Where this rank's block of a pencil lies in that of ``pencil.full()``."""
+    full = pencil.full()
+    runs = [
+        [(0, 0, size)] if kept is None else kept.runs(start, size)
+        for kept, start, size in zip(pencil.kept, full.substart, full.subshape, strict=True)
+    ]
+    blocks = [
+        (Box(tuple(r[0] for r in each), tuple(r[2] for r in each)), tuple(r[1] for r in each))
+        for each in itertools.product(*runs)
+    ]
+    gaps = []
+    for k, size in enumerate(full.subshape):
+        ends = [0, *(at + n for _, at, n in runs[k])]
+        starts = [*(at for _, at, _ in runs[k]), size]
+        gaps += [(slice(None),) * k + (slice(a, b),) for a, b in zip(ends, starts, strict=True) if a < b]
+    return Spread(full.subshape, tuple(blocks), tuple(gaps))
+
+
 def boxes(a: Pencil, b: Pencil) -> Boxes:
     """The boxes that this rank gives and takes between two pencils.
 
@@ -186,7 +257,7 @@ def boxes(a: Pencil, b: Pencil) -> Boxes:
     ValueError
         Where the pencils do not split arrays of the same shape over the ranks of the same grid.
     """
-    if a.shape != b.shape:
+    if (a.shape, a.kept) != (b.shape, b.kept):
         raise ValueError(f"the pencils have different global shapes: {a.shape} and {b.shape}")
     comm = _peers(a, b)
     mine_a, mine_b = _runs(a, comm, comm.Get_rank()), _runs(b, comm, comm.Get_rank())
@@ -230,7 +301,7 @@ def _runs(pencil: Pencil, comm: Any, peer: int) -> list[tuple[int, int]]:
         ranks = [
             peer if c == comm and s > 1 else r for c, s, r in zip(pencil.subcomm, pencil.sizes, ranks, strict=True)
         ]
-    return [block(n, size, rank) for n, size, rank in zip(pencil.shape, pencil.sizes, ranks, strict=True)]
+    return [pencil.run(k, rank) for k, rank in enumerate(ranks)]
 
 
 def _box(mine: list[tuple[int, int]], theirs: list[tuple[int, int]]) -> Box:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
@@ -11,15 +14,17 @@ import numpy as np
 from mpi4py import MPI
 
 from .agreement import agreed, checked, communicator
-from .arguments import request
+from .arguments import Request, request
 from .arrays import checked_array
 from .distarray import DistArray
 from .engines import engine
 from .pencil import Pencil
-from .pipeline import Pipeline, build
+from .pipeline import Pipeline, Route, Scales
 from .plan import steps
 from .subcomm import Subcomm
 from .sweep import Tiles
+from .timing import Clock, Timings, timed
+from .transforms import Ball, Fourier, Transform
 
 Array = np.ndarray[Any, Any]
 
@@ -30,6 +35,68 @@ class _Side:
 
     pencil: Pencil
     dtype: np.dtype[Any]
+
+
+class _Planned:
+    """What is planned for arrays with some leading component axes; the pipelines of adjoints at their first use."""
+
+    def __init__(self, sides: tuple[_Side, _Side], route: Route) -> None:
+        self.sides = sides
+        self._route = route
+        self._pipelines = {(forward, False): route.pipeline(forward) for forward in (True, False)}
+
+    def pipeline(self, forward: bool, adjoint: bool) -> Pipeline:
+        """The pipeline of one direction."""
+        key = (forward, adjoint)
+        if key not in self._pipelines:
+            self._pipelines[key] = self._route.pipeline(forward, adjoint)
+        return self._pipelines[key]
+
+
+class Direction:
+    """A plan's transform in one direction, to be called."""
+
+    __slots__ = ("_adjoint", "_fft", "_way")
+
+    def __init__(self, fft: PFFT, way: int, adjoint: bool = False) -> None:
+        self._fft, self._way, self._adjoint = fft, way, adjoint
+
+    def __call__(self, source: Array, out: Array | None = None, normalize: bool | None = None) -> Array:
+        """Transform an array.
+
+        Collective over the ranks.
+
+        Parameters
+        ----------
+        source : ndarray
+            This rank's block, of any strides, with any leading component axes, which go through together: points, of
+            ``shape(False)``, on the way forward, and modes, of ``shape(True)``, backward. It is not changed.
+        out : ndarray, optional
+            Where the result goes: this rank's block of it, of any strides; it may be `source`.
+        normalize : bool, optional
+            Whether to scale by one over the number of points; by default as the plan's `norm` says.
+
+        Returns
+        -------
+        ndarray
+            `out`, or a new DistArray.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Before a message is sent, where an array has the wrong shape or dtype, belongs to another distribution, or
+            cannot be written; where the adjoint of a transform is not known.
+        """
+        return self._fft._transform(self._way, self._adjoint, source, out, normalize)
+
+    @property
+    def adjoint(self) -> Direction:
+        """The adjoint transform, which goes the other way with the same scale.
+
+        For all x and y the sum of conj(y) * A x over all ranks is that of conj(A.adjoint(y)) * x, every stored item
+        counted once; its real part where the points are real and the modes complex.
+        """
+        return Direction(self._fft, 1 - self._way, not self._adjoint)
 
 
 class PFFT:
@@ -49,21 +116,37 @@ class PFFT:
     shape : sequence of int
         Global shape: the modes along each axis, which without `padding` are the points (for real data: along
         ``axes[-1]``, ``shape[axes[-1]] // 2 + 1`` modes are stored).
-    axes : int or sequence of int, optional
-        The axes to transform, the last of them first; all by default. The others stay as they are.
+    axes : int or sequence of (int or sequence of int), optional
+        The axes to transform, the last of them first; all by default. The others stay as they are. A sequence within
+        groups axes that are undivided together when they are transformed.
     dtype : dtype-like, optional
-        Of the input of ``forward``, in single, double or long double precision: real for real-to-complex transforms
-        (half-complex along ``axes[-1]``), or complex. float by default.
+        Of the input of ``forward``, in single, double or long double precision. Real data stay real until their first
+        Fourier transform, which keeps the half of the spectrum that is not redundant. float by default.
     grid : sequence of int, optional
         Processes along each axis of the input, 0 or -1 where open, 1 for those not named; ``axes[-1]`` must stay
         undivided. Chosen from the shape by default.
     padding : float or sequence of float, optional
-        At least 1 for each axis (3/2 removes the aliasing of quadratic products): along a transformed axis with n modes
+        At least 1 for each axis (3/2 removes the aliasing of quadratic products): along an axis with n Fourier modes
         there are floor(n * padding) points; backward pads with zeros, forward truncates.
+    collapse : bool, optional
+        Whether to join the groups of axes that are undivided at the start, as mpi4py-fft does. It changes how the
+        output may be distributed, not what is computed: local axes are transformed in one trip through memory anyway.
     backend : str, optional
         The engine that transforms lines: "pyfftw", "ducc" (faster on odd lengths), "scipy" or "numpy".
+    transforms : dict, optional
+        For an axis, or a tuple of axes, what is computed in place of `Fourier`: `DCT`, `DST`, `Hartley`, `Chebyshev`,
+        `Legendre`, or a `LinearMap`. `shape` counts the points of these axes.
     method : str, optional
         The exchange: see `Transfer`.
+    truncation : float, sequence of (float or None), or Ball, optional
+        The largest wave number that is kept along each Fourier axis (half of the waves around a period have the number
+        n / 2), or a `Ball` of modes. Modes beyond are zero after forward, and backward takes them for zero; those
+        beyond the largest along an axis are neither computed on nor sent.
+    norm : str, optional
+        What is scaled: "forward" (by one over the number of points; the default), "backward", or "ortho", where both
+        are orthonormal.
+    threads : int, optional
+        The threads of each rank, for few ranks with several cores each. MPI is called by the calling thread only.
 
     Attributes
     ----------
@@ -95,78 +178,78 @@ class PFFT:
         dtype: Any = float,
         grid: Sequence[int] | None = None,
         padding: float | Sequence[float] | None = None,
+        collapse: bool = False,
         backend: str = "pyfftw",
+        transforms: Mapping[Any, Any] | None = None,
         method: str = "auto",
+        truncation: float | Sequence[float | None] | Ball | None = None,
+        norm: str = "forward",
+        threads: int = 1,
     ) -> None:
         self.comm = communicator(comm)
-        asked = agreed(comm, lambda: request(comm.Get_size(), shape, axes, dtype, grid, padding, backend, method))
+        given = (shape, axes, dtype, grid, padding, collapse, backend, transforms, method, truncation, norm, threads)
+        asked = agreed(comm, lambda: request(comm.Get_size(), *given))
         self._asked = asked
         self.axes = tuple(t.axis for t in reversed(asked.transforms))
         self.subcomm = Subcomm(comm, asked.dims)
-        self._tiles = Tiles(engine(asked.backend))
-        self._pipelines: dict[tuple[int, ...], tuple[Pipeline, Pipeline]] = {}
-        self._sides: dict[tuple[int, ...], tuple[_Side, _Side]] = {}
-        self._plan(())
-        self.pencil = tuple(side.pencil for side in self._sides[()])
+        self._tiles = [Tiles(engine(asked.backend)) for _ in range(asked.threads)]
+        self._pool = ThreadPoolExecutor(asked.threads - 1) if asked.threads > 1 else None
+        self._clock = Clock()
+        self._closed = False
+        self._routes: dict[tuple[int, ...], _Planned] = {}
+        self.pencil = tuple(side.pencil for side in self._planned(()).sides)
+        waves = _wave_numbers(asked.transforms, self.pencil[1])
+        self._outside = None if asked.ball is None else asked.ball.outside(waves)
 
-    def _plan(self, components: tuple[int, ...]) -> tuple[Pipeline, Pipeline]:
-        """Plan for arrays with leading component axes. Collective over the ranks."""
+    def _planned(self, components: tuple[int, ...]) -> _Planned:
+        """What is planned for arrays with these leading component axes. Collective over the ranks at the first use."""
+        if components in self._routes:
+            return self._routes[components]
         asked, rank = self._asked, len(components)
         transforms = [replace(t, axis=t.axis + rank) for t in asked.transforms]
+        groups = [[axis + rank for axis in group] for group in asked.groups]
         start = Pencil(self.subcomm, asked.points, self.axes[-1]).with_components(components)
-        planned = steps(start, transforms)
-        self._sides[components] = _Side(start, asked.dtype), _Side(planned[-1].after, transforms[-1].dtype)
-        self._pipelines[components] = build(self.comm, planned, asked.method, self._tiles)
-        return self._pipelines[components]
+        planned = steps(start, transforms, groups)
+        sides = _Side(start, asked.dtype), _Side(planned[-1].after.full(), transforms[-1].dtype)
+        route = Route(self.comm, planned, asked.method, self._tiles, self._pool, _scales(asked), self._clock)
+        self._routes[components] = _Planned(sides, route)
+        return self._routes[components]
 
-    def forward(self, u: Array, out: Array | None = None, normalize: bool | None = None) -> Array:
-        """Transform points in space into modes.
+    @property
+    def forward(self) -> Direction:
+        """Transform points in space into modes: ``fft.forward(u, out=None, normalize=None)``, see `Direction`."""
+        return Direction(self, 0)
 
-        Collective over the ranks.
+    @property
+    def backward(self) -> Direction:
+        """Transform modes into points in space: ``fft.backward(u_hat, out=None, normalize=None)``."""
+        return Direction(self, 1)
 
-        Parameters
-        ----------
-        u : ndarray
-            This rank's block of the input, ``shape(False)``, of any strides; with any leading component axes, which go
-            through together. It is not changed.
-        out : ndarray, optional
-            Where the result goes: this rank's block of the output, ``shape(True)``, of any strides; it may be `u`.
-        normalize : bool, optional
-            Whether to scale by one over the number of points; ``forward`` does and ``backward`` does not by default.
-
-        Returns
-        -------
-        ndarray
-            `out`, or a new DistArray.
-
-        Raises
-        ------
-        TypeError, ValueError
-            Before a message is sent, where an array has the wrong shape or dtype, belongs to another distribution, or
-            cannot be written.
-        """
-        return self._transform(0, u, out, normalize)
-
-    def backward(self, u_hat: Array, out: Array | None = None, normalize: bool | None = None) -> Array:
-        """Transform modes into points in space: as `forward`, the other way."""
-        return self._transform(1, u_hat, out, normalize)
-
-    def _transform(self, way: int, source: Array, target: Array | None, normalize: bool | None) -> Array:
+    def _transform(self, way: int, adjoint: bool, source: Array, target: Array | None, normalize: bool | None) -> Array:
         """Transform in one direction."""
-        if not self._pipelines:
+        if self._closed:
             raise ValueError("this PFFT is closed")
         name = ("u", "u_hat")[way]
-        components = checked(self.comm, lambda: self._checked(way, name, source, target))
-        pipelines = self._pipelines.get(components) or self._plan(components)
+        components = checked(self.comm, lambda: self._checked(way, name, source, target, normalize))
+        planned = self._planned(components)
         if target is None:
-            side = self._sides[components][1 - way]
+            side = planned.sides[1 - way]
             target = DistArray.of(side.pencil, side.dtype, len(components))
-        pipelines[way](source, target, way == 0 if normalize is None else bool(normalize))
+        if way == 1 and self._outside is not None:
+            source = np.where(self._outside, 0, source)
+        # the adjoint of forward goes backward, with the scale of forward
+        scaled = ("forward", "backward")[way != adjoint]
+        normalize = scaled == self._asked.norm if normalize is None else bool(normalize)
+        planned.pipeline(way == 0, adjoint)(source, target, normalize)
+        if way == 0 and self._outside is not None:
+            np.copyto(target, 0, where=self._outside)
         return target
 
-    def _checked(self, way: int, name: str, source: Any, target: Any) -> tuple[int, ...]:
+    def _checked(self, way: int, name: str, source: Any, target: Any, normalize: Any) -> tuple[int, ...]:
         """The leading component axes of arrays that fit; others are refused."""
-        base = self._sides[()]
+        if normalize is not None and self._asked.norm == "ortho":
+            raise ValueError(f"normalize={normalize!r} has no meaning where norm='ortho' scales both ways")
+        base = self._routes[()].sides
         ndim = len(self._asked.points)
         if not isinstance(source, np.ndarray):
             raise TypeError(f"{name} must be a numpy array, not {type(source).__name__}")
@@ -200,9 +283,18 @@ class PFFT:
         """The number of axes, component axes not counted."""
         return len(self._asked.points)
 
+    def timings(self) -> AbstractContextManager[Timings]:
+        """Time what happens in a ``with`` block, stage by stage. Collective over the ranks at its end.
+
+        Every rank makes the same calls in the block. What it gives is filled in at the end, the same on every rank;
+        printed it is a table. Outside of such blocks nothing is timed.
+        """
+        return timed(self.comm, self._clock)
+
     def close(self) -> None:
         """Give back the plan's memory; the communicators stay, with those who share them. Local."""
-        self._pipelines.clear()
+        self._routes.clear()
+        self._closed = True
 
     def __enter__(self) -> PFFT:
         """The plan itself."""
@@ -213,6 +305,24 @@ class PFFT:
     ) -> None:
         """Close the plan."""
         self.close()
+
+
+def _scales(asked: Request) -> Scales:
+    """What is multiplied with, and with what where the result is to be normalised."""
+    one = np.longdouble(1)
+    scale = one / np.longdouble(math.prod(transform.size for transform in asked.transforms))
+    return (np.sqrt(scale), np.sqrt(scale)) if asked.norm == "ortho" else (one, scale)
+
+
+def _wave_numbers(transforms: Sequence[Transform], pencil: Pencil) -> list[Array | None]:
+    """This rank's whole wave numbers along each Fourier axis, shaped to broadcast; None along others."""
+    waves: list[Array | None] = [None] * len(pencil.shape)
+    for t in transforms:
+        if isinstance(t.family, Fourier):
+            k = np.arange(t.full_length) if t.real else np.fft.fftfreq(t.modes, 1 / t.modes)
+            shape = [-1 if axis == t.axis else 1 for axis in range(len(pencil.shape))]
+            waves[t.axis] = k[pencil.local_slice()[t.axis]].reshape(shape)
+    return waves
 
 
 def _same_distribution(name: str, array: DistArray, pencil: Pencil) -> None:

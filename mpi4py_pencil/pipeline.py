@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
-from . import _kernels
-from .arrays import address, keep, overlap
+from .arrays import overlap
 from .exchange import Exchange, Local, Memory, chosen_method, open_exchange, segment_bytes
-from .exchange.layout import Placed, pieces
-from .partition import largest_block, strides
-from .pencil import Box, boxes
+from .leg import Leg, Side
+from .leg import Sweep as DirectedSweep
+from .partition import largest_block
+from .pencil import Box, Pencil, boxes, spread
 from .plan import Exchange as ExchangeStep
 from .plan import Step, Sweep
-from .sweep import CACHED_BYTES, Piece, Tiles, aligned_bytes, apart, make, whole
-from .transforms import Line
+from .sweep import CACHED_BYTES, Tiles
+from .timing import EXCHANGE, SWEEP, WAIT, Clock
 
 Array = np.ndarray[Any, Any]
+Scales = tuple[np.longdouble, np.longdouble]
+_ONE = (np.longdouble(1), np.longdouble(1))
 
 
 @dataclass(frozen=True)
@@ -76,161 +79,114 @@ def _local_bytes(shape: Sequence[int], dtype: np.dtype[Any]) -> int:
     return math.prod(shape) * dtype.itemsize
 
 
-class Leg:
-    """A pass in one direction, bound to the memory on both sides of it.
-
-    Parameters
-    ----------
-    sweeps : sequence of (axis, Line, extents)
-        One or two, in the order in which they run.
-    outer : tuple of int or None
-        With two sweeps, the axes that count the planes.
-    before, after : Exchange or None
-        What the first reads and the last writes; None where that is the caller's array.
-    tiles : Tiles
-        Where the tiles come from.
-    scale : longdouble
-        What the last sweep multiplies with where it is asked to normalise.
-    """
-
-    def __init__(
-        self,
-        sweeps: Sequence[tuple[int, Line, tuple[int, ...]]],
-        outer: tuple[int, ...] | None,
-        before: Exchange | None,
-        after: Exchange | None,
-        tiles: Tiles,
-        scale: np.longdouble,
-    ) -> None:
-        self._sweeps = sweeps
-        self._outer = outer
-        self.before, self.after = before, after
-        self._tiles = tiles
-        self._scale = scale
-        self._bound: dict[tuple[tuple[int, ...] | None, ...], tuple[_kernels.Sweep, ...]] = {}
-        axis, line, extents = sweeps[-1]
-        target = [n for k, n in enumerate(extents) if k != axis]
-        self._empty = 0 in target
-        self._stream = math.prod(target) * line.lengths[1] * line.dtypes[1].itemsize > CACHED_BYTES
-        if self._empty:
-            return
-        if outer is not None:
-            self._make_plane(outer)
-        self._bind(*(None if box else self._natural(side) for side, box in enumerate((before, after))))
-
-    def _natural(self, side: int) -> tuple[int, ...]:
-        """The strides of an ordinary array before or after the pass."""
-        _, line, extents = self._sweeps[-side]
-        shape = list(extents)
-        for k, sweep, _ in self._sweeps:
-            shape[k] = sweep.extent(side)
-        return strides(tuple(shape), tuple(range(len(shape))), line.dtypes[side].itemsize)
-
-    def _make_plane(self, outer: tuple[int, ...]) -> None:
-        """Memory for as many planes as stay in cache, the axis of the second sweep contiguous."""
-        axis, line, extents = self._sweeps[0]
-        second = self._sweeps[1][0]
-        shape = list(extents)
-        shape[axis] = line.extent(1)
-        order = (*outer, axis, second)
-        self._plane_strides = strides(tuple(shape), order, line.dtypes[1].itemsize, apart)
-        self._plane_bytes = self._plane_strides[axis] * shape[axis]
-        self._plane_sides = [whole(shape[k], self._plane_strides) for k in (axis, second)]
-        self._planes = max(1, CACHED_BYTES // 2 // self._plane_bytes)
-        self._plane = aligned_bytes(self._planes * self._plane_bytes)
-        self._plane_at = self._plane.ctypes.data
-
-    def run(self, source: Array | None, target: Array | None, normalize: bool) -> None:
-        """Carry out the pass; an array on each side that is the caller's."""
-        if self._empty:
-            return
-        key = (None if source is None else source.strides, None if target is None else target.strides)
-        kernels = self._bound.get(key) or self._bind(*key)
-        at, to = (0 if array is None else address(array) for array in (source, target))
-        if len(kernels) == 1:
-            kernels[0].run(at, to, 0, kernels[0].count, normalize)
-            return
-        first, second = kernels
-        for start in range(0, first.count, self._planes):
-            stop = min(start + self._planes, first.count)
-            plane = self._plane_at - start * self._plane_bytes
-            first.run(at, plane, start, stop, False)
-            second.run(plane, to, start, stop, normalize)
-
-    def _bind(self, source: tuple[int, ...] | None, target: tuple[int, ...] | None) -> tuple[_kernels.Sweep, ...]:
-        """The kernels for arrays of the caller with these strides."""
-        first, last = self._sweeps[0], self._sweeps[-1]
-        begin = _pieces(source, self.before.inbox if self.before else [], *first[:2], 0)
-        end = _pieces(target, self.after.outbox if self.after else [], *last[:2], 1)
-        sides = [begin, end]
-        if len(self._sweeps) == 2:
-            sides = [begin, *self._plane_sides, end]
-        streams = [False] * (len(self._sweeps) - 1) + [self._stream]
-        scales = [np.longdouble(1)] * (len(self._sweeps) - 1) + [self._scale]
-        kernels = tuple(
-            make(self._tiles, *sweep, sides[2 * k], sides[2 * k + 1], scale, self._outer, stream)
-            for k, (sweep, scale, stream) in enumerate(zip(self._sweeps, scales, streams, strict=True))
-        )
-        return keep(self._bound, (source, target), kernels, 16)
-
-
-def _pieces(array: tuple[int, ...] | None, placed: list[Placed], axis: int, line: Line, side: int) -> tuple[Piece, ...]:
-    """One side of a pass: the caller's array with the given strides, or boxes."""
-    if array is not None:
-        return whole(line.extent(side), array)
-    return pieces(placed, axis)
-
-
 class Pipeline:
     """The passes of one direction in a row."""
 
-    def __init__(self, legs: Sequence[Leg]) -> None:
+    def __init__(self, name: str, legs: Sequence[Leg], exchanges: Sequence[Exchange], clock: Clock) -> None:
+        self._name = name
         self._legs = legs
+        self._exchanges = exchanges
+        self._clock = clock
 
     def __call__(self, source: Array, target: Array, normalize: bool) -> None:
         """Transform `source` into `target`. Collective over the ranks of the plan."""
+        clock = self._clock if self._clock.on else None
+        if clock:
+            clock.start()
         last = len(self._legs) - 1
         if last == 0 and overlap(source, target):
             source = source.copy()
         for k, leg in enumerate(self._legs):
-            if leg.after is not None:
-                leg.after.claim()
+            if k < last:
+                self._exchanges[k].claim()
+            if clock:
+                clock.lap(self._name, leg.name, WAIT)
             leg.run(source if k == 0 else None, target if k == last else None, normalize and k == last)
-            if leg.before is not None:
-                leg.before.release()
-            if leg.after is not None:
-                leg.after.deliver()
+            if clock:
+                clock.lap(self._name, leg.name, SWEEP)
+            if k > 0:
+                self._exchanges[k - 1].release()
+            if k < last:
+                self._exchanges[k].deliver()
+            if clock:
+                clock.lap(self._name, leg.name, EXCHANGE)
 
 
-def build(comm: MPI.Intracomm, steps: Sequence[Step], method: str, tiles: Tiles) -> tuple[Pipeline, Pipeline]:
-    """The forward and the backward pipeline of a plan. Collective over `comm`, the ranks of the plan.
+class Route:
+    """The passes of a plan and the exchanges between them, from which its pipelines are made.
 
-    The scale of both is one over the product of the transforms' points.
+    Collective over `comm`, the ranks of the plan.
+
+    Parameters
+    ----------
+    comm : MPI.Intracomm
+        The ranks.
+    steps : sequence of Sweep and Exchange steps
+        The plan.
+    method : str
+        The exchange.
+    tiles : sequence of Tiles
+        Where the tiles come from, for each thread.
+    pool : ThreadPoolExecutor or None
+        The threads beside the calling one.
+    scales : (longdouble, longdouble)
+        What the pipelines multiply with, and with what where they are asked to normalise.
+    clock : Clock
+        What they report to.
     """
-    trips = passes(steps)
-    between = _open(comm, trips, method)
-    points = math.prod(sweep.transform.points for trip in trips for sweep in trip.sweeps)
-    scale = 1 / np.longdouble(points)
-    ends = [None, *between, None]
-    forward = [
-        _leg(trip, True, before and before[0], after and after[0], tiles, scale)
-        for trip, before, after in zip(trips, ends, ends[1:], strict=False)
-    ]
-    backward = [
-        _leg(trip, False, after and after[1], before and before[1], tiles, scale)
-        for trip, before, after in zip(trips, ends, ends[1:], strict=False)
-    ]
-    return Pipeline(forward), Pipeline(backward[::-1])
+
+    def __init__(
+        self,
+        comm: MPI.Intracomm,
+        steps: Sequence[Step],
+        method: str,
+        tiles: Sequence[Tiles],
+        pool: ThreadPoolExecutor | None,
+        scales: Scales,
+        clock: Clock,
+    ) -> None:
+        self._trips = passes(steps)
+        self._between = _open(comm, self._trips, method)
+        self._tiles = tiles
+        self._scales = scales
+        self._clock = clock
+        self._pool = pool
+
+    def pipeline(self, forward: bool, adjoint: bool = False) -> Pipeline:
+        """The pipeline forward or backward, or of the adjoint transform that runs that way. Local.
+
+        Raises
+        ------
+        ValueError
+            Where the adjoint of a transform is not known.
+        """
+        trips = self._trips if forward else self._trips[::-1]
+        exchanges = [pair[not forward] for pair in (self._between if forward else self._between[::-1])]
+        inboxes: list[Side] = [spread(_end(trips[0], not forward)), *(each.inbox for each in exchanges)]
+        outboxes: list[Side] = [*(each.outbox for each in exchanges), spread(_end(trips[-1], forward))]
+        legs = []
+        for trip, inbox, outbox in zip(trips, inboxes, outboxes, strict=True):
+            sweeps = [_directed(step, forward, adjoint) for step in trip.sweeps]
+            scales = self._scales if trip is trips[-1] else _ONE
+            legs.append(
+                Leg(sweeps if forward else sweeps[::-1], trip.outer, (inbox, outbox), self._tiles, scales, self._pool)
+            )
+        way = "forward" if forward else "backward"
+        name = f"adjoint of {'backward' if forward else 'forward'}" if adjoint else way
+        return Pipeline(name, legs, exchanges, self._clock)
 
 
-def _leg(
-    trip: Pass, forward: bool, before: Exchange | None, after: Exchange | None, tiles: Tiles, scale: np.longdouble
-) -> Leg:
-    """A pass in one direction."""
-    sweeps = [
-        (s.transform.axis, s.transform.line(forward), (s.before if forward else s.after).subshape) for s in trip.sweeps
-    ]
-    return Leg(sweeps if forward else sweeps[::-1], trip.outer, before, after, tiles, scale)
+def _directed(step: Sweep, forward: bool, adjoint: bool) -> DirectedSweep:
+    """A sweep in one direction."""
+    transform = step.transform
+    return DirectedSweep(
+        transform.axis, transform.line(forward, adjoint), (step.before if forward else step.after).subshape
+    )
+
+
+def _end(trip: Pass, after: bool) -> Pencil:
+    """The pencil after or before a pass on the way forward."""
+    return trip.sweeps[-1].after if after else trip.sweeps[0].before
 
 
 def _open(comm: MPI.Intracomm, trips: Sequence[Pass], method: str) -> list[tuple[Exchange, Exchange]]:

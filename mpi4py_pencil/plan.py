@@ -35,10 +35,49 @@ class Exchange:
 Step = Sweep | Exchange
 
 
-def steps(pencil: Pencil, transforms: Sequence[Transform]) -> tuple[Step, ...]:
+Groups = Sequence[Sequence[int]]
+
+
+def alignments(sizes: Sequence[int], groups: Groups) -> Iterator[tuple[int, int | None]]:
+    """Each axis in the order in which forward transforms them, and the axis that is divided in its place from then on.
+
+    That is None where the axis is undivided already. All axes of a group end up undivided together; the one that takes
+    over is outside of the group, and transformed as late before as can be.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Processes along each axis at the start.
+    groups : sequence of sequence of int
+        The transformed axes; the last axis of the last group comes first.
+
+    Raises
+    ------
+    ValueError
+        Where there are too few undivided axes.
+    """
+    parts = list(sizes)
+    latest = [k for k in range(len(parts)) if not any(k in group for group in groups)]
+    for group in reversed(groups):
+        if group is groups[-1] and any(parts[k] > 1 for k in group):
+            raise ValueError(f"axes {tuple(group)} are transformed first: they must stay undivided")
+        for axis in reversed(group):
+            other = None
+            if parts[axis] > 1:
+                other = next((k for k in reversed(latest) if parts[k] == 1 and k not in group), None)
+                if other is None:
+                    raise ValueError(
+                        f"the axes {tuple(group)} cannot all be undivided together over {list(sizes)} processes"
+                    )
+                parts[axis], parts[other] = parts[other], parts[axis]
+            latest.append(axis)
+            yield axis, other
+
+
+def steps(pencil: Pencil, transforms: Sequence[Transform], groups: Groups) -> tuple[Step, ...]:
     """The steps of a forward transform that starts from `pencil`; backward takes them from the end to the start.
 
-    Where an axis is divided, an exchange comes first that divides the axis transformed last in its place.
+    Where an axis is divided, an exchange comes first that divides another in its place.
 
     Parameters
     ----------
@@ -46,59 +85,62 @@ def steps(pencil: Pencil, transforms: Sequence[Transform]) -> tuple[Step, ...]:
         Of the input, aligned along the first transform's axis.
     transforms : sequence of Transform
         In the order in which forward carries them out.
+    groups : sequence of sequence of int
+        Their axes, as `alignments` takes them.
     """
     result: list[Step] = []
-    for transform in transforms:
-        if pencil.sizes[transform.axis] > 1:
-            aligned = pencil.pencil(transform.axis)
-            result.append(Exchange(transform.input_dtype, pencil, aligned))
+    for transform, (axis, other) in zip(transforms, alignments(pencil.sizes, groups), strict=True):
+        if other is None:
+            aligned = pencil.with_axis(axis, pencil.shape[axis], pencil.kept[axis])
         else:
-            aligned = Pencil(pencil.subcomm, pencil.shape, transform.axis)
-        shape = list(aligned.shape)
-        shape[transform.axis] = transform.length
-        pencil = Pencil(aligned.subcomm, shape, transform.axis)
+            aligned = pencil.swapped(axis, other)
+            result.append(Exchange(transform.input_dtype, pencil, aligned))
+        pencil = aligned.with_axis(axis, transform.length, transform.kept)
         result.append(Sweep(transform, aligned, pencil))
     return tuple(result)
 
 
-def choose_grid(shape: Sequence[int], axes: Sequence[int], size: int) -> tuple[int, ...]:
-    """The processes along each axis that let `size` ranks transform `axes` of an array of `shape` in the least time.
+def choose_grid(shape: Sequence[int], groups: Groups, size: int) -> tuple[int, ...]:
+    """The processes along each axis that let `size` ranks transform an array of `shape` in the least time.
 
     Time is counted in points that the busiest rank touches: every sweep and every exchange touches all of its block.
-    The last of `axes` is transformed first and stays undivided. Of equal grids the one that divides earlier axes wins.
+    The last of `groups` is transformed first and stays undivided. Of equal grids that which divides earlier axes wins.
 
     Raises
     ------
     ValueError
-        Where there are several ranks and no other axis to divide among them.
+        Where there are several ranks and no other axes to divide among them.
     """
-    if len(shape) == 1 and size > 1:
-        raise ValueError(f"shape {tuple(shape)} has no axis to divide among {size} ranks: its one is transformed")
+    possible = [(cost, dims) for dims in _grids(len(shape), groups[-1], size) if (cost := _cost(shape, groups, dims))]
+    if not possible:
+        raise ValueError(f"shape {tuple(shape)} has no axes to divide among {size} ranks beside those of one transform")
+    return min(possible, key=lambda each: (each[0], tuple(-d for d in each[1])))[1]
 
-    def cost(dims: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
-        grid = list(dims)
-        points = 0
-        last = axes[-1]
-        for axis in reversed(axes):
-            if grid[axis] > 1:
+
+def _cost(shape: Sequence[int], groups: Groups, dims: tuple[int, ...]) -> int | None:
+    """The points that the busiest rank touches; None where the grid does not let all groups be undivided."""
+    grid = list(dims)
+    points = 0
+    try:
+        for axis, other in alignments(dims, groups):
+            if other is not None:
                 points += math.prod(largest_block(shape, grid))
-                grid[axis], grid[last] = grid[last], grid[axis]
+                grid[axis], grid[other] = grid[other], grid[axis]
             points += math.prod(largest_block(shape, grid))
-            last = axis
-        return points, tuple(-d for d in dims)
+    except ValueError:
+        return None
+    return points
 
-    return min(_grids(len(shape), axes[-1], size), key=cost)
 
-
-def _grids(ndim: int, undivided: int, size: int) -> Iterator[tuple[int, ...]]:
-    """Every way to write `size` as a product of `ndim` factors of which that at `undivided` is 1."""
+def _grids(ndim: int, undivided: Sequence[int], size: int) -> Iterator[tuple[int, ...]]:
+    """Every way to write `size` as a product of `ndim` factors of which those at `undivided` are 1."""
 
     def extend(dims: tuple[int, ...], rest: int) -> Iterator[tuple[int, ...]]:
         axis = len(dims)
         if axis == ndim:
             if rest == 1:
                 yield dims
-        elif axis == undivided:
+        elif axis in undivided:
             yield from extend((*dims, 1), rest)
         else:
             for factor in range(1, rest + 1):

@@ -59,11 +59,6 @@ class Piece:
     strides: Strides
 
 
-def whole(length: int, strides: Strides) -> tuple[Piece, ...]:
-    """A plain array as pieces: there is one."""
-    return (Piece(0, length, 0, strides),)
-
-
 def aligned_bytes(nbytes: int) -> Bytes:
     """Uninitialised memory that starts at a cache line."""
     raw = np.empty(nbytes + CACHE_LINE, np.uint8)
@@ -72,17 +67,19 @@ def aligned_bytes(nbytes: int) -> Bytes:
 
 
 class Tiles:
-    """The tiles of one plan and the engine's plans for them, made once for each transform."""
+    """The tiles of one thread and the engine's plans for them, made once for each transform."""
 
     def __init__(self, planner: Planner) -> None:
         self._planner = planner
         self._tiles: dict[Line, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = {}
         self._plans: dict[tuple[Line, int], Plan] = {}
+        self._planes = aligned_bytes(0)
 
     def pair(self, line: Line) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """The tile before and the tile after a transform; one and the same where it is in place."""
         if line not in self._tiles:
-            in_place = line.dtypes[0] == line.dtypes[1] and line.lengths[0] == line.lengths[1]
+            alike = line.dtypes[0] == line.dtypes[1] and line.lengths[0] == line.lengths[1]
+            in_place = alike and line.map is None
             before = _tile(line, 0)
             self._tiles[line] = (before, before if in_place else _tile(line, 1))
         return self._tiles[line]
@@ -93,6 +90,12 @@ class Tiles:
             before, after = self.pair(line)
             self._plans[line, rows] = self._planner(line, before[:rows], after[:rows])
         return self._plans[line, rows]
+
+    def planes(self, nbytes: int) -> Bytes:
+        """Memory for what stays in cache between two sweeps."""
+        if self._planes.nbytes < nbytes:
+            self._planes = aligned_bytes(nbytes)
+        return self._planes
 
 
 def apart(nbytes: int) -> int:
@@ -130,7 +133,7 @@ def make(
     extents: Sequence[int],
     source: tuple[Piece, ...],
     target: tuple[Piece, ...],
-    scale: np.longdouble,
+    scales: tuple[np.longdouble, np.longdouble],
     outer: Sequence[int] | None,
     stream: bool,
 ) -> _kernels.Sweep:
@@ -146,8 +149,8 @@ def make(
         Extents of the local array; that of `axis` does not matter.
     source, target : tuple of Piece
         Where the points are taken from and where they go.
-    scale : longdouble
-        The factor that `run(..., normalize=True)` applies.
+    scales : pair of longdouble
+        The factors that `run(..., normalize=False)` and `run(..., normalize=True)` apply.
     outer : sequence of int, optional
         The axes that the range of `run` counts through, the first slowest; chosen where it is not given.
     stream : bool
@@ -162,9 +165,8 @@ def make(
     before, after = tiles.pair(line)
     execute = tiles.plan(line, loops.columns[1] * loops.batches[1])
     kernel_tiles = [(t.ctypes.data, t.strides[0], _TYPES[t.dtype]) for t in (before, after)]
-    edits = [np.array(e, np.intp).reshape(-1, 3) for e in line.edits]
+    edits = [np.array(e, np.intp).reshape(-1, 3) for e in (line.gaps + line.edits[0], line.edits[1])]
     outer_extents = np.array([extents[k] for k in loops.outer], np.intp)
-    scales = np.array([1, scale], np.longdouble)
     return _kernels.Sweep(
         tables[0],
         tables[1],
@@ -174,7 +176,7 @@ def make(
         kernel_tiles,
         execute,
         edits,
-        scales,
+        np.array(scales, np.longdouble),
         stream,
     )
 

@@ -7,11 +7,11 @@ import sys
 
 import numpy as np
 import pytest
-from oracles import ELEMENTS, close, complex_of, half_interpolation, interpolation, projection, random_array
+from oracles import ELEMENTS, close, half_interpolation, interpolation, projection, random_array
 from support import rng
 
 from mpi4py_pencil.engines import ENGINES, checked_engine, engine
-from mpi4py_pencil.transforms import Transform
+from mpi4py_pencil.transforms import Fourier
 
 LENGTHS = [1, 2, 3, 4, 5, 7, 8, 12, 13, 30, 31, 64, 97]
 LINES = 5
@@ -43,7 +43,7 @@ def expected(line, before, n):
 @pytest.mark.parametrize("name", ENGINES)
 def test_lines_of_a_tile(name, dtype, forward):
     for n in LENGTHS:
-        line = Transform(0, n, n, dtype.kind == "f", complex_of(dtype)).line(forward)
+        line = Fourier().along(0, n, n, dtype).line(forward)
         inside, before = tile(LINES, line.lengths[0], line.dtypes[0])
         in_place = line.dtypes[0] == line.dtypes[1] and line.lengths[0] == line.lengths[1]
         outside, after = (inside, before) if in_place else tile(LINES, line.lengths[1], line.dtypes[1])
@@ -96,7 +96,7 @@ def test_unknown_engines_are_refused(name):
 def test_the_error_grows_like_that_of_an_fft(name, dtype):
     """Not like the square root of the length: a sum over all points in working precision would fail here."""
     for n in (16, 128, 512):
-        line = Transform(0, n, n, dtype.kind == "f", complex_of(dtype)).line(True)
+        line = Fourier().along(0, n, n, dtype).line(True)
         _, before = tile(1, line.lengths[0], line.dtypes[0])
         _, after = (None, before) if dtype.kind == "c" else tile(1, line.lengths[1], line.dtypes[1])
         plan = engine(name)(line, before, after)

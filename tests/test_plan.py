@@ -11,7 +11,7 @@ from support import check
 
 from mpi4py_pencil.pencil import Pencil
 from mpi4py_pencil.plan import Exchange, Sweep, choose_grid, steps
-from mpi4py_pencil.transforms import Transform
+from mpi4py_pencil.transforms import Fourier
 
 COMPLEX = np.dtype(complex)
 
@@ -19,8 +19,14 @@ COMPLEX = np.dtype(complex)
 def transforms(shape, axes, real=False):
     """Return the transforms over `axes`, the last of them first, and no padding."""
     return [
-        Transform(axis, shape[axis], shape[axis], real and k == 0, COMPLEX) for k, axis in enumerate(reversed(axes))
+        Fourier().along(axis, shape[axis], shape[axis], np.dtype(float) if real and k == 0 else COMPLEX)
+        for k, axis in enumerate(reversed(axes))
     ]
+
+
+def each(axes):
+    """Return groups of one axis each."""
+    return [(axis,) for axis in axes]
 
 
 @st.composite
@@ -37,7 +43,7 @@ def test_steps_transform_each_axis_once_where_it_is_whole(request_, real, data):
     shape, axes, dims = request_
     coords = tuple(data.draw(st.integers(0, n - 1)) for n in dims)
     start = Pencil(lines(coords, dims), shape, axes[-1])
-    planned = steps(start, transforms(shape, axes, real))
+    planned = steps(start, transforms(shape, axes, real), each(axes))
     np.testing.assert_equal([s.transform.axis for s in planned if isinstance(s, Sweep)], axes[::-1])
     here, length = start, list(shape)
     for step in planned:
@@ -61,7 +67,7 @@ def test_steps_transform_each_axis_once_where_it_is_whole(request_, real, data):
 def test_slabs_exchange_once_and_pencils_twice():
     for dims, count in (([4, 1, 1], 1), ([1, 4, 1], 1), ([2, 2, 1], 2), ([1, 1, 1], 0)):
         start = Pencil(lines((0, 0, 0), dims), (8, 8, 8), 2)
-        planned = steps(start, transforms((8, 8, 8), (0, 1, 2)))
+        planned = steps(start, transforms((8, 8, 8), (0, 1, 2)), each((0, 1, 2)))
         np.testing.assert_equal(sum(isinstance(s, Exchange) for s in planned), count)
 
 
@@ -70,7 +76,7 @@ def test_the_mirror_of_a_plan_is_the_same_on_all_ranks():
     shape, axes, dims = (5, 4, 3, 6), (2, 0, 3, 1), (3, 1, 2, 2)
     kinds = set()
     for _, subcomm in grid(dims):
-        planned = steps(Pencil(subcomm, shape, 1), transforms(shape, axes, real=True))
+        planned = steps(Pencil(subcomm, shape, 1), transforms(shape, axes, real=True), each(axes))
         kinds.add(tuple((type(s).__name__, s.after.shape, s.after.sizes, s.after.axis) for s in planned))
     np.testing.assert_equal(len(kinds), 1)
 
@@ -78,7 +84,7 @@ def test_the_mirror_of_a_plan_is_the_same_on_all_ranks():
 def touched(shape, axes, dims):
     """Return the points that the busiest rank touches in all steps; that is rank 0, whose blocks are the largest."""
     start = Pencil(lines((0,) * len(shape), dims), shape, axes[-1])
-    return sum(math.prod(step.before.subshape) for step in steps(start, transforms(shape, axes)))
+    return sum(math.prod(step.before.subshape) for step in steps(start, transforms(shape, axes), each(axes)))
 
 
 @settings(max_examples=50)
@@ -87,7 +93,7 @@ def test_the_chosen_grid_is_the_cheapest_of_all(request_, size):
     shape, axes, _ = request_
     if len(shape) == 1:
         shape = (*shape, 4)
-    chosen = choose_grid(shape, axes, size)
+    chosen = choose_grid(shape, each(axes), size)
     factors = [n for n in range(1, size + 1) if size % n == 0]
     grids = [
         dims
@@ -111,18 +117,18 @@ def test_the_chosen_grid_is_the_cheapest_of_all(request_, size):
     ],
 )
 def test_grids_one_would_choose_by_hand(shape, size, expected):
-    np.testing.assert_equal(choose_grid(shape, range(len(shape)), size), expected)
+    np.testing.assert_equal(choose_grid(shape, each(range(len(shape))), size), expected)
 
 
 def test_a_hundred_thousand_ranks():
     """No list of all ranks is made anywhere: each rank's plan is made from its own place."""
     shape, size = (1024, 1000, 999), 100_000
-    dims = choose_grid(shape, (0, 1, 2), size)
+    dims = choose_grid(shape, each((0, 1, 2)), size)
     np.testing.assert_equal(math.prod(dims), size)
     np.testing.assert_equal(dims[2], 1)
     for rank in (0, 1, 54_321, size - 1):
         start = Pencil(lines(np.unravel_index(rank, dims), dims), shape, 2)
-        planned = steps(start, transforms(shape, (0, 1, 2), real=True))
+        planned = steps(start, transforms(shape, (0, 1, 2), real=True), each((0, 1, 2)))
         np.testing.assert_equal(planned[-1].after.shape, (1024, 1000, 500))
         np.testing.assert_equal(planned[-1].after.subshape[0], 1024)
     for axis, parts in ((0, dims[0]), (1, dims[1])):
@@ -132,6 +138,6 @@ def test_a_hundred_thousand_ranks():
 
 def test_an_array_with_one_axis_has_one_rank():
     """Its only axis is the one that stays undivided."""
-    np.testing.assert_equal(choose_grid((16,), (0,), 1), (1,))
+    np.testing.assert_equal(choose_grid((16,), [(0,)], 1), (1,))
     with pytest.raises(ValueError, match=r"shape \(16,\) .* 2 ranks"):
-        choose_grid((16,), (0,), 2)
+        choose_grid((16,), [(0,)], 2)

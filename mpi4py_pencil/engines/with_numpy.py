@@ -9,11 +9,16 @@ from typing import Any
 import numpy as np
 
 from ..transforms import Line
-from . import Plan
+from . import FOURIER, HARTLEY, Plan, Tile, hartley, real_parts
+
+KINDS = FOURIER | HARTLEY
+PRECISIONS = "fdg"
 
 
-def plan(line: Line, before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> Plan:
+def plan(line: Line, before: Tile, after: Tile) -> Plan:
     """Transforms of all lines of a tile; numpy has nothing to plan."""
+    if line.kind == "hartley":
+        return lambda: hartley(np.fft.rfft(real_parts(before), axis=1), real_parts(after))
     calls: dict[str, Callable[..., Any]] = {
         "forward": partial(np.fft.fft, norm="backward"),
         "backward": partial(np.fft.ifft, norm="forward"),

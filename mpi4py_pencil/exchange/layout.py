@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..partition import strides
 from ..pencil import Box
-from ..sweep import CACHE_LINE, Piece, Strides
+from ..sweep import CACHE_LINE, Strides
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,3 @@ def place(boxes: Sequence[Box], addresses: Sequence[int], order: tuple[int, ...]
     return [
         Placed(box, address, strides(box.shape, order, itemsize)) for box, address in zip(boxes, addresses, strict=True)
     ]
-
-
-def pieces(placed: Sequence[Placed], axis: int) -> tuple[Piece, ...]:
-    """The boxes as pieces of the lines along `axis`, which they cut and no other axis."""
-    return tuple(Piece(p.box.start[axis], p.box.shape[axis], p.address, p.strides) for p in placed if p.box.size)

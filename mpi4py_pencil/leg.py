@@ -1,0 +1,238 @@
+"""One trip through memory: a sweep, or two plane by plane, bound to the memory on both sides of it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import operator
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from . import _kernels
+from .arrays import address, keep
+from .exchange.layout import Placed
+from .partition import block, overlap, strides
+from .pencil import Box, Spread
+from .sweep import CACHED_BYTES, Bytes, Piece, Tiles, apart, make
+from .transforms import Line
+
+Array = np.ndarray[Any, Any]
+Strides = tuple[int, ...]
+# Start and size along each axis of a part of the local array.
+Part = tuple[tuple[int, int], ...]
+Side = Sequence[Placed] | Spread
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep in one direction: the axis and the transform of its lines, and the extents of the local array."""
+
+    axis: int
+    line: Line
+    extents: tuple[int, ...]
+
+    def shape(self, side: int) -> tuple[int, ...]:
+        """Of the local array before (0) or after (1)."""
+        return tuple(self.line.extent(side) if k == self.axis else n for k, n in enumerate(self.extents))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What one thread does: the kernels of the first and of the second sweep over a part, and the planes between.
+
+    Attributes
+    ----------
+    stages : list of list of Sweep kernels
+        One or two; each covers the same range of planes.
+    memory : Bytes or None
+        Of the planes between two stages.
+    plane_bytes, planes : int
+        The bytes of one, and how many there is room for.
+    """
+
+    stages: list[list[_kernels.Sweep]]
+    memory: Bytes | None = None
+    plane_bytes: int = 0
+    planes: int = 0
+
+    def run(self, at: int, to: int, normalize: bool) -> None:
+        """Sweep from one address to another."""
+        if self.memory is None:
+            for kernel in self.stages[0]:
+                kernel.run(at, to, 0, kernel.count, normalize)
+            return
+        memory = self.memory.ctypes.data
+        count = self.stages[0][0].count
+        for start in range(0, count, self.planes):
+            stop = min(start + self.planes, count)
+            plane = memory - start * self.plane_bytes
+            for kernel in self.stages[0]:
+                kernel.run(at, plane, start, stop, False)
+            for kernel in self.stages[1]:
+                kernel.run(plane, to, start, stop, normalize)
+
+
+class Leg:
+    """A pass in one direction.
+
+    Parameters
+    ----------
+    sweeps : sequence of Sweep
+        One or two, in the order in which they run.
+    outer : tuple of int or None
+        With two sweeps, the axes that count the planes.
+    sides : pair of (list of Placed or Spread)
+        What the first reads and the last writes: boxes, or the caller's array.
+    tiles : sequence of Tiles
+        Where the tiles come from; as many as there are threads.
+    scales : pair of longdouble
+        What the last sweep multiplies with, and with what where it is asked to normalise.
+    pool : ThreadPoolExecutor or None
+        The threads beside this one.
+    """
+
+    def __init__(
+        self,
+        sweeps: Sequence[Sweep],
+        outer: tuple[int, ...] | None,
+        sides: tuple[Side, Side],
+        tiles: Sequence[Tiles],
+        scales: tuple[np.longdouble, np.longdouble],
+        pool: ThreadPoolExecutor | None,
+    ) -> None:
+        self.name = "axes " + ", ".join(str(sweep.axis) for sweep in sweeps)
+        self._sweeps = sweeps
+        self._outer = outer
+        self._sides = sides
+        self._tiles = tiles
+        self._scales = scales
+        self._pool = pool
+        self._jobs: dict[tuple[Strides | None, Strides | None], list[list[_Job]]] = {}
+        last = sweeps[-1]
+        target = last.shape(1)
+        self._empty = 0 in target
+        lines = math.prod(target) // last.line.extent(1)
+        self._stream = lines * last.line.lengths[1] * last.line.dtypes[1].itemsize > CACHED_BYTES
+        if not self._empty:
+            widths = (sweeps[0].line.dtypes[0].itemsize, last.line.dtypes[1].itemsize)
+            self._bind(*(_natural(side, width) for side, width in zip(sides, widths, strict=True)))
+
+    def run(self, source: Array | None, target: Array | None, normalize: bool) -> None:
+        """Carry out the pass; an array on each side that is the caller's."""
+        if target is not None and isinstance(self._sides[1], Spread):
+            for gap in self._sides[1].gaps:
+                target[gap] = 0
+        if self._empty:
+            return
+        key = (None if source is None else source.strides, None if target is None else target.strides)
+        shares = self._jobs.get(key) or self._bind(*key)
+        at, to = (0 if array is None else address(array) for array in (source, target))
+        if self._pool is None or len(shares) == 1:
+            _run(shares[0], at, to, normalize)
+            return
+        others = [self._pool.submit(_run, share, at, to, normalize) for share in shares[1:]]
+        _run(shares[0], at, to, normalize)
+        for other in others:
+            other.result()
+
+    def _bind(self, source: Strides | None, target: Strides | None) -> list[list[_Job]]:
+        """The jobs of each thread for arrays of the caller with these strides."""
+        sides = [_placed(side, array) for side, array in zip(self._sides, (source, target), strict=True)]
+        axes = self._outer
+        if axes is None:
+            axes = tuple(k for k in range(len(self._sweeps[0].extents)) if k != self._sweeps[0].axis)
+        extents = self._sweeps[0].extents
+        shared = max(axes, key=lambda k: extents[k], default=None)
+        threads = len(self._tiles) if shared is not None and self._stream else 1
+        shares = []
+        for thread in range(threads):
+            bounds: Part = tuple(
+                block(n, threads, thread) if k == shared and threads > 1 else (0, n) for k, n in enumerate(extents)
+            )
+            shares.append([self._job(part, sides, self._tiles[thread]) for part in _parts(bounds, axes, sides)])
+        return keep(self._jobs, (source, target), [share for share in shares if share], 16)
+
+    def _job(self, part: Part, sides: Sequence[Sequence[Placed]], tiles: Tiles) -> _Job:
+        """The kernels for a part of the local array."""
+        if self._outer is None:
+            kernel = self._kernel(0, part, sides, tiles)
+            return _Job([[kernel]])
+        first, second = self._sweeps
+        shape = list(first.shape(1))
+        row = (first.axis, second.axis)
+        for k in self._outer:
+            shape[k] = part[k][1]
+        plane_strides = strides(tuple(shape), (*self._outer, *row), first.line.dtypes[1].itemsize, apart)
+        start = tuple(part[k][0] if k in self._outer else 0 for k in range(len(part)))
+        plane = [Placed(Box(start, tuple(shape)), 0, plane_strides)]
+        plane_bytes = plane_strides[first.axis] * shape[first.axis]
+        planes = max(1, min(math.prod(shape[k] for k in self._outer), CACHED_BYTES // 2 // plane_bytes))
+        stages = []
+        for k, between in enumerate(([sides[0], plane], [plane, sides[1]])):
+            sweep, other = self._sweeps[k], row[1 - k]
+            whole = tuple((0, sweep.extents[a]) if a == other else part[a] for a in range(len(part)))
+            cut = _parts(whole, (other,), between)
+            stages.append([self._kernel(k, each, between, tiles) for each in cut])
+        return _Job(stages, tiles.planes(planes * plane_bytes), plane_bytes, planes)
+
+    def _kernel(self, k: int, part: Part, sides: Sequence[Sequence[Placed]], tiles: Tiles) -> _kernels.Sweep:
+        """The kernel of one of the sweeps for a part of the local array."""
+        sweep = self._sweeps[k]
+        last = k == len(self._sweeps) - 1
+        source, target = (_pieces(side, sweep.axis, part) for side in sides)
+        scales = self._scales if last else (np.longdouble(1),) * 2
+        sizes = [size for _, size in part]
+        return make(tiles, sweep.axis, sweep.line, sizes, source, target, scales, self._outer, last and self._stream)
+
+
+def _run(jobs: Sequence[_Job], at: int, to: int, normalize: bool) -> None:
+    """Carry out one thread's share."""
+    for job in jobs:
+        job.run(at, to, normalize)
+
+
+def _natural(side: Side, itemsize: int) -> Strides | None:
+    """The strides of an ordinary array of the caller; None where there are boxes."""
+    if not isinstance(side, Spread):
+        return None
+    return strides(side.shape, tuple(range(len(side.shape))), itemsize)
+
+
+def _placed(side: Side, array: Strides | None) -> Sequence[Placed]:
+    """The boxes on one side; those of the caller's array are at places in it, whose address a call gives."""
+    if array is None or not isinstance(side, Spread):
+        return cast("Sequence[Placed]", side)
+    return [Placed(box, sum(map(operator.mul, start, array)), array) for box, start in side.blocks]
+
+
+def _parts(bounds: Part, axes: Sequence[int], sides: Sequence[Sequence[Placed]]) -> list[Part]:
+    """The parts into which the boxes on both sides cut the local array within bounds, along some axes."""
+    runs = []
+    for k, (start, size) in enumerate(bounds):
+        if size == 0:
+            return []
+        cuts = {start, start + size}
+        if k in axes:
+            ends = {
+                e for s in sides for p in s for e in (p.box.start[k], p.box.start[k] + p.box.shape[k]) if p.box.size
+            }
+            cuts |= {e for e in ends if start < e < start + size}
+        at = sorted(cuts)
+        runs.append([(a, b - a) for a, b in itertools.pairwise(at)])
+    return list(itertools.product(*runs))
+
+
+def _pieces(side: Sequence[Placed], axis: int, part: Part) -> tuple[Piece, ...]:
+    """The boxes on one side of a part as pieces of its lines."""
+    pieces = []
+    for placed in side:
+        box = placed.box
+        inside = (overlap(part[k], (box.start[k], box.shape[k]))[1] for k in range(len(part)) if k != axis)
+        if box.size and all(inside):
+            moved = ((part[k][0] - box.start[k]) * placed.strides[k] for k in range(len(part)) if k != axis)
+            pieces.append(Piece(box.start[axis], box.shape[axis], placed.address + sum(moved), placed.strides))
+    return tuple(pieces)

@@ -1,0 +1,98 @@
+"""A stage timer: how long each rank sweeps, exchanges and waits, stage by stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from mpi4py import MPI
+
+WAIT, SWEEP, EXCHANGE = "wait", "sweep", "exchange"
+
+
+class Clock:
+    """What the pipelines of a plan report to while it is on."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self.seconds: dict[tuple[str, str, str], list[float]] = {}
+        self._at = 0.0
+
+    def start(self) -> None:
+        """Begin a call."""
+        self._at = time.perf_counter()
+
+    def lap(self, way: str, stage: str, what: str) -> None:
+        """Book the time since the last lap."""
+        now = time.perf_counter()
+        self.seconds.setdefault((way, stage, what), []).append(now - self._at)
+        self._at = now
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One line of the table: seconds a call, over the ranks.
+
+    Attributes
+    ----------
+    way : str
+        "forward" or "backward", or the adjoint of one.
+    stage : str
+        The axes whose lines were transformed.
+    what : str
+        "wait" for the outbox to be free, "sweep", or "exchange" after it, which includes waiting for slower ranks.
+    calls : int
+        How often.
+    fastest, median, slowest : float
+        Mean seconds a call of the fastest rank, the median over the ranks, and of the slowest.
+    """
+
+    way: str
+    stage: str
+    what: str
+    calls: int
+    fastest: float
+    median: float
+    slowest: float
+
+
+@dataclass
+class Timings:
+    """What was timed, the same on every rank; printed as a table in milliseconds.
+
+    Attributes
+    ----------
+    stages : list of Stage
+        In the order of the calls; empty until the timing ends.
+    """
+
+    stages: list[Stage] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """The table."""
+        lines = [f"{'':24}{'':18}{'':10}{'calls':>6}{'min':>10}{'median':>10}{'max':>10}  ms a call, over the ranks"]
+        for s in self.stages:
+            numbers = "".join(f"{1e3 * t:10.3f}" for t in (s.fastest, s.median, s.slowest))
+            lines.append(f"{s.way:24}{s.stage:18}{s.what:10}{s.calls:6}{numbers}")
+        return "\n".join(lines)
+
+
+@contextmanager
+def timed(comm: MPI.Intracomm, clock: Clock) -> Iterator[Timings]:
+    """Turn a clock on, and gather what it counted. Collective over `comm` at the end, unless an exception ends it."""
+    if clock.on:
+        raise RuntimeError("this plan is being timed already")
+    clock.on = True
+    clock.seconds.clear()
+    timings = Timings()
+    try:
+        yield timings
+    finally:
+        clock.on = False
+    everyone = comm.allgather({key: (len(laps), float(np.mean(laps))) for key, laps in clock.seconds.items()})
+    for key in clock.seconds:
+        means = [theirs[key][1] for theirs in everyone if key in theirs]
+        timings.stages.append(Stage(*key, everyone[0][key][0], min(means), float(np.median(means)), max(means)))
