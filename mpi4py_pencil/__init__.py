@@ -2,6 +2,7 @@
 
 from . import spectral
 from .distarray import DistArray
+from .four_step import FFT1D
 from .pencil import Pencil
 from .pfft import PFFT, newDistArray
 from .subcomm import Subcomm
@@ -11,6 +12,7 @@ from .transforms import DCT, DST, Ball, Chebyshev, Fourier, Hartley, Legendre, L
 __all__ = [
     "DCT",
     "DST",
+    "FFT1D",
     "PFFT",
     "Ball",
     "Chebyshev",

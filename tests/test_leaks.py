@@ -15,7 +15,7 @@ import pytest
 from mpi4py import MPI
 from support import check, same_everywhere
 
-from mpi4py_pencil import PFFT, DistArray, Pencil, Subcomm, newDistArray
+from mpi4py_pencil import FFT1D, PFFT, DistArray, Pencil, Subcomm, newDistArray
 from mpi4py_pencil.exchange import METHODS
 
 WORLD = MPI.COMM_WORLD
@@ -121,6 +121,21 @@ def test_a_thousand_plans():
         if WORLD.rank == 0:
             late.append(fft)
             del late[:-3]
+
+    repeated(use, 90, 1000)
+
+
+@pytest.mark.parallel(2)
+def test_a_thousand_plans_of_one_line():
+    """Closed or just dropped, each with arrays of two strides."""
+    u = np.ones((400, 2), complex)
+
+    def use(k):
+        fft = FFT1D(WORLD, [144, 60, 35][k % 3], method=METHODS[k % 5], backend="numpy")
+        fft.forward(np.ones(fft.shape(False), complex))
+        fft.backward(u[: fft.shape(True)[0], k % 2])
+        if k % 2:
+            fft.close()
 
     repeated(use, 90, 1000)
 

@@ -1,0 +1,456 @@
+"""The Fourier transform of one long line that is divided among the ranks, by the four-step method.
+
+Gentleman & Sande, "Fast Fourier transforms: for fun and profit", AFIPS Fall Joint Computer Conference (1966);
+Bailey, "FFTs in external or hierarchical memory", Journal of Supercomputing 4 (1990). With n = n1 n2, points
+j = j1 n2 + j2 and modes k = k1 + k2 n1, the transform is::
+
+    X[k] = sum over j2 of w2**(j2 k2) * w**(j2 k1) * (sum over j1 of w1**(j1 k1) * x[j]),
+
+where w, w1, w2 are exp(-2 pi i / n), exp(-2 pi i / n1) and exp(-2 pi i / n2): transforms along the columns of the
+matrix x[j1, j2], the twiddle factors w**(j2 k1), transforms along the rows, and a transposition.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+
+from .agreement import agreed, checked, communicator
+from .arrays import address, checked_array, keep
+from .copying import Copy
+from .engines import Plan, Planner, checked_engine, engine
+from .exchange import Exchange, Memory, checked_method, chosen_method, open_exchange, segment_bytes
+from .exchange.alltoallw import Alltoallw
+from .exchange.layout import Placed
+from .leg import Leg, Sweep
+from .partition import strides
+from .pencil import Pencil, boxes
+from .subcomm import Subcomm
+from .sweep import CACHED_BYTES, Tiles
+from .transforms import Fourier, Line, Transform
+
+Array = np.ndarray[Any, Any]
+
+
+class FFT1D:
+    """The Fourier transform of a one-dimensional array that is divided among the ranks.
+
+    ``forward`` goes from points to modes and scales by 1 / n, ``backward`` goes back and does not scale. Points and
+    modes are in natural order, that of ``numpy.fft.fft``, and each rank has a run of consecutive ones: see
+    `local_slice`.
+
+    Collective over `comm`. The transform goes four times through memory, with three exchanges: the input is copied to
+    the first outbox, two sweeps transform, the last inbox is copied to the output. Made here, and kept: in shared
+    memory two local arrays as outboxes, for the other methods three (two outboxes and an inbox), and one local array of
+    twiddle factors. A plan may be used as a context manager; one that is merely dropped gives back what it holds too.
+
+    Parameters
+    ----------
+    comm : MPI.Intracomm
+        The ranks, any number. Nothing of it is changed or freed.
+    n : int
+        The points, at least 1. They are divided as the rows of a matrix are: `n` should have a divisor near its square
+        root, and the more ranks there are, the more it matters. A prime `n` is one row, which one rank transforms.
+    dtype : dtype-like, optional
+        complex64, complex128 (the default) or clongdouble.
+    backend : str, optional
+        The engine that transforms lines: see `PFFT`.
+    method : str, optional
+        The exchange: see `Transfer`.
+
+    Attributes
+    ----------
+    comm : MPI.Intracomm
+        The ranks.
+    n : int
+        The points.
+    factors : (int, int)
+        n1 <= n2, the divisors of `n` nearest to its square root, with n1 n2 = n.
+
+    Raises
+    ------
+    TypeError, ValueError, ImportError, MemoryError
+        On every rank, where an argument is wrong on one or the ranks disagree.
+
+    Examples
+    --------
+    >>> from mpi4py import MPI
+    >>> fft = FFT1D(MPI.COMM_SELF, 1000)
+    >>> x = np.arange(1000)[fft.local_slice(False)] / 1000
+    >>> u_hat = fft.forward(np.exp(2j * np.pi * 3 * x))
+    >>> bool(np.isclose(u_hat[3], 1)), fft.factors
+    (True, (25, 40))
+    """
+
+    def __init__(
+        self, comm: MPI.Intracomm, n: int, dtype: Any = complex, backend: str = "pyfftw", method: str = "auto"
+    ) -> None:
+        self.comm = communicator(comm)
+        asked = agreed(comm, lambda: _asked(n, dtype, backend, method))
+        self.n, self._dtype = asked[:2]
+        self.factors = nearest_factors(self.n)
+        rows = Pencil(Subcomm(comm, [0, 1]), self.factors, 1)
+        # A rank's points are rows of the matrix of points, its modes are columns of the matrix of modes.
+        self._matrices = (rows, rows.pencil(0))
+        self._ways: tuple[_Way, ...] = _build(comm, *self._matrices, self._dtype, engine(backend), method)
+
+    def forward(self, u: Array, out: Array | None = None, normalize: bool | None = None) -> Array:
+        """Transform points into modes. Collective over the ranks.
+
+        Parameters
+        ----------
+        u : ndarray
+            This rank's points, ``shape(False)``, of any stride. It is not changed.
+        out : ndarray, optional
+            Where the result goes: this rank's modes, ``shape(True)``, of any stride; it may be `u`, or overlap it.
+        normalize : bool, optional
+            Whether to scale by 1 / n; ``forward`` does and ``backward`` does not by default.
+
+        Returns
+        -------
+        ndarray
+            `out`, or a new array.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Before a message is sent, where an array has the wrong shape or dtype or cannot be written, or the plan is
+            closed.
+        """
+        return self._transform(0, u, out, normalize)
+
+    def backward(self, u_hat: Array, out: Array | None = None, normalize: bool | None = None) -> Array:
+        """Transform modes into points: as `forward`, the other way."""
+        return self._transform(1, u_hat, out, normalize)
+
+    def _transform(self, way: int, source: Array, target: Array | None, normalize: bool | None) -> Array:
+        """Transform in one direction."""
+        if not self._ways:
+            raise ValueError("this FFT1D is closed")
+        checked(self.comm, lambda: self._check(way, source, target))
+        if target is None:
+            target = np.empty(self.shape(way == 0), self._dtype)
+        self._ways[way](source, target, way == 0 if normalize is None else bool(normalize))
+        return target
+
+    def _check(self, way: int, source: Any, target: Any) -> None:
+        """Refuse arrays that do not fit."""
+        checked_array(("u", "u_hat")[way], source, self.shape(way == 1), self._dtype)
+        if target is not None:
+            checked_array("out", target, self.shape(way == 0), self._dtype, written=True)
+
+    def shape(self, forward_output: bool = True) -> tuple[int]:
+        """The shape of this rank's part of the modes, or of the points."""
+        return (math.prod(self._matrices[bool(forward_output)].subshape),)
+
+    def global_shape(self, forward_output: bool = False) -> tuple[int]:
+        """The shape of the whole: (n,), for points and modes alike."""
+        return (self.n,)
+
+    def local_slice(self, forward_output: bool = True) -> tuple[slice]:
+        """This rank's part of the modes, or of the points, as a slice of the whole.
+
+        With n1, n2 = `factors`, the points are n1 rows of n2, and the modes n2 rows of n1; each rank has a block of
+        whole rows, of which the first ranks may have one more, and the last none. Where the number of ranks divides n1
+        and n2, these are the blocks of equal length in which one would divide n points.
+        """
+        side = int(bool(forward_output))
+        start = self._matrices[side].substart[side] * self.factors[1 - side]
+        return (slice(start, start + self.shape(forward_output)[0]),)
+
+    def dtype(self, forward_output: bool = False) -> np.dtype[Any]:
+        """The dtype of points and modes."""
+        return self._dtype
+
+    def close(self) -> None:
+        """Give back the plan's memory; the communicators stay, with those who share them. Local."""
+        self._ways = ()
+
+    def __enter__(self) -> FFT1D:
+        """The plan itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the plan."""
+        self.close()
+
+
+def _asked(n: Any, dtype: Any, backend: Any, method: Any) -> tuple[int, np.dtype[Any], str, str]:
+    """The arguments of a plan, checked."""
+    kind, points = _complex(dtype), _length(n)
+    lines = Fourier().along(0, points, points, kind).lines
+    return points, kind, checked_engine(backend, lines), checked_method(method)
+
+
+def _length(n: Any) -> int:
+    """The number of points."""
+    if not hasattr(n, "__index__"):
+        raise TypeError(f"n must be an int, not {n!r}")
+    if n < 1:
+        raise ValueError(f"n is {n}: there must be one point at least")
+    return int(n.__index__())
+
+
+def _complex(dtype: Any) -> np.dtype[Any]:
+    """The dtype of the arrays."""
+    kind = np.dtype(dtype)
+    if kind not in (np.dtype(c) for c in "FDG"):
+        raise TypeError(f"dtype {kind} is not complex: use complex64, complex128 or clongdouble, for real data too")
+    return kind
+
+
+def nearest_factors(n: int) -> tuple[int, int]:
+    """The two factors of `n` that are nearest to its square root, the smaller first."""
+    smaller = next(k for k in range(math.isqrt(n), 0, -1) if n % k == 0)
+    return smaller, n // smaller
+
+
+def twiddles(n: int, columns: range, modes: int, dtype: np.dtype[Any]) -> Array:
+    """The factors exp(-2 pi i j k / n) for `columns` j and `modes` k, as an array of (columns, modes).
+
+    Each is the product of two roots of unity, of which a column needs 2 sqrt(modes), computed in long double, for
+    single precision in double, and rounded once. No product j k may be above n, nor n above 2**60.
+    """
+    wide = np.double if dtype == np.complex64 else np.longdouble
+    width = math.isqrt(modes - 1) + 1
+    factors = np.empty((len(columns), modes), dtype)
+    step = max(1, 2**14 // modes)  # the numbers on the way stay in cache
+    for start in range(0, len(columns), step):
+        j = np.array(columns[start : start + step], np.int64)
+        coarse = _roots(n, np.outer(j, np.arange(0, modes, width)), wide)
+        fine = _roots(n, np.outer(j, np.arange(width)), wide)
+        product = coarse[:, :, None] * fine[:, None, :]
+        factors[start : start + step] = product.reshape(len(j), -1)[:, :modes]
+    return factors
+
+
+def _roots(n: int, exponents: Array, wide: type[np.floating[Any]]) -> Array:
+    """The roots of unity exp(-2 pi i m / n) for exponents 0 <= m < n.
+
+    Angles are reduced to the first eighth of the circle in integers, where sine and cosine lose nothing.
+    """
+    octants, rest = np.divmod(8 * exponents, n)
+    odd = octants % 2 == 1
+    angles = np.where(odd, n - rest, rest) / wide(n) * np.arctan(wide(1))
+    cosine, sine = np.cos(angles), np.sin(angles)
+    first = np.where(odd, sine, cosine) - 1j * np.where(odd, cosine, sine)
+    return first * np.array([1, -1j, -1, 1j])[octants // 2]
+
+
+class _Twiddled:
+    """An engine that multiplies tiles of columns by the twiddle factors: after forward, conjugate before backward.
+
+    The tiles of a sweep through a matrix come in the order of its columns.
+
+    Parameters
+    ----------
+    planner : Planner
+        The engine that transforms.
+    factors : ndarray
+        A row for each of this rank's columns.
+    """
+
+    def __init__(self, planner: Planner, factors: Array) -> None:
+        self._planner = planner
+        self._factors = factors
+        self._column = 0
+
+    def begin(self) -> None:
+        """Say that the next tile is the first."""
+        self._column = 0
+
+    def __call__(self, line: Line, before: Array, after: Array) -> Plan:
+        """Plan the transform of a tile and its multiplication."""
+        transform = self._planner(line, before, after)
+        conjugate = np.empty((len(before), line.n), self._factors.dtype)
+
+        def forward() -> None:
+            transform()
+            factors = self._next(len(after))
+            np.multiply(after[: len(factors)], factors, out=after[: len(factors)])
+
+        def backward() -> None:
+            factors = self._next(len(before))
+            np.conjugate(factors, out=conjugate[: len(factors)])
+            np.multiply(before[: len(factors)], conjugate[: len(factors)], out=before[: len(factors)])
+            transform()
+
+        return forward if line.kind == "forward" else backward
+
+    def _next(self, count: int) -> Array:
+        """The factors of the next columns, as many as a tile holds and there are."""
+        self._column += count
+        return self._factors[self._column - count : self._column]
+
+
+class _End:
+    """Copies between the caller's arrays and the boxes at one end of a transform.
+
+    Parameters
+    ----------
+    placed : list of Placed
+        The boxes, parts of this rank's block of the matrix.
+    steps : (int, int)
+        Items of the array from row to row of the block, and from column to column.
+    itemsize : int
+        Bytes of an item.
+    filling : bool
+        Whether the boxes are filled from the array, or the array from the boxes.
+    """
+
+    def __init__(self, placed: list[Placed], steps: tuple[int, int], itemsize: int, filling: bool) -> None:
+        self._placed = placed
+        self._steps = steps
+        self._itemsize = itemsize
+        self._filling = filling
+        self._stream = sum(p.box.size for p in placed) * itemsize > CACHED_BYTES
+        self._copies: dict[int, list[Copy]] = {}
+
+    def __call__(self, array: Array) -> None:
+        """Copy all boxes from or to the array."""
+        at = address(array)
+        for copy in self._copies.get(array.strides[0]) or self._prepare(array.strides[0]):
+            copy(*((at, 0) if self._filling else (0, at)))
+
+    def _prepare(self, stride: int) -> list[Copy]:
+        """The copies for arrays of this stride."""
+        step = tuple(stride * items for items in self._steps)
+        copies = []
+        for p in self._placed:
+            here = sum(start * s for start, s in zip(p.box.start, step, strict=True)), step
+            box = p.address, p.strides
+            sides = (here, box) if self._filling else (box, here)
+            copies.append(Copy(p.box.shape, *sides, self._itemsize, self._stream))
+        return keep(self._copies, stride, copies, 8)
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """This rank's lines along one axis of the matrix.
+
+    Attributes
+    ----------
+    transform : Transform
+        Along the axis.
+    extents : tuple of int
+        Of this rank's block.
+    tiles : Tiles
+        Where the tiles come from.
+    """
+
+    transform: Transform
+    extents: tuple[int, ...]
+    tiles: Tiles
+
+    def leg(self, forward: bool, source: Exchange, target: Exchange, scale: np.longdouble) -> Leg:
+        """The sweep from the inbox of an exchange to the outbox of the next."""
+        sweep = Sweep(self.transform.axis, self.transform.line(forward), self.extents)
+        scales = np.longdouble(1), scale
+        return Leg([sweep], None, (source.inbox, target.outbox), [self.tiles], scales, None)
+
+
+class _Way:
+    """One direction of a transform: copy, sweep, sweep, copy, and an exchange between any two.
+
+    Parameters
+    ----------
+    forward : bool
+        The direction.
+    exchanges : three of Exchange
+        In the order in which they are used; the first and the third may share memory.
+    lines : pair of _Lines
+        What transforms from the first to the second, and from the second to the third.
+    steps : pair of (int, int)
+        Of the input and of the output: see `_End`.
+    twiddled : _Twiddled
+        The engine of one of the lines.
+    """
+
+    def __init__(
+        self,
+        forward: bool,
+        exchanges: tuple[Exchange, Exchange, Exchange],
+        lines: tuple[_Lines, _Lines],
+        steps: tuple[tuple[int, int], tuple[int, int]],
+        twiddled: _Twiddled,
+    ) -> None:
+        self._exchanges = first, second, third = exchanges
+        itemsize = lines[0].transform.dtype.itemsize
+        scale = 1 / np.longdouble(math.prod(each.transform.points for each in lines))
+        self._fill = _End(first.outbox, steps[0], itemsize, True)
+        self._legs = lines[0].leg(forward, first, second, scale), lines[1].leg(forward, second, third, scale)
+        self._empty = _End(third.inbox, steps[1], itemsize, False)
+        self._twiddled = twiddled
+
+    def __call__(self, source: Array, target: Array, normalize: bool) -> None:
+        """Transform `source` into `target`. Collective over the ranks."""
+        first, second, third = self._exchanges
+        self._twiddled.begin()
+        first.claim()
+        self._fill(source)
+        first.deliver()
+        second.claim()
+        self._legs[0].run(None, None, False)
+        first.release()
+        second.deliver()
+        third.claim()
+        self._legs[1].run(None, None, normalize)
+        second.release()
+        third.deliver()
+        self._empty(target)
+        third.release()
+
+
+class _ByColumns:
+    """An exchange whose boxes lie column by column: the same memory, in another order."""
+
+    def __init__(self, exchange: Exchange, itemsize: int) -> None:
+        self.outbox, self.inbox = (
+            [replace(p, strides=strides(p.box.shape, (1, 0), itemsize)) for p in placed]
+            for placed in (exchange.outbox, exchange.inbox)
+        )
+        self.claim, self.deliver, self.release = exchange.claim, exchange.deliver, exchange.release
+
+
+def _build(
+    comm: MPI.Intracomm, rows: Pencil, columns: Pencil, dtype: np.dtype[Any], planner: Planner, method: str
+) -> tuple[_Way, _Way]:
+    """Forward and backward. Collective over `comm`.
+
+    Forward goes from rows to columns, to rows, to columns, and backward the way back. Of two exchanges the one at the
+    ends serves twice: its boxes lie row by row in the matrix of points, and column by column in that of modes.
+    """
+    (there, back), (again, home) = _open(comm, rows, columns, dtype.itemsize, method)
+    n1, n2 = rows.shape
+    start, count = columns.substart[1], columns.subshape[1]
+    twiddled = _Twiddled(planner, twiddles(n1 * n2, range(start, start + count), n1, dtype))
+    down = _Lines(Fourier().along(0, n1, n1, dtype), columns.subshape, Tiles(twiddled))
+    along = _Lines(Fourier().along(1, n2, n2, dtype), rows.subshape, Tiles(planner))
+    points, modes = (n2, 1), (1, n1)
+    # an Alltoallw finds its boxes in plain arrays, which cannot be turned
+    turned = [x if isinstance(x, Alltoallw) else _ByColumns(x, dtype.itemsize) for x in (there, back)]
+    return (
+        _Way(True, (there, home, turned[0]), (down, along), (points, modes), twiddled),
+        _Way(False, (turned[1], again, back), (along, down), (modes, points), twiddled),
+    )
+
+
+def _open(
+    comm: MPI.Intracomm, rows: Pencil, columns: Pencil, itemsize: int, method: str
+) -> list[tuple[Exchange, Exchange]]:
+    """Two exchanges from rows to columns and back, whose outboxes do not share memory. Collective over `comm`."""
+    moved = boxes(rows, columns)
+    memory = Memory(segment_bytes(moved, itemsize))
+    opened = []
+    for turn in (0, 1):
+        memory.turn = turn
+        chosen = chosen_method(comm, method, moved, itemsize)
+        opened.append(open_exchange(chosen, moved, (rows.subshape, columns.subshape), itemsize, (0, 1), memory))
+    return opened
