@@ -22,9 +22,9 @@ from mpi4py_pencil.plan import Sweep, steps
 from mpi4py_pencil.sweep import Tiles, tile_rows
 
 
-def limit(comm: MPI.Intracomm, shape: Any, dtype: str, grid: Any, backend: str) -> float:
+def limit(comm: MPI.Intracomm, shape: Any, dtype: str, grid: Any, padding: Any, backend: str) -> float:
     """Seconds for one direction: bytes moved over copy bandwidth, and lines over the engine's speed in cache."""
-    asked = request(comm.Get_size(), shape, None, dtype, grid, None, backend, "auto")
+    asked = request(comm.Get_size(), shape, None, dtype, grid, padding, backend, "auto")
     start = Pencil(Subcomm(comm, asked.dims), asked.points, asked.transforms[0].axis)
     planned = steps(start, asked.transforms)
     moved = 0
