@@ -43,6 +43,8 @@ WAYS = ("forward", "backward")
 COMM = MPI.COMM_WORLD
 Calls = dict[str, Measured]
 Result = dict[str, Any]
+Made = tuple[Calls, dict[str, Array], str, float]
+"""A peer's calls, the fingerprints of its results, its version, and the seconds that planning took."""
 
 
 class MissingError(Exception):
@@ -62,30 +64,30 @@ def transform(row: Row, peer: str, job: Result) -> Result:
     right = expected(row, mine)
     errors = {peers.OURS: check(peers.OURS, results(row, mine), right)}
     calls = {f"{peers.OURS} {way}": timed(COMM, getattr(mine, way)) for way in WAYS}
-    other = threaded if peer in THREADED else distributed
-    made, prints, about = other(row, peer, job)
-    errors[peer] = check(peer, prints, right)
-    calls |= {f"{peer} {way}": call for way, call in made.items()}
-    result = compared(row, peer, calls, job)
-    floor = limit(COMM, row.shape, row.dtype, row.grid, row.padding, peers.BACKEND)
-    plans = {"ours": plan, "theirs": about.pop("plan")}
-    return result | about | {"limit": floor, "plans": plans, "errors": errors, "checked": right["by"]}
+    about: Result = {"plans": {"ours": plan}}
+    try:
+        made, prints, version, plan = (threaded if peer in THREADED else distributed)(row, peer, job)
+        errors[peer] = check(peer, prints, right)
+        calls |= {f"{peer} {way}": call for way, call in made.items()}
+        about = {"version": version, "plans": about["plans"] | {"theirs": plan}}
+    except MissingError as missing:  # ours is measured all the same
+        about["missing"] = str(missing)
+    about |= compared(peer, calls, job) | {"errors": errors, "checked": right["by"]}
+    return about | {"limit": limit(COMM, row.shape, row.dtype, row.grid, row.padding, peers.BACKEND)}
 
 
-def distributed(row: Row, peer: str, job: Result) -> tuple[Calls, Result, Result]:
-    """The calls of a peer on the same ranks, the fingerprints of its results, and what is known about it."""
-    absent = peers.absent(peer)
-    if absent:
-        raise MissingError(absent)
+def distributed(row: Row, peer: str, job: Result) -> Made:
+    """A peer on the same ranks."""
+    present(peer)
     start = time.perf_counter()
     theirs = peers.MAKERS[peer](COMM, row)
     plan = COMM.allreduce(time.perf_counter() - start, MPI.MAX)
     calls = {way: timed(COMM, getattr(theirs, way)) for way in WAYS}
-    return calls, results(row, theirs), {"version": peers.about(peer), "plan": plan}
+    return calls, results(row, theirs), peers.about(peer), plan
 
 
-def threaded(row: Row, peer: str, job: Result) -> tuple[Calls, Result, Result]:
-    """The same for a peer that is one process with as many threads as there are ranks, on the cores of all ranks."""
+def threaded(row: Row, peer: str, job: Result) -> Made:
+    """A peer that is one process with as many threads as there are ranks, on the cores of all ranks."""
     cpus = sorted(set().union(*COMM.allgather(os.sched_getaffinity(0))))
     python = job["mkl_python"] if peer == "MKL" else sys.executable
     asked = {"library": peer, "shape": row.shape, "threads": row.ranks, "cpus": cpus, "rest": job["rest"]}
@@ -102,7 +104,14 @@ def threaded(row: Row, peer: str, job: Result) -> tuple[Calls, Result, Result]:
     if "missing" in about:
         raise MissingError(about["missing"])
     found = {way: np.array([complex(*each) for each in about["fingerprints"][way]]) for way in WAYS}
-    return {way: partial(run, way) for way in WAYS}, found, {"version": about["version"], "plan": about["plan"]}
+    return {way: partial(run, way) for way in WAYS}, found, about["version"], about["plan"]
+
+
+def present(peer: str) -> None:
+    """Refuse a peer that is not here, on every rank alike."""
+    reason = peers.absent(peer)
+    if reason:
+        raise MissingError(reason)
 
 
 def results(row: Row, planned: peers.Planned) -> dict[str, Array]:
@@ -143,7 +152,7 @@ def check(name: str, found: dict[str, Array], right: dict[str, Any]) -> dict[str
     return errors
 
 
-def compared(row: Row, peer: str, calls: Calls, job: Result) -> Result:
+def compared(peer: str, calls: Calls, job: Result) -> Result:
     """The seconds of both, taken in turns; calls are named by the library and the way."""
     seconds = in_turns(calls, job["runs"], job["seconds"])
     sides = {"ours": peers.OURS, "theirs": peer}
@@ -174,7 +183,7 @@ def vector(row: Row, peer: str, job: Result) -> Result:
     for call in calls.values():
         call()
     same(peer, (u_hat, alone), (back, alone_back), (back, u))
-    return compared(row, peer, {name: timed(COMM, call) for name, call in calls.items()}, job)
+    return compared(peer, {name: timed(COMM, call) for name, call in calls.items()}, job)
 
 
 def transfer(row: Row, peer: str, job: Result) -> Result:
@@ -202,14 +211,12 @@ def transfer(row: Row, peer: str, job: Result) -> Result:
         for way in WAYS:
             calls[f"{peer} {way}"]()
         same(peer, (b, right), (back, a))
-    return compared(row, peer, {name: timed(COMM, call) for name, call in calls.items()}, job)
+    return compared(peer, {name: timed(COMM, call) for name, call in calls.items()}, job)
 
 
 def redistribute(row: Row, peer: str, job: Result) -> Result:
     """`DistArray.redistribute`, again and again, next to the peer's."""
-    absent = peers.absent(peer)
-    if absent:
-        raise MissingError(absent)
+    present(peer)
     calls = {}
     for name, package in ((peers.OURS, mpi4py_pencil), (peer, importlib.import_module("mpi4py_fft"))):
         a = package.DistArray(row.shape, [COMM.Get_size(), 1, 1], dtype=row.dtype, alignment=1)
@@ -218,7 +225,7 @@ def redistribute(row: Row, peer: str, job: Result) -> Result:
         same(name, (b, field(row.shape, b.local_slice(), row.dtype)), (b.redistribute(1), a))
         calls[f"{name} forward"] = timed(COMM, partial(a.redistribute, 0))
         calls[f"{name} backward"] = timed(COMM, partial(b.redistribute, 1))
-    return compared(row, peer, calls, job) | {"version": peers.about(peer)}
+    return compared(peer, calls, job) | {"version": peers.about(peer)}
 
 
 def same(name: str, *pairs: tuple[Array, Array]) -> None:
@@ -230,9 +237,7 @@ def same(name: str, *pairs: tuple[Array, Array]) -> None:
 
 def plan(row: Row, peer: str, job: Result) -> Result:
     """Making a plan, what FFTW has learnt forgotten each time."""
-    absent = peers.absent(peer)
-    if absent:
-        raise MissingError(absent)
+    present(peer)
     engine(peers.BACKEND)
     forget = {
         peers.OURS: importlib.import_module("pyfftw").forget_wisdom,
@@ -245,14 +250,12 @@ def plan(row: Row, peer: str, job: Result) -> Result:
         return timed(COMM, lambda: peers.MAKERS[name](COMM, row))()
 
     calls = {f"{name} plan": partial(fresh, name) for name in forget}
-    return compared(row, peer, calls, job) | {"version": peers.about(peer)}
+    return compared(peer, calls, job) | {"version": peers.about(peer)}
 
 
 def memory_of(row: Row, peer: str, job: Result) -> Result:
     """The peak of what a plan and its calls take beside the caller's arrays, in units of the input."""
-    absent = peers.absent(peer)
-    if absent:
-        raise MissingError(absent)
+    present(peer)
     if not Path("/proc/self/smaps_rollup").exists():
         raise MissingError("the kernel tells nothing of shared pages: this needs Linux")
     if COMM.Split_type(MPI.COMM_TYPE_SHARED).Get_size() < COMM.Get_size():

@@ -11,7 +11,7 @@ from rows import THREADED
 
 Result = dict[str, Any]
 
-COLUMNS = (("ours", 19), ("peer", 19), ("times as fast", 14), ("over limit", 12))
+COLUMNS = (("ours", 19), ("peer", 19), ("times as fast", 16), ("over limit", 14))
 
 
 def heading(everything: Result) -> str:
@@ -24,7 +24,7 @@ def heading(everything: Result) -> str:
     runs = f"medians of {everything['settings']['runs']} runs or more, in turns; forward and backward"
     lines.append(f"{everything['date']}; {runs}")
     if everything["settings"]["quick"]:
-        lines.append("--quick: an eighth of the points along axes longer than 32, so no figures to go by")
+        lines.append("--quick: a sixteenth of the points along axes longer than 32, so no figures to go by")
     lines.append("ms (memory: peak beside the caller's arrays, in arrays of the input); the limit is memory + engine")
     return "\n".join(lines) + "\n"
 
@@ -46,27 +46,26 @@ def table(results: Sequence[Result]) -> str:
     for result in results:
         start = f"{result['name']:<{names}}  {result['ranks']:>5}  {result['peer']:<12}"
         problem = next((f"{why}: {result[why]}" for why in ("missing", "failed") if why in result), None)
-        if problem is None:
-            lines.append(start + _figures(result))
-        else:
+        mark = ""
+        if problem:
             note = f"{result['peer']} {problem}"
             notes += [note] * (note not in notes)
-            lines.append(f"{start}   {problem.split(':')[0]} ({notes.index(note) + 1})")
+            mark = f"{problem.split(':')[0]} ({notes.index(note) + 1})"
+        lines.append((start + _figures(result, mark)).rstrip())
     lines += [""] + [f"({k}) {note}" for k, note in enumerate(notes, 1)] * bool(notes)
     return "\n".join(lines + _best(results))
 
 
-def _figures(result: Result) -> str:
-    """The columns of a line, one or two figures in each."""
+def _figures(result: Result, problem: str) -> str:
+    """The columns of a line, one or two figures in each; the peer's may be a problem instead."""
     scale = 1 if result["kind"] == "memory" else 1e3
-    ours, theirs = (
-        {way: scale * median(all_of) for way, all_of in result[side].items()} for side in ("ours", "theirs")
-    )
-    cells = [[f"{x:.{_digits(x)}f}" for x in side.values()] for side in (ours, theirs)]
+    ours, theirs = ([scale * median(x) for x in result.get(side, {}).values()] for side in ("ours", "theirs"))
+    cells = [[f"{x:.{_digits(x)}f}" for x in side] for side in (ours, theirs)]
     cells.append([f"{ratio:.2f}" for ratio in ratios(result).values()])
-    if "limit" in result:
-        cells.append([f"{x / scale / result['limit']:.1f}" for x in ours.values()])
-    return "".join(f"{', '.join(cell):>{width}}" for cell, (_, width) in zip(cells, COLUMNS, strict=False))
+    cells.append([f"{x / scale / result['limit']:.1f}" for x in ours] if "limit" in result else [])
+    texts = [", ".join(cell) for cell in cells]
+    texts[1] = texts[1] or problem
+    return "".join(f"{text:>{width}}" for text, (_, width) in zip(texts, COLUMNS, strict=True))
 
 
 def _digits(x: float) -> int:
@@ -76,14 +75,14 @@ def _digits(x: float) -> int:
 
 def ratios(result: Result) -> dict[str, float]:
     """How many times what ours takes the peer takes."""
-    return {way: median(result["theirs"][way]) / median(all_of) for way, all_of in result["ours"].items()}
+    return {way: median(all_of) / median(result["ours"][way]) for way, all_of in result.get("theirs", {}).items()}
 
 
 def _best(results: Sequence[Result]) -> list[str]:
     """For rows next to several peers with threads, how ours compares with the quickest."""
     lines = []
     for name in _unlike(result["name"] for result in results):
-        some = [r for r in results if r["name"] == name and r["peer"] in THREADED and "theirs" in r]
+        some = [r for r in results if r["name"] == name and r["peer"] in THREADED and r.get("theirs")]
         if len(some) > 1:
             quickest = {way: min(some, key=lambda r: median(r["theirs"][way])) for way in ("forward", "backward")}
             said = (f"{way} {r['peer']}, {ratios(r)[way]:.2f} times" for way, r in quickest.items())
@@ -98,19 +97,23 @@ def draw(results: Sequence[Result], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    shown = [result for result in results if "ours" in result][::-1]
+    shown = [result for result in results if ratios(result)][::-1]
+    hidden = _unlike(f"{r['peer']} {why}" for r in results for why in ("missing", "failed") if why in r)
     colours = {peer: f"C{k}" for k, peer in enumerate(_unlike(result["peer"] for result in results))}
-    figure, axes = plt.subplots(figsize=(8, 1 + 0.28 * max(1, len(shown))), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8, 1.5 + 0.28 * len(shown)), layout="constrained")
     for at, result in enumerate(shown):
-        found = list(ratios(result).values())
-        for k, (ratio, height) in enumerate(zip(found, (0.4, 0.4), strict=False)):
+        for k, ratio in enumerate(ratios(result).values()):
             label = result["peer"] if k == 0 else None
-            axes.barh(at + 0.2 - 0.4 * k, ratio, height, color=colours[result["peer"]], alpha=1 - 0.4 * k, label=label)
+            look = {"color": colours[result["peer"]], "alpha": 1 - 0.4 * k, "label": label}
+            axes.barh(at + 0.2 - 0.4 * k, ratio - 1, 0.4, left=1, **look)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_title(f"not here: {', '.join(hidden)}" if hidden else "", fontsize="small")
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_yticks(range(len(shown)), [result["name"] for result in shown])
     axes.set_xlabel("what the peer takes over what ours takes; forward above, backward below")
     handles, labels = axes.get_legend_handles_labels()
-    first = {label: handle for handle, label in zip(handles, labels, strict=True)}
-    axes.legend([first[peer] for peer in colours if peer in first], [peer for peer in colours if peer in first])
+    first = dict(zip(labels[::-1], handles[::-1], strict=True))
+    figure.legend(first.values(), first.keys(), loc="outside lower center", ncols=len(first) or 1, fontsize="small")
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -86,7 +86,7 @@ def chosen(patterns: Sequence[str]) -> list[Row]:
 @click.option(
     "--runs", default=7, show_default=True, type=click.IntRange(1), help="Of each, in turns; more of short ones."
 )
-@click.option("--quick", "small", is_flag=True, help="An eighth of the points along long axes, 3 runs: only a trial.")
+@click.option("--quick", "small", is_flag=True, help="A sixteenth of the points along long axes, 3 runs: only a trial.")
 @click.option("--json", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write all seconds here.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the ratios here (matplotlib).")
 @click.option("--launcher", default=default_launcher(), show_default=True, help='Such as "srun -n {ranks}".')
