@@ -34,7 +34,7 @@ def field(shape: Sequence[int], where: Slices, dtype: Any, smooth: bool = False)
     grid = np.ogrid[where]
     if smooth:
         x = [2 * np.pi / n * i for n, i in zip(shape, grid, strict=True)]
-        return np.exp(0.2 * (np.sin(sum(x)) + sum(np.cos(each) for each in x))).astype(dtype)
+        return np.exp(0.1 * (np.sin(sum(x)) + sum(np.cos(each) for each in x))).astype(dtype)
     phase = sum(1.7 * (k + 1) * i for k, i in enumerate(grid))
     phase = phase + sum(0.3 * i * j for i, j in pairwise(grid))
     result = np.sin(phase).astype(dtype)
