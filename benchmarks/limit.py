@@ -22,11 +22,11 @@ from mpi4py_pencil.plan import Sweep, steps
 from mpi4py_pencil.sweep import Tiles, tile_rows
 
 
-def limit(comm: MPI.Intracomm, shape: Any, dtype: str, grid: Any, backend: str) -> float:
+def limit(comm: MPI.Intracomm, shape: Any, dtype: str, grid: Any, padding: Any, backend: str) -> float:
     """Seconds for one direction: bytes moved over copy bandwidth, and lines over the engine's speed in cache."""
-    asked = request(comm.Get_size(), shape, None, dtype, grid, None, backend, "auto")
+    asked = request(comm.Get_size(), shape, dtype=dtype, grid=grid, padding=padding, backend=backend)
     start = Pencil(Subcomm(comm, asked.dims), asked.points, asked.transforms[0].axis)
-    planned = steps(start, asked.transforms)
+    planned = steps(start, asked.transforms, asked.groups)
     moved = 0
     for each in passes(planned):
         first, last = each.sweeps[0], each.sweeps[-1]

@@ -416,6 +416,7 @@ class _ByColumns:
             [replace(p, strides=strides(p.box.shape, (1, 0), itemsize)) for p in placed]
             for placed in (exchange.outbox, exchange.inbox)
         )
+        self.method = exchange.method
         self.claim, self.deliver, self.release = exchange.claim, exchange.deliver, exchange.release
 
 

@@ -5,6 +5,6 @@ plan of any rank of a machine that need not be there.
 """
 
 from .figures import description, emulated
-from .text import text
+from .wording import text
 
 __all__ = ["description", "emulated", "text"]

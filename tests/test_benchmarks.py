@@ -1,0 +1,152 @@
+"""The benchmarks run, on tiny arrays, and say what they measured; how fast it was is no matter of a test."""
+
+import json
+import math
+import subprocess
+import sys
+from fnmatch import fnmatchcase
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+sys.path.append(str(BENCHMARKS))
+
+from fields import difference, everything, field, fingerprint, spectrum  # noqa: E402
+from rows import all_rows, quick  # noqa: E402
+from scaling import curves  # noqa: E402
+
+SECONDS = 100
+PARTS = ["c2c *", "r2c *", "threads *", "[mpsv]* *", "[rt][er]* *"]
+"""Patterns that take the rows apart."""
+
+
+def program(name, *arguments, launcher=()):
+    """Run one of the programs; return its exit status, output and errors."""
+    call = [*launcher, sys.executable, str(BENCHMARKS / name), *map(str, arguments)]
+    done = subprocess.run(call, capture_output=True, text=True, timeout=SECONDS)
+    return done.returncode, done.stdout, done.stderr
+
+
+def peers_here():
+    """The peers that must be measured: without them here, or where only a run can tell, a row may lack them."""
+    names = {"mpi4py-fft": "mpi4py_fft", "ducc0": "ducc0", "MKL": "mkl_fft"}
+    return {"three calls", "Alltoallw", "memcpy", *(peer for peer, module in names.items() if find_spec(module))}
+
+
+@pytest.mark.parametrize("pattern", PARTS)
+def test_the_table(pattern, tmp_path):
+    written, picture = tmp_path / "table.json", tmp_path / "table.png"
+    status, output, errors = program("table.py", "--quick", "--rows", pattern, "--json", written, "--plot", picture)
+    np.testing.assert_equal(status, 0, errors)
+    found = json.loads(written.read_text())
+    np.testing.assert_equal(set(found), {"command", "date", "settings", "results"})
+    rows = {row.name: row for row in map(quick, all_rows())}
+    for result in found["results"]:
+        check_result(result, rows[result["name"]], output)
+    measured = [(result["name"], result["peer"]) for result in found["results"]]
+    wanted = [(row.name, peer) for row in rows.values() for peer in row.peers if row.name in dict(measured)]
+    np.testing.assert_equal(measured, wanted)
+    np.testing.assert_array_less(0.01, imread(picture)[..., :3].std())
+
+
+def check_result(result, row, output):
+    """Whether a result is complete, and in what was printed."""
+    if "failed" in result:
+        pytest.fail(f"{row.name} next to {result['peer']}: {result['failed']}")
+    for name in ("shape", "ranks", "dtype"):
+        np.testing.assert_equal(result[name], list(row.shape) if name == "shape" else getattr(row, name))
+    if "missing" in result:
+        if result["peer"] in peers_here() or result["missing"] not in output:
+            pytest.fail(f"{result['peer']} is missing, or is not said to be: {result['missing']}")
+    else:
+        seconds = [each for side in ("ours", "theirs") for all_of in result[side].values() for each in all_of]
+        if not seconds or not all(math.isfinite(each) for each in seconds):
+            pytest.fail(f"{row.name}: {seconds}")
+    if row.kind == "transform":
+        np.testing.assert_equal(result["checked"], "numpy")
+        np.testing.assert_equal(len(result["errors"]), 1 if "missing" in result else 2)
+        np.testing.assert_array_less([each for both in result["errors"].values() for each in both.values()], 1e-12)
+        np.testing.assert_array_less(0, result["limit"])
+
+
+def test_the_parts_are_all_rows():
+    names = [row.name for row in all_rows()]
+    np.testing.assert_equal(len(set(names)), len(names))
+    np.testing.assert_equal({sum(fnmatchcase(name, part) for part in PARTS) for name in names}, {1})
+
+
+def test_a_job_that_breaks_off_is_a_failure_that_is_told(tmp_path):
+    written = tmp_path / "table.json"
+    arguments = ("--quick", "--rows", "c2c 16^3", "--json", written, "--launcher", f"{sys.executable} -c exit(3)")
+    status, output, _ = program("table.py", *arguments)
+    results = json.loads(written.read_text())["results"]
+    np.testing.assert_equal((status, len(results), output.count("status 3")), (0, 2, 2))
+    for result in results:
+        np.testing.assert_equal("ours" in result or "status 3" not in result["failed"], False)
+
+
+def test_ranks_that_are_not_as_many_as_the_row_wants(tmp_path):
+    written = tmp_path / "table.json"
+    arguments = ("--quick", "--rows", "redistribute 32^3", "--json", written, "--launcher", "mpiexec -n 1")
+    status, output, _ = program("table.py", *arguments)
+    (result,) = json.loads(written.read_text())["results"]
+    wanted = "the launcher started 1 ranks in place of 2"
+    np.testing.assert_equal((status, result["failed"], wanted in output), (0, wanted, True))
+
+
+def test_a_pattern_without_rows_is_refused():
+    status, _, errors = program("table.py", "--rows", "c2r *")
+    np.testing.assert_equal((status, "'c2r *' matches none of c2c 16^3," in " ".join(errors.split())), (2, True))
+
+
+def test_fingerprints_are_those_of_the_whole_and_tell_arrays_apart():
+    shape = (6, 5, 7)
+    whole = field(shape, everything(shape), complex)
+    right = fingerprint(whole, everything(shape))
+    blocks = [(slice(0, 2), slice(0, 5), slice(0, 7)), (slice(2, 6), slice(0, 3), slice(0, 7))]
+    blocks.append((slice(2, 6), slice(3, 5), slice(0, 7)))
+    put_together = sum(fingerprint(field(shape, where, complex), where) for where in blocks)
+    np.testing.assert_array_less(difference(put_together, right), 1e-14)
+    for change in (whole[::-1], whole.conj(), whole * (1 + 1e-6), np.roll(whole, 1, 2)):
+        np.testing.assert_array_less(1e-8, difference(fingerprint(change, everything(shape)), right))
+    one = whole.copy()
+    one[1, 2, 3] += 1e-6
+    np.testing.assert_array_less(1e-9, difference(fingerprint(one, everything(shape)), right))
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_the_spectrum_of_fewer_modes_is_that_of_the_same_field_on_fewer_points(dtype):
+    """A smooth field has no modes that would be left out."""
+    fine, coarse = (spectrum(shape, (32, 32), dtype, True) for shape in ((48, 48), (32, 32)))
+    np.testing.assert_allclose(fine, coarse, atol=1e-12)
+
+
+def test_scaling(tmp_path):
+    lines, picture = tmp_path / "scaling.jsonl", tmp_path / "scaling.png"
+    sizes = ("--strong", "16x16x16", "--weak", "8x8x8", "--runs", "1")
+    for ranks in (1, 2):
+        status, output, errors = program("scaling.py", "run", lines, *sizes, launcher=("mpiexec", "-n", str(ranks)))
+        np.testing.assert_equal((status, output.count(f"{ranks} ranks")), (0, 2), errors)
+    results = [json.loads(line) for line in lines.read_text().splitlines()]
+    wanted = [("strong", 1), ("weak", 1), ("strong", 2), ("weak", 2)]
+    np.testing.assert_equal([(result["kind"], result["ranks"]) for result in results], wanted)
+    np.testing.assert_equal([result["shape"] for result in results], [[16] * 3, [8] * 3, [16] * 3, [16, 8, 8]])
+    status, output, errors = program("scaling.py", "draw", lines, picture)
+    np.testing.assert_equal((status, output.count("1 ranks 1.00, 2 ranks")), (0, 4), errors)
+    np.testing.assert_array_less(0.01, imread(picture)[..., :3].std())
+
+
+def test_efficiency():
+    def result(kind, ranks, seconds):
+        return {
+            "kind": kind, "base": [8], "dtype": "d", "ranks": ranks, "forward": seconds, "backward": seconds[::-1]
+        }  # fmt: skip
+
+    results = [result("strong", 4, [1, 2, 3]), result("strong", 2, [3]), result("weak", 4, [4]), result("weak", 1, [2])]
+    found = {name: (ranks, efficiency) for name, ranks, efficiency in curves(results) if name.endswith("forward")}
+    wanted = {"strong 8 d forward": ([2, 4], [1, 0.75]), "weak 8 d forward": ([1, 4], [1, 0.5])}
+    np.testing.assert_equal(found, wanted)
