@@ -73,7 +73,7 @@ def request(
         for axis in reversed(chosen)
     )
     dims = _grid(grid, size, points, chosen)
-    return Request(points, transforms, dims, kind, checked_engine(backend), checked_method(method))
+    return Request(points, transforms, dims, kind, checked_engine(backend, kind), checked_method(method))
 
 
 def _axes(axes: Any, ndim: int) -> tuple[int, ...]:

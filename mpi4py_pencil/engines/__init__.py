@@ -19,11 +19,12 @@ from ..transforms import Line
 Plan = Callable[[], Any]
 Planner = Callable[[Line, "np.ndarray[Any, Any]", "np.ndarray[Any, Any]"], Plan]
 
-ENGINES = ("pyfftw", "ducc", "scipy", "numpy")
+ENGINES = ("pyfftw", "mkl", "ducc", "scipy", "numpy")
+WITHOUT_LONG_DOUBLE = ("mkl",)
 
 
-def checked_engine(name: str) -> str:
-    """`name`, if there is such an engine and its library is installed.
+def checked_engine(name: str, dtype: np.dtype[Any]) -> str:
+    """`name`, if there is such an engine, its library is installed, and it transforms numbers of this precision.
 
     Raises
     ------
@@ -31,11 +32,21 @@ def checked_engine(name: str) -> str:
         Where there is none.
     ImportError
         Where its library is not installed.
+    TypeError
+        Where it does not know the precision.
     """
     if name not in ENGINES:
         raise ValueError(f"backend {name!r} does not exist: use one of {', '.join(map(repr, ENGINES))}")
     engine(name)
+    checked_precision(name, dtype)
     return name
+
+
+def checked_precision(name: str, dtype: np.dtype[Any]) -> None:
+    """Refuse a precision, with TypeError, that the engine called `name` does not know."""
+    if name in WITHOUT_LONG_DOUBLE and dtype.char in "gG":
+        others = ", ".join(repr(other) for other in ENGINES if other not in WITHOUT_LONG_DOUBLE)
+        raise TypeError(f"backend {name!r} has no long double, and dtype is {dtype}: use one of {others}")
 
 
 def engine(name: str) -> Planner:
