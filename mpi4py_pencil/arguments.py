@@ -35,6 +35,12 @@ class Request:
         Of the input.
     backend, method : str
         The engine and the exchange.
+    given : tuple of str
+        Which of "grid", "method" and "backend" were given; the others may be chosen by tuning.
+    tile_bytes : int or None
+        About the size of a tile; None for what suits each rank's processor.
+    tune : str or None
+        "measure" where tuning is to measure what wisdom does not know.
     """
 
     points: tuple[int, ...]
@@ -43,6 +49,9 @@ class Request:
     dtype: np.dtype[Any]
     backend: str
     method: str
+    given: tuple[str, ...] = ()
+    tile_bytes: int | None = None
+    tune: str | None = None
 
 
 def request(
@@ -54,6 +63,7 @@ def request(
     padding: Any,
     backend: Any,
     method: Any,
+    tune: Any = None,
 ) -> Request:
     """The request that the arguments of a `PFFT` on `size` ranks make.
 
@@ -73,7 +83,17 @@ def request(
         for axis in reversed(chosen)
     )
     dims = _grid(grid, size, points, chosen)
-    return Request(points, transforms, dims, kind, checked_engine(backend, kind), checked_method(method))
+    explicit = {"grid": grid is not None, "method": method != "auto", "backend": backend is not None}
+    given = tuple(name for name, is_given in explicit.items() if is_given)
+    chosen_engine = checked_engine("pyfftw" if backend is None else backend, kind)
+    return Request(points, transforms, dims, kind, chosen_engine, checked_method(method), given, tune=_tune(tune))
+
+
+def _tune(tune: Any) -> str | None:
+    """Whether to measure."""
+    if tune is not None and tune != "measure":
+        raise ValueError(f"tune must be None or 'measure', not {tune!r}")
+    return tune
 
 
 def _axes(axes: Any, ndim: int) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The command line: ``mpiexec -n 2 mpi4py-pencil taylor-green``.
+"""The command line: ``mpiexec -n 2 mpi4py-pencil taylor-green``, or ``tune``.
 
 Every rank parses the same arguments and comes to the same end; rank 0 alone speaks. Bad arguments are refused
 in one line with exit status 2, before anything is computed. The libraries of the extra "cli" are imported
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import click
 
     from .examples.taylor_green import NavierStokes
+    from .tuning import Choice
 
 NEEDED = ("click", "tqdm", "matplotlib")
 BAD_ARGUMENT, BLOWN_UP, INTERRUPTED = 2, 1, 128 + signal.SIGINT
@@ -98,7 +99,9 @@ def commands() -> click.Group:
 
     vortex = click.Command("taylor-green", callback=taylor_green, params=options(), help=VORTEX_HELP)
     vortex.short_help = "Simulate how a vortex breaks up."
-    return click.Group(commands=[vortex], help=HELP)
+    tuning = click.Command("tune", callback=tune, params=tune_options(), help=TUNE_HELP)
+    tuning.short_help = "Find the fastest plan of a transform."
+    return click.Group(commands=[vortex, tuning], help=HELP)
 
 
 HELP = "Programs that show what mpi4py_pencil does. Start them with mpiexec."
@@ -107,6 +110,11 @@ of the incompressible Navier-Stokes equations in a periodic box. Prints how the 
 draws the vorticity and the energy spectrum of the last state.
 
 For example: mpiexec -n 2 mpi4py-pencil taylor-green --size 96 --nu 0.001"""
+TUNE_HELP = """Find by trying which process grid, exchange, engine and size of tiles are fastest for a transform on
+these ranks, and keep it as wisdom, which plans of the same transform read. Prints the time that each takes,
+forward and backward.
+
+For example: mpiexec -n 2 mpi4py-pencil tune --shape 256x256x256 --dtype float32 --padding 3/2"""
 
 
 def options() -> list[click.Parameter]:
@@ -128,6 +136,20 @@ def options() -> list[click.Parameter]:
         option("--method", "auto", "How ranks exchange data.", type=Choice(METHODS)),
         option("--every", None, rows, type=int, callback=count),
         option("-o --output", "taylor-green.png", "Where to write the PNG.", metavar="PATH", callback=png),
+    ]
+
+
+def tune_options() -> list[click.Parameter]:
+    """Return the options of tune, which are arguments of PFFT."""
+    from click import Option
+
+    return [
+        Option(["--shape"], required=True, help="Modes along each axis.", metavar="NxNx...", callback=shape_of),
+        Option(["--dtype"], default="float64", help="Of the input.", show_default=True),
+        Option(
+            ["--axes"], help="Axes to transform, the last first; all by default.", metavar="I,J,...", callback=axes_of
+        ),
+        Option(["--padding"], help="Points per mode, or one for each axis.", metavar="F|F,F,...", callback=padding_of),
     ]
 
 
@@ -169,6 +191,31 @@ def process_grid(_: Any, __: Any, value: str | None) -> tuple[int, ...] | None:
     if math.prod(numbers) != ranks:
         raise bad(f"{value!r} makes {math.prod(numbers)} blocks, but must make as many as ranks, {ranks}.")
     return *numbers, *[1] * (3 - len(numbers))
+
+
+def shape_of(_: Any, __: Any, value: str) -> tuple[int, ...]:
+    """Return the modes along each axis from "64x32x32"."""
+    numbers = integers(value)
+    if numbers is None:
+        raise bad(f"{value!r} must be positive numbers, as in 64x32x32.")
+    return tuple(numbers)
+
+
+def axes_of(_: Any, __: Any, value: str | None) -> list[int] | None:
+    """Return axes from "0,2", or absent."""
+    try:
+        return None if value is None else [int(part) for part in value.split(",")]
+    except ValueError:
+        raise bad(f"{value!r} must be whole numbers, as in 0,1.") from None
+
+
+def padding_of(_: Any, __: Any, value: str | None) -> float | list[float] | None:
+    """Return one factor from "3/2", or one for each axis from "1.5,1,1", or absent."""
+    try:
+        factors = None if value is None else [float(Fraction(part)) for part in value.split(",")]
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise bad(f"{value!r} must be a number, or one for each axis, as in 3/2,3/2,1.") from None
+    return factors[0] if factors is not None and len(factors) == 1 else factors
 
 
 def not_negative(_: Any, __: Any, value: float) -> float:
@@ -213,7 +260,49 @@ def png(_: Any, __: Any, value: str) -> str:
     return value
 
 
-# --- The command --------------------------------------------------------------------------------------------
+# --- The command tune ---------------------------------------------------------------------------------------
+
+
+def tune(shape: tuple[int, ...], dtype: str, axes: list[int] | None, padding: float | list[float] | None) -> int:
+    """Run the command tune with parsed options and return the exit status."""
+    import click
+
+    from .agreement import agreed
+    from .arguments import request
+    from .pfft import planned
+    from .tuning import tuned
+
+    comm = MPI.COMM_WORLD
+    try:
+        asked = agreed(comm, lambda: request(comm.Get_size(), shape, axes, dtype, None, padding, None, "auto"))
+    except (TypeError, ValueError) as error:
+        raise click.UsageError(str(error)) from error
+    ranks = f"{comm.Get_size()} rank{'s' * (comm.Get_size() > 1)}"
+    print(f"{' x '.join(map(str, asked.points))} points, {asked.dtype}, {ranks}: forward and backward\n")
+    width = max(len("grid"), len("x".join(map(str, asked.points))))
+    print(f"{'grid':<{width}}  {'exchange':<9}  {'engine':<6}  {'tile KiB':>8}  {'ms':>10}", flush=True)
+
+    def row(choice: Choice, seconds: float) -> None:
+        print(f"{cells(choice, width)}  {1000 * seconds:>10.3f}", flush=True)
+
+    best, file = tuned(comm, asked, planned, row)
+    print(f"\nFastest: {' '.join(cells(best, 0).split())} KiB")
+    print(
+        "Not kept: MPI4PY_PENCIL_WISDOM is empty, or names what cannot be written."
+        if file is None
+        else f"Kept in {file}",
+        flush=True,
+    )
+    return 0
+
+
+def cells(choice: Choice, width: int) -> str:
+    """Return what was tried as cells of a table."""
+    grid = "x".join(map(str, choice.grid))
+    return f"{grid:<{width}}  {choice.method:<9}  {choice.backend:<6}  {choice.tile_bytes / 1024:>8g}"
+
+
+# --- The command taylor-green -------------------------------------------------------------------------------
 
 
 def taylor_green(

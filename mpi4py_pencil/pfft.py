@@ -11,7 +11,7 @@ import numpy as np
 from mpi4py import MPI
 
 from .agreement import agreed, checked, communicator
-from .arguments import request
+from .arguments import Request, request
 from .arrays import checked_array
 from .distarray import DistArray
 from .engines import engine
@@ -19,7 +19,8 @@ from .pencil import Pencil
 from .pipeline import Pipeline, build
 from .plan import steps
 from .subcomm import Subcomm
-from .sweep import Tiles
+from .sweep import TILE_BYTES, Tiles
+from .tuning import settled
 
 Array = np.ndarray[Any, Any]
 
@@ -56,14 +57,18 @@ class PFFT:
         (half-complex along ``axes[-1]``), or complex. float by default.
     grid : sequence of int, optional
         Processes along each axis of the input, 0 or -1 where open, 1 for those not named; ``axes[-1]`` must stay
-        undivided. Chosen from the shape by default.
+        undivided. By default from wisdom, or else chosen from the shape.
     padding : float or sequence of float, optional
         At least 1 for each axis (3/2 removes the aliasing of quadratic products): along a transformed axis with n modes
         there are floor(n * padding) points; backward pads with zeros, forward truncates.
     backend : str, optional
-        The engine that transforms lines: "pyfftw", "ducc" (faster on odd lengths), "scipy" or "numpy".
+        The engine that transforms lines: "pyfftw", "mkl", "ducc" (faster on odd lengths), "scipy" or "numpy". By
+        default from wisdom, or else "pyfftw".
     method : str, optional
-        The exchange: see `Transfer`.
+        The exchange: see `Transfer`. "auto" takes it from wisdom, where there is some.
+    tune : str, optional
+        With "measure", what `grid`, `backend` and `method` leave open is found by trying, and kept as wisdom in a small
+        file that later plans read; what is known already is not tried again.
 
     Attributes
     ----------
@@ -95,15 +100,21 @@ class PFFT:
         dtype: Any = float,
         grid: Sequence[int] | None = None,
         padding: float | Sequence[float] | None = None,
-        backend: str = "pyfftw",
+        backend: str | None = None,
         method: str = "auto",
+        tune: str | None = None,
     ) -> None:
-        self.comm = communicator(comm)
-        asked = agreed(comm, lambda: request(comm.Get_size(), shape, axes, dtype, grid, padding, backend, method))
+        size = communicator(comm).Get_size()
+        asked = agreed(comm, lambda: request(size, shape, axes, dtype, grid, padding, backend, method, tune))
+        self._make(comm, settled(comm, asked, planned))
+
+    def _make(self, comm: MPI.Intracomm, asked: Request) -> None:
+        """Plan what was asked. Collective over `comm`."""
+        self.comm = comm
         self._asked = asked
         self.axes = tuple(t.axis for t in reversed(asked.transforms))
         self.subcomm = Subcomm(comm, asked.dims)
-        self._tiles = Tiles(engine(asked.backend))
+        self._tiles = Tiles(engine(asked.backend), asked.tile_bytes or TILE_BYTES)
         self._pipelines: dict[tuple[int, ...], tuple[Pipeline, Pipeline]] = {}
         self._sides: dict[tuple[int, ...], tuple[_Side, _Side]] = {}
         self._plan(())
@@ -213,6 +224,13 @@ class PFFT:
     ) -> None:
         """Close the plan."""
         self.close()
+
+
+def planned(comm: MPI.Intracomm, asked: Request) -> PFFT:
+    """A plan of what was asked, as it is: what it leaves open is not looked for. Collective over `comm`."""
+    plan = PFFT.__new__(PFFT)
+    plan._make(comm, asked)
+    return plan
 
 
 def _same_distribution(name: str, array: DistArray, pencil: Pencil) -> None:

@@ -64,8 +64,7 @@ def steps(pencil: Pencil, transforms: Sequence[Transform]) -> tuple[Step, ...]:
 def choose_grid(shape: Sequence[int], axes: Sequence[int], size: int) -> tuple[int, ...]:
     """The processes along each axis that let `size` ranks transform `axes` of an array of `shape` in the least time.
 
-    Time is counted in points that the busiest rank touches: every sweep and every exchange touches all of its block.
-    The last of `axes` is transformed first and stays undivided. Of equal grids the one that divides earlier axes wins.
+    The first of `ranked_grids`.
 
     Raises
     ------
@@ -74,6 +73,15 @@ def choose_grid(shape: Sequence[int], axes: Sequence[int], size: int) -> tuple[i
     """
     if len(shape) == 1 and size > 1:
         raise ValueError(f"shape {tuple(shape)} has no axis to divide among {size} ranks: its one is transformed")
+    return ranked_grids(shape, axes, size)[0]
+
+
+def ranked_grids(shape: Sequence[int], axes: Sequence[int], size: int) -> list[tuple[int, ...]]:
+    """The grids on which `size` ranks can transform `axes` of an array of `shape`, what should be fastest first.
+
+    Time is counted in points that the busiest rank touches: every sweep and every exchange touches all of its block.
+    The last of `axes` is transformed first and stays undivided. Of equal grids the one that divides earlier axes wins.
+    """
 
     def cost(dims: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
         grid = list(dims)
@@ -87,7 +95,7 @@ def choose_grid(shape: Sequence[int], axes: Sequence[int], size: int) -> tuple[i
             last = axis
         return points, tuple(-d for d in dims)
 
-    return min(_grids(len(shape), axes[-1], size), key=cost)
+    return sorted(_grids(len(shape), axes[-1], size), key=cost)
 
 
 def _grids(ndim: int, undivided: int, size: int) -> Iterator[tuple[int, ...]]:

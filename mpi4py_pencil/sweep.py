@@ -72,10 +72,11 @@ def aligned_bytes(nbytes: int) -> Bytes:
 
 
 class Tiles:
-    """The tiles of one plan and the engine's plans for them, made once for each transform."""
+    """The tiles of one plan, of about `nbytes` each, and the engine's plans for them, made once for each transform."""
 
-    def __init__(self, planner: Planner) -> None:
+    def __init__(self, planner: Planner, nbytes: int = TILE_BYTES) -> None:
         self._planner = planner
+        self._nbytes = nbytes
         self._tiles: dict[Line, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = {}
         self._plans: dict[tuple[Line, int], Plan] = {}
 
@@ -83,9 +84,14 @@ class Tiles:
         """The tile before and the tile after a transform; one and the same where it is in place."""
         if line not in self._tiles:
             in_place = line.dtypes[0] == line.dtypes[1] and line.lengths[0] == line.lengths[1]
-            before = _tile(line, 0)
-            self._tiles[line] = (before, before if in_place else _tile(line, 1))
+            rows = self.rows(line)
+            before = _tile(line, 0, rows)
+            self._tiles[line] = (before, before if in_place else _tile(line, 1, rows))
         return self._tiles[line]
+
+    def rows(self, line: Line) -> int:
+        """The number of lines that fill a tile."""
+        return max(1, self._nbytes // max(n * d.itemsize for n, d in zip(line.lengths, line.dtypes, strict=True)))
 
     def plan(self, line: Line, rows: int) -> Plan:
         """The engine's plan for the first `rows` lines of a tile."""
@@ -110,15 +116,10 @@ def _unit(line: Line) -> int:
     return max(1, CACHE_LINE // min(d.itemsize for d in line.dtypes))
 
 
-def tile_rows(line: Line) -> int:
-    """The number of lines that fill a tile."""
-    return max(1, TILE_BYTES // max(n * d.itemsize for n, d in zip(line.lengths, line.dtypes, strict=True)))
-
-
-def _tile(line: Line, side: int) -> np.ndarray[Any, Any]:
-    """Memory for a tile: as many lines as `tiling` may put into one."""
+def _tile(line: Line, side: int, rows: int) -> np.ndarray[Any, Any]:
+    """Memory for a tile: as many lines as `tiling` may put into one of about `rows`."""
     row, unit = _row_bytes(line, side), _unit(line)
-    memory = aligned_bytes((max(tile_rows(line), unit) + unit) * row)
+    memory = aligned_bytes((max(rows, unit) + unit) * row)
     memory[:] = 0
     return memory.reshape(-1, row).view(line.dtypes[side])[:, : line.lengths[side]]
 
@@ -154,7 +155,7 @@ def make(
         Whether to write with non-temporal stores.
     """
     widths = [d.itemsize for d in line.dtypes]
-    loops = tiling(extents, axis, source[0].strides, target[0].strides, widths, tile_rows(line), _unit(line), outer)
+    loops = tiling(extents, axis, source[0].strides, target[0].strides, widths, tiles.rows(line), _unit(line), outer)
     tables = [
         _table(pieces, runs, axis, width, loops)
         for pieces, runs, width in zip((source, target), line.runs, widths, strict=True)

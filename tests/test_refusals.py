@@ -52,9 +52,11 @@ REFUSED = [
     ({"padding": [1, None]}, TypeError, r"padding \[1, None\] must be a number"),
     ({"padding": (1.5, 1), "axes": 1}, ValueError, "padding .* names an axis that is not transformed"),
     ({"backend": "fftw"}, ValueError, "backend 'fftw' does not exist: use one of 'pyfftw'"),
-    ({"backend": None}, ValueError, "backend None does not exist"),
+    ({"backend": ""}, ValueError, "backend '' does not exist"),
     ({"method": "mail"}, ValueError, "method 'mail' does not exist: use one of 'auto'"),
     ({"method": None}, ValueError, "method None does not exist"),
+    ({"tune": "guess"}, ValueError, "tune must be None or 'measure', not 'guess'"),
+    ({"tune": True}, ValueError, "tune must be None or 'measure', not True"),
 ]
 
 
@@ -88,6 +90,8 @@ def test_arguments_that_differ_between_ranks():
         ({"grid": [0, 1], "axes": (1,)}, {"grid": [0, 1], "axes": (0, 1)}),
         ({"padding": None}, {"padding": 1.5}),
         ({"backend": "numpy"}, {"backend": "scipy"}),
+        ({"backend": None}, {"backend": "pyfftw"}),
+        ({"tune": None}, {"tune": "measure"}),
         ({"method": "pairwise"}, {"method": "alltoallw"}),
     ]:
         expect_everywhere(ValueError, "the ranks disagree", partial(plan, **(other if LAST else one)))
