@@ -19,14 +19,14 @@ from mpi4py_pencil.arguments import request
 from mpi4py_pencil.engines import engine
 from mpi4py_pencil.pipeline import passes
 from mpi4py_pencil.plan import Sweep, steps
-from mpi4py_pencil.sweep import Tiles, tile_rows
+from mpi4py_pencil.sweep import Tiles
 
 
 def limit(comm: MPI.Intracomm, shape: Any, dtype: str, grid: Any, padding: Any, backend: str) -> float:
     """Seconds for one direction: bytes moved over copy bandwidth, and lines over the engine's speed in cache."""
     asked = request(comm.Get_size(), shape, dtype=dtype, grid=grid, padding=padding, backend=backend)
     start = Pencil(Subcomm(comm, asked.dims), asked.points, asked.transforms[0].axis)
-    planned = steps(start, asked.transforms, asked.groups)
+    planned = steps(start, asked.transforms, asked.joined)
     moved = 0
     for each in passes(planned):
         first, last = each.sweeps[0], each.sweeps[-1]
@@ -46,7 +46,7 @@ def copy_bandwidth(comm: MPI.Intracomm, nbytes: int) -> float:
 def transforming(comm: MPI.Intracomm, sweep: Sweep, tiles: Tiles) -> float:
     """Seconds to transform the lines of a sweep in tiles that stay in cache, on all ranks at once."""
     line = sweep.transform.line(True)
-    rows = tile_rows(line)
+    rows = tiles.rows(line)
     for tile in tiles.pair(line):
         tile[:] = 0
     lines = math.prod(sweep.before.subshape) / line.n

@@ -14,7 +14,7 @@ from .exchange import checked_method
 from .pencil import lengths, whole_axis
 from .plan import Groups, alignments, choose_grid
 from .subcomm import complete, dimensions
-from .transforms import Ball, Fourier, Transform
+from .transforms import Ball, Fourier, Line, Transform
 
 NORMS = ("forward", "backward", "ortho")
 
@@ -41,6 +41,14 @@ class Request:
         The engine, the exchange, and what is scaled.
     threads : int
         Of each rank.
+    collapse : bool
+        Whether groups that are undivided at the start join those after them.
+    given : tuple of str
+        Which of "grid", "method" and "backend" were given; the others may be chosen by tuning.
+    tile_bytes : int or None
+        About the size of a tile; None for what suits each rank's processor.
+    tune : str or None
+        "measure" where tuning is to measure what wisdom does not know.
     """
 
     points: tuple[int, ...]
@@ -53,6 +61,15 @@ class Request:
     method: str
     norm: str
     threads: int
+    collapse: bool = False
+    given: tuple[str, ...] = ()
+    tile_bytes: int | None = None
+    tune: str | None = None
+
+    @property
+    def joined(self) -> Groups:
+        """The groups, as they are transformed."""
+        return _collapsed(self.groups, self.dims) if self.collapse else self.groups
 
 
 def request(
@@ -64,12 +81,13 @@ def request(
     grid: Any = None,
     padding: Any = None,
     collapse: Any = False,
-    backend: Any = "pyfftw",
+    backend: Any = None,
     transforms: Any = None,
     method: Any = "auto",
     truncation: Any = None,
     norm: Any = "forward",
     threads: Any = 1,
+    tune: Any = None,
 ) -> Request:
     """The request that the arguments of a `PFFT` on `size` ranks make.
 
@@ -94,19 +112,34 @@ def request(
     for axis in reversed(chosen):
         made.append(families[axis].along(axis, modes[axis], points[axis], current, reach[axis], norm == "ortho"))
         current = made[-1].dtype
-    dims = _grid(grid, size, points, groups)
+    explicit = {"grid": grid is not None, "method": method != "auto", "backend": backend is not None}
     return Request(
-        points,
-        _collapsed(groups, dims) if collapse else groups,
-        tuple(made),
-        truncation if isinstance(truncation, Ball) else None,
-        dims,
-        kind,
-        checked_engine(backend, [line for transform in made for line in transform.lines]),
-        checked_method(method),
-        norm,
-        _threads(threads),
+        points=points,
+        groups=groups,
+        transforms=tuple(made),
+        ball=truncation if isinstance(truncation, Ball) else None,
+        dims=_grid(grid, size, points, groups),
+        dtype=kind,
+        backend=checked_engine("pyfftw" if backend is None else backend, lines_of(made)),
+        method=checked_method(method),
+        norm=norm,
+        threads=_threads(threads),
+        collapse=bool(collapse),
+        given=tuple(name for name, is_given in explicit.items() if is_given),
+        tune=_tune(tune),
     )
+
+
+def lines_of(transforms: Sequence[Transform]) -> list[Line]:
+    """What an engine must know to carry out transforms."""
+    return [line for transform in transforms for line in transform.lines]
+
+
+def _tune(tune: Any) -> str | None:
+    """Whether to measure."""
+    if tune is not None and tune != "measure":
+        raise ValueError(f"tune must be None or 'measure', not {tune!r}")
+    return tune
 
 
 def _groups(axes: Any, ndim: int) -> tuple[tuple[int, ...], ...]:

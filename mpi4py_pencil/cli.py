@@ -1,4 +1,4 @@
-"""The command line: ``mpiexec -n 2 mpi4py-pencil taylor-green``, ``mpi4py-pencil plan``.
+"""The command line: ``mpiexec -n 2 mpi4py-pencil taylor-green``, ``mpi4py-pencil plan``, ``mpiexec … tune``.
 
 Every rank parses the same arguments and comes to the same end; rank 0 alone speaks. Bad arguments are refused
 in one line with exit status 2, before anything is computed. The libraries of the extra "cli" are imported
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import click
 
     from .examples.taylor_green import NavierStokes
+    from .tuning import Choice
 
 NEEDED = ("click", "tqdm", "matplotlib")
 BAD_ARGUMENT, BLOWN_UP, INTERRUPTED = 2, 1, 128 + signal.SIGINT
@@ -103,7 +104,9 @@ def commands() -> click.Group:
     vortex.short_help = "Simulate how a vortex breaks up."
     figures = click.Command("plan", callback=plan, params=plan_options(), help=PLAN_HELP)
     figures.short_help = "Tell what a transform will do on any number of ranks."
-    return click.Group(commands=[vortex, figures], help=HELP)
+    tuning = click.Command("tune", callback=tune, params=tune_options(), help=TUNE_HELP)
+    tuning.short_help = "Find the fastest plan of a transform."
+    return click.Group(commands=[vortex, figures, tuning], help=HELP)
 
 
 HELP = "Programs that show what mpi4py_pencil does. Start taylor-green with mpiexec; plan needs one process."
@@ -118,6 +121,11 @@ the exchanges, what is sent from rank to rank and from node to node, and the mem
 \b
 For example:
 mpi4py-pencil plan --shape 1024 1024 1024 --ranks 65536 --ranks-per-node 128"""
+TUNE_HELP = """Find by trying which process grid, exchange, engine and size of tiles are fastest for a transform on
+these ranks, and keep it as wisdom, which plans of the same transform read. Prints the time that each takes,
+forward and backward.
+
+For example: mpiexec -n 2 mpi4py-pencil tune --shape 256 256 256 --dtype float32 --padding 3/2"""
 
 
 def option(flags: str, default: Any, text: str, **settings: Any) -> click.Option:
@@ -169,6 +177,19 @@ def plan_options() -> list[click.Parameter]:
     ]
 
 
+def tune_options() -> list[click.Parameter]:
+    """Return the options of tune, which are arguments of PFFT."""
+    from click import Choice
+
+    numbers: dict[str, Any] = {"metavar": "N ...", "callback": whole_numbers}
+    return [
+        option("--shape", None, "Global shape: the modes along each axis.", required=True, **numbers),
+        option("--dtype", "float64", "Of the input.", type=Choice(DTYPES)),
+        option("--axes", None, "Axes to transform, the last first; all by default.", **numbers),
+        option("--padding", None, "Factor, for all axes or each, as in 3/2.", metavar="F ...", callback=fractions),
+    ]
+
+
 METHODS = ["auto", "shared", "alltoallv", "alltoallw", "pairwise"]
 DTYPES = ["float32", "float64", "longdouble", "complex64", "complex128", "clongdouble"]
 
@@ -217,19 +238,19 @@ def process_grid(_: Any, __: Any, value: str | None) -> tuple[int, ...] | None:
 
 
 def whole_numbers(_: Any, __: Any, value: str | None) -> tuple[int, ...] | None:
-    """Return the numbers in "64 32" or "64x32"."""
+    """Return the numbers in "64 32", "64x32" or "64,32"."""
     if value is None:
         return None
-    parts = re.split(r"[x\s]+", value.lower().strip())
+    parts = re.split(r"[x,\s]+", value.lower().strip())
     if not all(re.fullmatch(r"-?\d{1,15}", part, re.ASCII) for part in parts):
         raise bad(f"{value!r} must be whole numbers, as in 64 32 32.")
     return tuple(map(int, parts))
 
 
 def fractions(_: Any, __: Any, value: str | None) -> float | list[float] | None:
-    """Return the factor in "3/2", or those in "3/2 1.5 1"."""
+    """Return the factor in "3/2", or those in "3/2 1.5 1" or "3/2,1.5,1"."""
     try:
-        factors = None if value is None else [float(Fraction(part)) for part in value.split()]
+        factors = None if value is None else [float(Fraction(part)) for part in re.split(r"[,\s]+", value.strip())]
     except (ValueError, ZeroDivisionError, OverflowError):
         raise bad(f"{value!r} must be numbers or fractions, as in 3/2.") from None
     return factors[0] if factors and len(factors) == 1 else factors
@@ -315,6 +336,45 @@ def plan(output: str | None, ranks: int, **asked: Any) -> int:
     if output not in (None, "-") and MPI.COMM_WORLD.rank == 0:
         Path(output).write_text(figures + "\n", encoding="utf-8")
     return 0
+
+
+def tune(shape: tuple[int, ...], dtype: str, axes: tuple[int, ...] | None, padding: float | list[float] | None) -> int:
+    """Run the command tune with parsed options and return the exit status."""
+    import click
+
+    from .agreement import agreed
+    from .arguments import request
+    from .pfft import planned
+    from .tuning import tuned
+
+    comm = MPI.COMM_WORLD
+    try:
+        asked = agreed(comm, lambda: request(comm.Get_size(), shape, axes=axes, dtype=dtype, padding=padding))
+    except (TypeError, ValueError) as error:
+        raise click.UsageError(str(error)) from error
+    ranks = f"{comm.Get_size()} rank{'s' * (comm.Get_size() > 1)}"
+    print(f"{' x '.join(map(str, asked.points))} points, {asked.dtype}, {ranks}: forward and backward\n")
+    width = max(len("grid"), len("x".join(map(str, asked.points))))
+    print(f"{'grid':<{width}}  {'exchange':<9}  {'engine':<6}  {'tile KiB':>8}  {'ms':>10}", flush=True)
+
+    def row(choice: Choice, seconds: float) -> None:
+        print(f"{cells(choice, width)}  {1000 * seconds:>10.3f}", flush=True)
+
+    best, file = tuned(comm, asked, planned, row)
+    print(f"\nFastest: {' '.join(cells(best, 0).split())} KiB")
+    print(
+        "Not kept: MPI4PY_PENCIL_WISDOM is empty, or names what cannot be written."
+        if file is None
+        else f"Kept in {file}",
+        flush=True,
+    )
+    return 0
+
+
+def cells(choice: Choice, width: int) -> str:
+    """Return what was tried as cells of a table."""
+    grid = "x".join(map(str, choice.grid))
+    return f"{grid:<{width}}  {choice.method:<9}  {choice.backend:<6}  {choice.tile_bytes / 1024:>8g}"
 
 
 def taylor_green(

@@ -27,6 +27,7 @@ from .subcomm import Subcomm
 from .sweep import Tiles
 from .timing import Clock, Timings, timed
 from .transforms import Ball
+from .tuning import settled
 
 Array = np.ndarray[Any, Any]
 
@@ -119,7 +120,7 @@ class PFFT:
         Fourier transform, which keeps the half of the spectrum that is not redundant. float by default.
     grid : sequence of int, optional
         Processes along each axis of the input, 0 or -1 where open, 1 for those not named; ``axes[-1]`` must stay
-        undivided. Chosen from the shape by default.
+        undivided. By default from wisdom, or else chosen from the shape.
     padding : float or sequence of float, optional
         At least 1 for each axis (3/2 removes the aliasing of quadratic products): along an axis with n Fourier modes
         there are floor(n * padding) points; backward pads with zeros, forward truncates.
@@ -127,12 +128,13 @@ class PFFT:
         Whether to join the groups of axes that are undivided at the start, as mpi4py-fft does. It changes how the
         output may be distributed, not what is computed: local axes are transformed in one trip through memory anyway.
     backend : str, optional
-        The engine that transforms lines: "pyfftw", "ducc" (faster on odd lengths), "scipy" or "numpy".
+        The engine that transforms lines: "pyfftw", "mkl", "ducc" (faster on odd lengths), "scipy" or "numpy". By
+        default from wisdom, or else "pyfftw".
     transforms : dict, optional
         For an axis, or a tuple of axes, what is computed in place of `Fourier`: `DCT`, `DST`, `Hartley`, `Chebyshev`,
         `Legendre`, or a `LinearMap`. `shape` counts the points of these axes.
     method : str, optional
-        The exchange: see `Transfer`.
+        The exchange: see `Transfer`. "auto" takes it from wisdom, where there is some.
     truncation : float, sequence of (float or None), or Ball, optional
         The largest wave number that is kept along each Fourier axis (half of the waves around a period have the number
         n / 2), or a `Ball` of modes. Modes beyond are zero after forward, and backward takes them for zero; those
@@ -142,6 +144,9 @@ class PFFT:
         are orthonormal.
     threads : int, optional
         The threads of each rank, for few ranks with several cores each. MPI is called by the calling thread only.
+    tune : str, optional
+        With "measure", what `grid`, `backend` and `method` leave open is found by trying, and kept as wisdom in a small
+        file that later plans read; what is known already is not tried again.
 
     Attributes
     ----------
@@ -174,18 +179,19 @@ class PFFT:
         grid: Sequence[int] | None = None,
         padding: float | Sequence[float] | None = None,
         collapse: bool = False,
-        backend: str = "pyfftw",
+        backend: str | None = None,
         transforms: Mapping[Any, Any] | None = None,
         method: str = "auto",
         truncation: float | Sequence[float | None] | Ball | None = None,
         norm: str = "forward",
         threads: int = 1,
+        tune: str | None = None,
     ) -> None:
-        self.comm = communicator(comm)
+        size = communicator(comm).Get_size()
         asked = agreed(
             comm,
             lambda: request(
-                comm.Get_size(),
+                size,
                 shape,
                 axes=axes,
                 dtype=dtype,
@@ -198,12 +204,18 @@ class PFFT:
                 truncation=truncation,
                 norm=norm,
                 threads=threads,
+                tune=tune,
             ),
         )
+        self._make(comm, settled(comm, asked, planned))
+
+    def _make(self, comm: MPI.Intracomm, asked: Request) -> None:
+        """Plan what was asked. Collective over `comm`."""
+        self.comm = comm
         self._asked = asked
         self.axes = tuple(t.axis for t in reversed(asked.transforms))
         self.subcomm = Subcomm(comm, asked.dims)
-        self._tiles = [Tiles(engine(asked.backend)) for _ in range(asked.threads)]
+        self._tiles = [Tiles(engine(asked.backend), asked.tile_bytes) for _ in range(asked.threads)]
         self._pool = ThreadPoolExecutor(asked.threads - 1) if asked.threads > 1 else None
         self._clock = Clock()
         self._closed = False
@@ -218,7 +230,7 @@ class PFFT:
             return self._routes[components]
         asked, rank = self._asked, len(components)
         transforms = [replace(t, axis=t.axis + rank) for t in asked.transforms]
-        groups = [[axis + rank for axis in group] for group in asked.groups]
+        groups = [[axis + rank for axis in group] for group in asked.joined]
         start = Pencil(self.subcomm, asked.points, self.axes[-1]).with_components(components)
         planned = steps(start, transforms, groups)
         specs = Spec(start, asked.dtype), Spec(planned[-1].after.full(), transforms[-1].dtype)
@@ -394,6 +406,13 @@ class PFFT:
     ) -> None:
         """Close the plan."""
         self.close()
+
+
+def planned(comm: MPI.Intracomm, asked: Request) -> PFFT:
+    """A plan of what was asked, as it is: what it leaves open is not looked for. Collective over `comm`."""
+    plan = PFFT.__new__(PFFT)
+    plan._make(comm, asked)
+    return plan
 
 
 def _scales(asked: Request) -> Scales:

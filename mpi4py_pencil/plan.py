@@ -110,20 +110,29 @@ def steps(pencil: Pencil, transforms: Sequence[Transform], groups: Groups) -> tu
 def choose_grid(shape: Sequence[int], groups: Groups, size: int) -> tuple[int, ...]:
     """The processes along each axis that let `size` ranks transform an array of `shape` in the least time.
 
-    Time is counted in points that the busiest rank touches: every sweep and every exchange touches all of its block.
-    The last of `groups` is transformed first and stays undivided. Of equal grids that which divides earlier axes wins.
+    The first of `ranked_grids`.
 
     Raises
     ------
     ValueError
         Where there are several ranks and no other axes to divide among them.
     """
-    possible = [(cost, dims) for dims in _grids(len(shape), groups[-1], size) if (cost := _cost(shape, groups, dims))]
+    possible = ranked_grids(shape, groups, size)
     if not possible:
         raise ValueError(
             f"shape {tuple(shape)} has no axis to divide among {size} ranks: {tuple(groups[-1])} must stay undivided"
         )
-    return min(possible, key=lambda each: (each[0], tuple(-d for d in each[1])))[1]
+    return possible[0]
+
+
+def ranked_grids(shape: Sequence[int], groups: Groups, size: int) -> list[tuple[int, ...]]:
+    """The grids on which `size` ranks can transform an array of `shape`, what should be fastest first.
+
+    Time is counted in points that the busiest rank touches: every sweep and every exchange touches all of its block.
+    The last of `groups` is transformed first and stays undivided. Of equal grids that which divides earlier axes wins.
+    """
+    possible = [(cost, dims) for dims in _grids(len(shape), groups[-1], size) if (cost := _cost(shape, groups, dims))]
+    return [dims for _, dims in sorted(possible, key=lambda each: (each[0], tuple(-d for d in each[1])))]
 
 
 def _cost(shape: Sequence[int], groups: Groups, dims: tuple[int, ...]) -> int | None:

@@ -67,19 +67,25 @@ def aligned_bytes(nbytes: int) -> Bytes:
 
 
 class Tiles:
-    """The tiles of one thread and the engine's plans for them, made once for each transform."""
+    """The tiles of one thread, of about `nbytes` each, and the engine's plans for them, made once for each line."""
 
-    def __init__(self, planner: Planner) -> None:
+    def __init__(self, planner: Planner, nbytes: int | None = None) -> None:
         self._planner = planner
+        self._nbytes = nbytes
         self._tiles: dict[Line, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = {}
         self._plans: dict[tuple[Line, int], Plan] = {}
 
     def pair(self, line: Line) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """The tile before and the tile after a transform; one and the same where it is in place."""
         if line not in self._tiles:
-            before = _tile(line, 0)
-            self._tiles[line] = (before, before if _in_place(line) else _tile(line, 1))
+            rows = _most_rows(line, self._nbytes)
+            before = _tile(line, 0, rows)
+            self._tiles[line] = (before, before if _in_place(line) else _tile(line, 1, rows))
         return self._tiles[line]
+
+    def rows(self, line: Line) -> int:
+        """The number of lines that fill a tile."""
+        return tile_rows(line, self._nbytes)
 
     def plan(self, line: Line, rows: int) -> Plan:
         """The engine's plan for the first `rows` lines of a tile."""
@@ -104,9 +110,10 @@ def _unit(line: Line) -> int:
     return max(1, CACHE_LINE // min(d.itemsize for d in line.dtypes))
 
 
-def tile_rows(line: Line) -> int:
-    """The number of lines that fill a tile."""
-    return max(1, TILE_BYTES // max(n * d.itemsize for n, d in zip(line.lengths, line.dtypes, strict=True)))
+def tile_rows(line: Line, nbytes: int | None = None) -> int:
+    """The number of lines that fill a tile of so many bytes, or of what suits this processor."""
+    longest = max(n * d.itemsize for n, d in zip(line.lengths, line.dtypes, strict=True))
+    return max(1, (TILE_BYTES if nbytes is None else nbytes) // longest)
 
 
 def _in_place(line: Line) -> bool:
@@ -114,20 +121,20 @@ def _in_place(line: Line) -> bool:
     return line.dtypes[0] == line.dtypes[1] and line.lengths[0] == line.lengths[1] and line.map is None
 
 
-def tile_bytes(line: Line) -> int:
-    """Bytes of the tile before and the tile after a transform."""
-    return sum(_most_rows(line) * _row_bytes(line, side) for side in ((0,) if _in_place(line) else (0, 1)))
+def tile_bytes(line: Line, nbytes: int | None = None) -> int:
+    """Bytes of the tile before and the tile after a transform, where a tile is of about `nbytes`."""
+    return sum(_most_rows(line, nbytes) * _row_bytes(line, side) for side in ((0,) if _in_place(line) else (0, 1)))
 
 
-def _most_rows(line: Line) -> int:
+def _most_rows(line: Line, nbytes: int | None) -> int:
     """As many lines as `tiling` may put into a tile."""
-    return max(tile_rows(line), _unit(line)) + _unit(line)
+    return max(tile_rows(line, nbytes), _unit(line)) + _unit(line)
 
 
-def _tile(line: Line, side: int) -> np.ndarray[Any, Any]:
+def _tile(line: Line, side: int, rows: int) -> np.ndarray[Any, Any]:
     """Memory for a tile."""
     row = _row_bytes(line, side)
-    memory = aligned_bytes(_most_rows(line) * row)
+    memory = aligned_bytes(rows * row)
     memory[:] = 0
     return memory.reshape(-1, row).view(line.dtypes[side])[:, : line.lengths[side]]
 
@@ -163,7 +170,7 @@ def make(
         Whether to write with non-temporal stores.
     """
     widths = [d.itemsize for d in line.dtypes]
-    loops = tiling(extents, axis, source[0].strides, target[0].strides, widths, tile_rows(line), _unit(line), outer)
+    loops = tiling(extents, axis, source[0].strides, target[0].strides, widths, tiles.rows(line), _unit(line), outer)
     tables = [
         _table(pieces, runs, axis, width, loops)
         for pieces, runs, width in zip((source, target), line.runs, widths, strict=True)

@@ -40,6 +40,8 @@ ENVIRONMENT = {
 def _prepare_environment():
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    # Neither read nor write what the user has measured.
+    os.environ["MPI4PY_PENCIL_WISDOM"] = ""
     # A virtual environment that is not activated is not on PATH, and mpiexec lies in it.
     programs = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", os.defpath)])

@@ -1,5 +1,6 @@
 """The command line: what it prints, what it refuses, and how it ends."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,10 +8,13 @@ import sys
 
 import numpy as np
 import pytest
+from installed import engines
 from matplotlib.image import imread
 from mpi4py import MPI
 from support import check, everywhere
 
+from mpi4py_pencil import tuning
+from mpi4py_pencil.arguments import request
 from mpi4py_pencil.cli import in_pi, run_command
 from mpi4py_pencil.examples.taylor_green import NavierStokes
 
@@ -102,6 +106,63 @@ def test_all_that_is_refused(capfd, tmp_path, monkeypatch):
             if COMM.rank == 0 and expected not in lines[0]:
                 raise AssertionError(f"{arguments}: {lines[0]!r} instead of {expected!r}")
     check(not list(tmp_path.iterdir()), "a refused command left a file")
+
+
+REFUSED_TUNING = {
+    "": "Missing option '--shape'",
+    "--shape 4x": "'--shape': '4x' must be whole numbers, as in 64 32 32",
+    "--shape 4x4 --axes 0,x": "'--axes': '0,x' must be whole numbers",
+    "--shape 4x4 --axes 2": "axis 2 does not exist: the array has 2 axes",
+    "--shape 4x4 --padding 1/0": "'--padding': '1/0' must be numbers or fractions, as in 3/2",
+    "--shape 4x4 --padding 1/2": "padding 0.5 must be at least 1",
+    "--shape 4x4 --padding 1,1,1": "one for each of the 2 axes",
+    "--shape 4x4 --dtype int": "'--dtype': 'int' is not one of 'float32'",
+    "--shape 16": "no axis to divide among 2 ranks",
+    "--shape 4x4 more": "unexpected extra argument (more)",
+}
+
+
+@pytest.mark.parallel([2])
+def test_all_that_is_refused_to_be_tuned(capfd):
+    for arguments, expected in REFUSED_TUNING.items():
+        status = run_command(COMM, ["tune", *arguments.split()])
+        lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("Error")]
+        with everywhere():
+            np.testing.assert_equal((status, len(lines)), (2, 1 if COMM.rank == 0 else 0), arguments)
+            if COMM.rank == 0 and expected not in lines[0]:
+                raise AssertionError(f"{arguments}: {lines[0]!r} instead of {expected!r}")
+
+
+@pytest.mark.parametrize("place", ["wisdom.json", None])
+def test_tuning(tmp_path, monkeypatch, place):
+    """A row for each candidate; the best of them is told, and kept for the very transform that was asked for."""
+    file = tmp_path / "wisdom.json"
+    monkeypatch.setenv("MPI4PY_PENCIL_WISDOM", str(file) if place else "")
+    status, output, errors = command(
+        2, *["tune", "--shape", "8x6x4", "--dtype", "complex64", "--axes", "2,0", "--padding", "3/2,1,1"]
+    )
+    np.testing.assert_equal((status, errors_of(errors)), (0, []))
+    title, blank, header, *rows, gap, best, kept = output.splitlines()
+    np.testing.assert_equal(title, "12 x 6 x 4 points, complex64, 2 ranks: forward and backward")
+    np.testing.assert_equal((blank, header.split()), ("", ["grid", "exchange", "engine", "tile", "KiB", "ms"]))
+    np.testing.assert_equal({len(row) for row in rows}, {len(header)})
+    cells = [row.split() for row in rows]
+    np.testing.assert_equal({row[0] for row in cells}, {"1x2x1", "1x1x2"})
+    np.testing.assert_equal({row[1] for row in cells}, {"auto", "alltoallv", "alltoallw", "pairwise"})
+    np.testing.assert_equal({row[2] for row in cells}, set(engines("F")))
+    least = min(float(row[4]) for row in cells)
+    fastest = [row for row in cells if float(row[4]) == least and best == f"Fastest: {' '.join(row[:4])} KiB"]
+    np.testing.assert_equal((gap, len(fastest)), ("", 1), output)
+    if place is None:
+        np.testing.assert_equal(kept, "Not kept: MPI4PY_PENCIL_WISDOM is empty, or names what cannot be written.")
+        return
+    np.testing.assert_equal(kept, f"Kept in {file}")
+    [(name, entry)] = json.loads(file.read_text()).items()
+    np.testing.assert_equal(
+        ("x".join(map(str, entry["grid"])), entry["method"], entry["backend"]), tuple(fastest[0][:3])
+    )
+    asked = request(2, (8, 6, 4), axes=(2, 0), dtype="F", padding=(1.5, 1, 1))
+    check(name.endswith(tuning.name_of(MPI.COMM_SELF, asked).partition(" ranks")[2]), name)
 
 
 @pytest.mark.parallel([2])

@@ -3,14 +3,16 @@
 import builtins
 import importlib
 import math
+import subprocess
 import sys
 
 import numpy as np
 import pytest
+from installed import LIBRARIES, each_engine, engines
 from oracles import ELEMENTS, close, half_interpolation, interpolation, projection, random_array
 from support import rng
 
-from mpi4py_pencil.engines import ENGINES, checked_engine, engine
+from mpi4py_pencil.engines import checked_engine, engine
 from mpi4py_pencil.transforms import Fourier
 
 LENGTHS = [1, 2, 3, 4, 5, 7, 8, 12, 13, 30, 31, 64, 97]
@@ -39,8 +41,7 @@ def expected(line, before, n):
 
 
 @pytest.mark.parametrize("forward", [True, False])
-@pytest.mark.parametrize("dtype", ELEMENTS, ids=lambda d: d.name)
-@pytest.mark.parametrize("name", ENGINES)
+@each_engine(ELEMENTS)
 def test_lines_of_a_tile(name, dtype, forward):
     for n in LENGTHS:
         line = Fourier().along(0, n, n, dtype).line(forward)
@@ -61,10 +62,10 @@ def test_lines_of_a_tile(name, dtype, forward):
             np.testing.assert_array_equal(memory[:, part.shape[1] * part.itemsize :], 0xA5)
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", engines())
 def test_a_missing_library_is_an_import_error_that_names_it(name, monkeypatch):
     """numpy is always there; the others are hidden from the import."""
-    library = {"numpy": None, "ducc": "ducc0"}.get(name, name)
+    library = None if name == "numpy" else LIBRARIES[name]
     module = f"mpi4py_pencil.engines.with_{name}"
     monkeypatch.delitem(sys.modules, module, raising=False)
     importer = builtins.__import__
@@ -91,8 +92,7 @@ def test_unknown_engines_are_refused(name):
         checked_engine(name)
 
 
-@pytest.mark.parametrize("name", ENGINES)
-@pytest.mark.parametrize("dtype", ELEMENTS, ids=lambda d: d.name)
+@each_engine(ELEMENTS)
 def test_the_error_grows_like_that_of_an_fft(name, dtype):
     """Not like the square root of the length: a sum over all points in working precision would fail here."""
     for n in (16, 128, 512):
@@ -106,3 +106,69 @@ def test_the_error_grows_like_that_of_an_fft(name, dtype):
         # in long double the sum with which it is compared errs more than the transform
         factor = 2 if dtype.char not in "gG" else 2 + math.sqrt(n)
         close(after, expected(line, given.astype(np.clongdouble), n), dtype, n, factor)
+
+
+@pytest.mark.skipif("mkl" not in engines(), reason="mkl_fft is not installed")
+@pytest.mark.parametrize("dtype", [np.dtype("g"), np.dtype("G")], ids=lambda d: d.name)
+def test_mkl_refuses_long_double(dtype):
+    with pytest.raises(TypeError, match=f"backend 'mkl' does not transform {dtype}: use 'pyfftw' or 'scipy'"):
+        checked_engine("mkl", Fourier().along(0, 8, 8, dtype).lines)
+
+
+@pytest.mark.skipif("mkl" not in engines(), reason="mkl_fft is not installed")
+@pytest.mark.parametrize("n", [251, 256, 1009, 1024, 4099, 6144, 65536])
+def test_mkl_in_place(n):
+    """It is told to write where it reads: long lines, and primes, which it transforms by a convolution, too."""
+    line = Fourier().along(0, n, n, np.dtype("D")).line(True)
+    inside, lines = tile(3, n, np.dtype("D"))
+    lines[...] = given = random_array(rng(n), (3, n), np.dtype("D"))
+    engine("mkl")(line, lines, lines)()
+    close(lines, np.fft.fft(given), np.dtype("D"), n)
+    np.testing.assert_array_equal(inside[[0, -1]], 0xA5)
+
+
+FFTW_AFTER_MKL = """
+import numpy as np
+from mpi4py_pencil.engines import engine
+from mpi4py_pencil.transforms import Fourier
+
+for name, dtypes in (("mkl", "FD"), ("pyfftw", "FDG")):
+    for dtype in map(np.dtype, dtypes):
+        lines = np.empty((4, 8), dtype)
+        execute = engine(name)(Fourier().along(0, 8, 8, dtype).line(True), lines, lines)
+        lines[:] = 1
+        execute()
+        np.testing.assert_array_equal(lines, [[8, 0, 0, 0, 0, 0, 0, 0]] * 4)
+import pyfftw
+print(*[wisdom.decode().split()[0] for wisdom in pyfftw.export_wisdom()])
+"""
+
+
+@pytest.mark.skipif("mkl" not in engines(), reason="mkl_fft is not installed")
+def test_mkl_does_not_take_the_place_of_fftw():
+    """MKL brings functions with the names of FFTW's. Those have no wisdom to export, and no long double."""
+    done = subprocess.run([sys.executable, "-c", FFTW_AFTER_MKL], capture_output=True, text=True, timeout=60)
+    np.testing.assert_equal(done.returncode, 0, done.stderr)
+    np.testing.assert_equal([word.startswith("(fftw-3") for word in done.stdout.split()], [True] * 3, done.stdout)
+
+
+@pytest.mark.skipif("mkl" not in engines(), reason="mkl_fft is not installed")
+def test_mkl_uses_one_thread_and_leaves_the_setting():
+    code = """
+import ctypes
+import numpy as np
+from mpi4py_pencil.engines import engine, with_mkl
+from mpi4py_pencil.transforms import Fourier
+
+library = ctypes.CDLL(with_mkl._pydfti.__file__)
+library.MKL_Set_Num_Threads(3)
+library.MKL_Set_Dynamic(0)
+inside = []
+fft = with_mkl.mkl_fft.fft
+with_mkl.mkl_fft.fft = lambda *args, **how: (inside.append(library.MKL_Get_Max_Threads()), fft(*args, **how))
+lines = np.ones((4, 8), complex)
+engine("mkl")(Fourier().along(0, 8, 8, lines.dtype).line(True), lines, lines)()
+print(*inside, library.MKL_Get_Max_Threads())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    np.testing.assert_equal((done.returncode, done.stdout), (0, "1 3\n"), done.stderr)

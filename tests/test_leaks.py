@@ -15,7 +15,7 @@ import pytest
 from mpi4py import MPI
 from support import check, same_everywhere
 
-from mpi4py_pencil import FFT1D, PFFT, DistArray, Pencil, Subcomm, newDistArray
+from mpi4py_pencil import FFT1D, PFFT, DistArray, Pencil, Subcomm, newDistArray, tuning
 from mpi4py_pencil.exchange import METHODS
 
 WORLD = MPI.COMM_WORLD
@@ -191,6 +191,14 @@ def test_what_was_made_for_a_communicator_goes_with_it():
         comm.Free()
 
     repeated(use, 30, 150)
+
+
+@pytest.mark.parallel(2)
+def test_tuning_leaves_nothing(monkeypatch):
+    """Neither on the communicator, which lives on, nor in shared memory."""
+    monkeypatch.setattr(tuning, "SECONDS", 0)
+    monkeypatch.setattr(tuning, "ENGINES", ("numpy",))
+    repeated(lambda k: PFFT(WORLD, (6, 8, 5 + k % 2), tune="measure").close(), 3, 10)
 
 
 @pytest.mark.parallel(2)

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from installed import each_engine
 from mpi4py import MPI
 from oracles import (
     ELEMENTS,
@@ -92,10 +93,10 @@ def test_every_length_up_to_twenty(factor, dtype):
         check_padding(MPI.COMM_SELF, (n,), (0,), dtype, factor, backend="numpy")
 
 
-@pytest.mark.parametrize("backend", ["pyfftw", "scipy", "numpy"])
-def test_engines_pad_alike(backend):
-    for n, dtype in itertools.product((1, 2, 3, 7, 8, 15, 16), "fdgFDG"):
-        check_padding(MPI.COMM_SELF, (n, 3), (0,), dtype, (1.5, 1), backend=backend)
+@each_engine(ELEMENTS)
+def test_engines_pad_alike(name, dtype):
+    for n in (1, 2, 3, 7, 8, 15, 16):
+        check_padding(MPI.COMM_SELF, (n, 3), (0,), dtype, (1.5, 1), backend=name)
 
 
 @pytest.mark.parametrize("real", [True, False])

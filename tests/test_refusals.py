@@ -56,7 +56,7 @@ REFUSED = [
         r"padding \(1.5, 1\) names axis 0: only axes with a Fourier transform, \(1,\), can",
     ),
     ({"backend": "fftw"}, ValueError, "backend 'fftw' does not exist: use one of 'pyfftw'"),
-    ({"backend": None}, ValueError, "backend None does not exist"),
+    ({"backend": ""}, ValueError, "backend '' does not exist"),
     ({"method": "mail"}, ValueError, "method 'mail' does not exist: use one of 'auto'"),
     ({"method": None}, ValueError, "method None does not exist"),
     ({"axes": ((0, 1), ())}, ValueError, r"axes is empty, or a group in it is: .* not \(\(0, 1\), \(\)\)"),
@@ -89,6 +89,8 @@ REFUSED = [
     ({"norm": "unitary"}, ValueError, "norm 'unitary' does not exist: use one of 'forward'"),
     ({"threads": 0}, ValueError, "threads must be a whole number of 1 or more, not 0"),
     ({"threads": 1.5}, ValueError, "threads must be a whole number"),
+    ({"tune": "guess"}, ValueError, "tune must be None or 'measure', not 'guess'"),
+    ({"tune": True}, ValueError, "tune must be None or 'measure', not True"),
 ]
 
 
@@ -122,6 +124,8 @@ def test_arguments_that_differ_between_ranks():
         ({"grid": [0, 1], "axes": (1,)}, {"grid": [0, 1], "axes": (0, 1)}),
         ({"padding": None}, {"padding": 1.5}),
         ({"backend": "numpy"}, {"backend": "scipy"}),
+        ({"backend": None}, {"backend": "pyfftw"}),
+        ({"tune": None}, {"tune": "measure"}),
         ({"method": "pairwise"}, {"method": "alltoallw"}),
         ({"transforms": {0: DCT(2)}}, {"transforms": {0: DCT(3)}}),
         ({"transforms": {0: LinearMap(np.eye(4), np.eye(4))}}, {"transforms": {0: LinearMap(-np.eye(4), -np.eye(4))}}),

@@ -73,7 +73,7 @@ def emulated(
     coords = np.unravel_index(rank, asked.dims)
     places = [Place(k, n, int(c)) for k, (n, c) in enumerate(zip(asked.dims, coords, strict=True))]
     start = Pencil(places, asked.points, asked.transforms[0].axis)
-    return description(asked, steps(start, asked.transforms, asked.groups), None, ranks_per_node)
+    return description(asked, steps(start, asked.transforms, asked.joined), None, ranks_per_node)
 
 
 def description(
@@ -129,7 +129,7 @@ def description(
             _sweep(step, next(pass_numbers)) if isinstance(step, Sweep) else exchange(step, rank, *next(exchanges))
             for step in planned
         ],
-        "memory": {**held(trips, methods, asked.threads), "local_array": max(side["bytes"] for side in sides)},
+        "memory": {**held(trips, methods, asked), "local_array": max(side["bytes"] for side in sides)},
     }
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..arguments import Request
 from ..exchange import segment_bytes
 from ..pencil import boxes
 from ..pipeline import Pass
 from ..sweep import CACHED_BYTES, apart, tile_bytes
 
 
-def held(trips: Sequence[Pass], methods: Sequence[str], threads: int) -> dict[str, int]:
+def held(trips: Sequence[Pass], methods: Sequence[str], asked: Request) -> dict[str, int]:
     """Bytes that the plan holds on this rank: as `pipeline.Route` reserves them."""
     remaining = iter(methods)
     sizes, turns, inboxes, windows = [0], set(), 0, 0
@@ -27,11 +28,15 @@ def held(trips: Sequence[Pass], methods: Sequence[str], threads: int) -> dict[st
         else:
             turns.add(turn % 2)
             inboxes = 1
-    private = {"outboxes": len(turns) * max(sizes), "inbox": inboxes * max(sizes), "tiles": threads * _tiles(trips)}
+    private = {
+        "outboxes": len(turns) * max(sizes),
+        "inbox": inboxes * max(sizes),
+        "tiles": asked.threads * _tiles(trips, asked.tile_bytes),
+    }
     return {**private, "windows": windows, "total": sum(private.values()) + windows}
 
 
-def _tiles(trips: Sequence[Pass]) -> int:
+def _tiles(trips: Sequence[Pass], nbytes: int | None) -> int:
     """Bytes of the tiles, and of the planes between two sweeps of a pass, of both directions."""
     lines = set()
     planes = 0
@@ -40,7 +45,7 @@ def _tiles(trips: Sequence[Pass]) -> int:
             if 0 not in trip.sweeps[-1].after.subshape:
                 lines |= {sweep.transform.line(forward) for sweep in trip.sweeps}
                 planes += _planes(trip, forward)
-    return planes + sum(map(tile_bytes, lines))
+    return planes + sum(tile_bytes(line, nbytes) for line in lines)
 
 
 def _planes(trip: Pass, forward: bool) -> int:

@@ -21,7 +21,8 @@ Tile = np.ndarray[Any, Any]
 Plan = Callable[[], Any]
 Planner = Callable[[Line, Tile, Tile], Plan]
 
-ENGINES = ("pyfftw", "ducc", "scipy", "numpy")
+ENGINES = ("pyfftw", "mkl", "ducc", "scipy", "numpy")
+WITHOUT_LONG_DOUBLE = ("mkl",)
 
 FOURIER = frozenset({"forward", "backward", "r2c", "c2r"})
 TRIGONOMETRIC = frozenset(f"{name}{number}" for name in ("dct", "dst") for number in (1, 2, 3, 4))
@@ -39,6 +40,8 @@ def checked_engine(name: str, lines: Iterable[Line] = ()) -> str:
         Where it does not know a precision.
     ImportError
         Where its library is not installed.
+    TypeError
+        Where it does not know the precision.
     """
     if name not in ENGINES:
         raise ValueError(f"backend {name!r} does not exist: use one of {', '.join(map(repr, ENGINES))}")
@@ -51,6 +54,13 @@ def checked_engine(name: str, lines: Iterable[Line] = ()) -> str:
         if line.dtypes[0].char.lower() not in module.PRECISIONS:
             raise TypeError(f"backend {name!r} does not transform {line.dtypes[0]}: use 'pyfftw' or 'scipy'")
     return name
+
+
+def checked_precision(name: str, dtype: np.dtype[Any]) -> None:
+    """Refuse a precision, with TypeError, that the engine called `name` does not know."""
+    if name in WITHOUT_LONG_DOUBLE and dtype.char in "gG":
+        others = ", ".join(repr(other) for other in ENGINES if other not in WITHOUT_LONG_DOUBLE)
+        raise TypeError(f"backend {name!r} has no long double, and dtype is {dtype}: use one of {others}")
 
 
 def engine(name: str) -> Planner:

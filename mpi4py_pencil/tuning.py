@@ -1,0 +1,233 @@
+"""Tuning: which grid, exchange, engine and tiles are fastest for a transform, from wisdom or by trying them.
+
+Rules tell what should be fast; which of the candidates is, depends on the machine, its network and its MPI library, so
+that FFTs are planned by measuring (M. Frigo and S. G. Johnson, "The design and implementation of FFTW3", Proc. IEEE 93,
+2005). The candidates are tried one question after the other, the one that matters most first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from mpi4py import MPI
+
+from . import wisdom
+from .arguments import Request, lines_of
+from .engines import ENGINES, checked_engine
+from .exchange import METHODS, checked_method
+from .plan import ranked_grids
+from .sweep import TILE_BYTES
+
+# Of many ranks' grids, those that should be the fastest.
+MOST_GRIDS = 8
+# A candidate is tried this many times, and more often where that takes less than these seconds.
+LEAST_TRIES, MOST_TRIES, SECONDS = 3, 50, 0.2
+
+Array = np.ndarray[Any, Any]
+
+
+class Plan(Protocol):
+    """What is tried: a plan of a parallel transform."""
+
+    comm: MPI.Intracomm
+
+    def shape(self, forward_output: bool) -> tuple[int, ...]:
+        """The shape of this rank's block of the input or the output."""
+
+    def dtype(self, forward_output: bool) -> np.dtype[Any]:
+        """The dtype of the input or the output."""
+
+    def forward(self, u: Array, out: Array) -> Array:
+        """Transform."""
+
+    def backward(self, u_hat: Array, out: Array) -> Array:
+        """Transform back."""
+
+    def close(self) -> None:
+        """Give back the plan's memory."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What tuning decides about a plan.
+
+    Attributes
+    ----------
+    grid : tuple of int
+        Processes along each axis of the input.
+    method, backend : str
+        The exchange and the engine.
+    tile_bytes : int
+        About the size of a tile.
+    """
+
+    grid: tuple[int, ...]
+    method: str
+    backend: str
+    tile_bytes: int
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The answers there are to each question; the first is the default."""
+
+    grids: Sequence[tuple[int, ...]]
+    methods: Sequence[str]
+    backends: Sequence[str]
+    tiles: Sequence[int]
+
+
+Make = Callable[[MPI.Intracomm, Request], Plan]
+Report = Callable[[Choice, float], Any]
+
+
+def settled(comm: MPI.Intracomm, asked: Request, make: Make) -> Request:
+    """What was asked, with what it leaves open decided by wisdom, or by measuring where that is asked; or as it is.
+
+    Collective over `comm`; all ranks decide alike. `make` makes a plan of a request for given ranks.
+    """
+    choice = recalled(comm, asked)
+    if choice is None and asked.tune == "measure":
+        choice, _ = tuned(comm, asked, make)
+    return asked if choice is None else _chosen(asked, choice)
+
+
+def tuned(comm: MPI.Intracomm, asked: Request, make: Make, report: Report | None = None) -> tuple[Choice, Path | None]:
+    """The fastest of the candidates for a request, and the file in which it is kept, if it is.
+
+    Collective over `comm`. What was given explicitly is not varied. `report` is called on every rank with each
+    candidate and its seconds.
+    """
+    times: dict[Choice, float] = {}
+
+    def seconds(choice: Choice) -> float:
+        trial = comm.Dup()  # when it is freed, so is all that the plan has made for it
+        plan = make(trial, _chosen(asked, choice))
+        times[choice] = timed(plan)
+        plan.close()
+        trial.Free()
+        if report is not None:
+            report(choice, times[choice])
+        return times[choice]
+
+    best = search(candidates(comm, asked), seconds)
+    return best, wisdom.keep(comm, name_of(comm, asked), {**asdict(best), "seconds": float(f"{times[best]:.3g}")})
+
+
+def search(among: Candidates, seconds: Callable[[Choice], float]) -> Choice:
+    """The fastest choice: of all grids with all exchanges, then of these with each engine, then with each tile."""
+    times: dict[Choice, float] = {}
+
+    def fastest(choices: Iterable[Choice]) -> Choice:
+        for choice in choices:
+            if choice not in times:
+                times[choice] = seconds(choice)
+        return min(times, key=times.__getitem__)
+
+    first = Choice(among.grids[0], among.methods[0], among.backends[0], among.tiles[0])
+    best = fastest([replace(first, grid=grid, method=method) for grid in among.grids for method in among.methods])
+    best = fastest([replace(best, backend=backend) for backend in among.backends])
+    return fastest([replace(best, tile_bytes=tile_bytes) for tile_bytes in among.tiles])
+
+
+def candidates(comm: MPI.Intracomm, asked: Request) -> Candidates:
+    """What there is to try for a request. Collective over `comm`: ranks may have other engines, and other caches."""
+    tile = comm.bcast(TILE_BYTES)
+    # "auto" is shared memory wherever peers have it
+    methods = ["auto"] if comm.Get_size() == 1 else [method for method in METHODS if method != "shared"]
+    here = np.array([_usable(name, asked) for name in ENGINES], np.int8)
+    comm.Allreduce(MPI.IN_PLACE, here, MPI.MIN)
+    backends = [name for name, everywhere in zip(ENGINES, here, strict=True) if everywhere]
+    return Candidates(
+        [asked.dims] if "grid" in asked.given else _grids(comm.Get_size(), asked)[:MOST_GRIDS],
+        [asked.method] if "method" in asked.given else methods,
+        [asked.backend] if "backend" in asked.given else backends,
+        [tile, tile // 2, tile * 2],
+    )
+
+
+def timed(plan: Plan) -> float:
+    """Seconds that a plan takes forward and backward on the slowest rank, the least of some tries.
+
+    Collective over the ranks of the plan; the same on all.
+    """
+    u = np.ones(plan.shape(False), plan.dtype(False))
+    u_hat = np.empty(plan.shape(True), plan.dtype(True))
+    times: list[float] = []
+    for _ in range(1 + MOST_TRIES):
+        plan.comm.Barrier()
+        start = time.perf_counter()
+        plan.forward(u, u_hat)
+        plan.backward(u_hat, u)
+        times.append(plan.comm.allreduce(time.perf_counter() - start, MPI.MAX))
+        if len(times) > LEAST_TRIES and sum(times[1:]) >= SECONDS:
+            break
+    return min(times[1:])  # the first touches the memory
+
+
+def recalled(comm: MPI.Intracomm, asked: Request) -> Choice | None:
+    """What wisdom says about a request; None where it says nothing that holds here.
+
+    Collective over `comm`. Warns, on rank 0, of an entry that cannot be followed, as where an engine is gone.
+    """
+    entry = wisdom.recall(comm, lambda: name_of(comm, asked))
+    if entry is None:
+        return None
+    choice = problem = None
+    try:
+        choice = _checked(comm.Get_size(), asked, entry)
+    except (KeyError, TypeError, ValueError, ImportError) as error:
+        problem = f"the wisdom for this transform is of no use here, planning without: {error!r}"
+    problems = [one for one in comm.allgather(problem) if one]
+    if problems:
+        wisdom.warn_on_rank_0(comm, problems[0])
+        return None
+    return choice
+
+
+def name_of(comm: MPI.Intracomm, asked: Request) -> str:
+    """The name under which wisdom keeps a request: the machine, the transform, and what was given explicitly.
+
+    Collective over `comm` at the first call.
+    """
+    given = {"grid": asked.dims, "method": asked.method, "backend": asked.backend}
+    fixed = "".join(f"; {name}={given[name]}" for name in asked.given)
+    what = ", ".join(f"{t} along {t.axis}" for t in asked.transforms)
+    threads = f", {asked.threads} threads" if asked.threads > 1 else ""
+    return f"{wisdom.machine(comm)}{threads}; {asked.points} {asked.dtype}; {what}; {asked.groups}{fixed}"
+
+
+def _chosen(asked: Request, choice: Choice) -> Request:
+    """A request with what was chosen for it."""
+    return replace(asked, dims=choice.grid, method=choice.method, backend=choice.backend, tile_bytes=choice.tile_bytes)
+
+
+def _checked(size: int, asked: Request, entry: wisdom.Entry) -> Choice:
+    """The choice in an entry, if it can be made here."""
+    choice = Choice(tuple(entry["grid"]), entry["method"], entry["backend"], entry["tile_bytes"])
+    if choice.grid != asked.dims and ("grid" in asked.given or choice.grid not in _grids(size, asked)):
+        raise ValueError(f"grid {choice.grid} is none for {size} ranks")
+    checked_method(choice.method)
+    checked_engine(choice.backend, lines_of(asked.transforms))
+    if not isinstance(choice.tile_bytes, int) or not 0 < choice.tile_bytes <= 1 << 30:
+        raise ValueError(f"tile_bytes {choice.tile_bytes!r} is no size of a tile")
+    return choice
+
+
+def _grids(size: int, asked: Request) -> list[tuple[int, ...]]:
+    """The grids on which a request can be carried out, what should be fastest first."""
+    return ranked_grids(asked.points, asked.groups, size)
+
+
+def _usable(name: str, asked: Request) -> bool:
+    """Whether an engine is installed here and knows the transforms."""
+    try:
+        checked_engine(name, lines_of(asked.transforms))
+    except (ImportError, TypeError, ValueError):
+        return False
+    return True
