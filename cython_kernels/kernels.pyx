@@ -37,8 +37,12 @@ cdef class Sweep:
         Extents of the column and batch axes, and how many of each a tile holds.
     tiles : (address, row, type) of the tile before and of the tile after the transform
         Byte stride between lines, element type as in copy.h.
-    execute : callable
-        Transforms all lines that a tile may hold; where a tile at the end holds fewer, the others are left-overs.
+    executes : sequence of callables
+        One that transforms all lines that a tile may hold; where a tile at the end holds fewer, the others are
+        left-overs. Or, where nothing is to be gathered since the lines lie in the source as in a tile, one for each tile
+        of a call of `run`, in their order, from there to the tile after the transform.
+    gathered : bool
+        Whether the lines are gathered.
     edits : two (k, 3) arrays of intp
         Edits (what, i, j) of the tile before and after the transform, as in copy.h.
     scales : (2,) array of long double
@@ -59,13 +63,14 @@ cdef class Sweep:
     cdef char *tile_out
     cdef Py_ssize_t row_in, row_out
     cdef int type_in, type_out
-    cdef object execute
+    cdef tuple executes
+    cdef bint gathered
     cdef Py_ssize_t[:, ::1] edits_in, edits_out
     cdef long double[::1] scales
     cdef int stream
     cdef readonly Py_ssize_t count
 
-    def __init__(self, source, target, outer, columns, batches, tiles, execute, edits, scales, stream):
+    def __init__(self, source, target, outer, columns, batches, tiles, executes, gathered, edits, scales, stream):
         self.source, self.target, self.outer = source, target, outer
         self.columns, self.column_step = columns
         self.batches, self.batch_step = batches
@@ -73,7 +78,8 @@ cdef class Sweep:
         before, self.row_in, self.type_in = tiles[0]
         after, self.row_out, self.type_out = tiles[1]
         self.tile_in, self.tile_out = <char *>before, <char *>after
-        self.execute = execute
+        self.executes = tuple(executes)
+        self.gathered = gathered
         self.edits_in, self.edits_out = edits
         self.scales = scales
         self.stream = stream
@@ -85,9 +91,9 @@ cdef class Sweep:
     def run(self, Py_ssize_t source_at, Py_ssize_t target_at, Py_ssize_t start, Py_ssize_t stop, bint normalize):
         """Sweep the range [start, stop) of the flat index of the outer axes; the origins are addresses."""
         cdef Py_ssize_t index[MAX_OUTER]
-        cdef Py_ssize_t b, c, nb, nc, k, rest = start
+        cdef Py_ssize_t b, c, nb, nc, k, tile = 0, rest = start
         cdef long double scale = self.scales[normalize]
-        cdef object execute = self.execute
+        cdef object execute = self.executes[0]
         for k in range(self.outer.shape[0] - 1, -1, -1):
             index[k] = rest % self.outer[k]
             rest //= self.outer[k]
@@ -96,8 +102,12 @@ cdef class Sweep:
                 nb = min(self.batch_step, self.batches - b)
                 for c in range(0, self.columns, self.column_step):
                     nc = min(self.column_step, self.columns - c)
-                    with nogil:
-                        self.gather(<char *>source_at, index, b, nb, c, nc)
+                    if self.gathered:
+                        with nogil:
+                            self.gather(<char *>source_at, index, b, nb, c, nc)
+                    else:
+                        execute = self.executes[tile]
+                        tile += 1
                     execute()
                     with nogil:
                         self.scatter(<char *>target_at, index, b, nb, c, nc, scale)

@@ -182,23 +182,26 @@ class Leg:
         plane_strides = strides(tuple(shape), (*self._outer, *row), first.line.dtypes[1].itemsize, apart)
         start = tuple(part[k][0] if k in self._outer else 0 for k in range(len(part)))
         plane = [Placed(Box(start, tuple(shape)), 0, plane_strides)]
+        memory = self._planes[thread]
         stages = []
         for k, between in enumerate(([sides[0], plane], [plane, sides[1]])):
             sweep, other = self._sweeps[k], row[1 - k]
             whole = tuple((0, sweep.extents[a]) if a == other else part[a] for a in range(len(part)))
             cut = _parts(whole, (other,), between)
-            stages.append([self._kernel(k, each, between, tiles) for each in cut])
-        memory = self._planes[thread]
+            stages.append([self._kernel(k, each, between, tiles, memory if k else None) for each in cut])
         return _Job(stages, memory, self._plane_bytes, memory.nbytes // self._plane_bytes)
 
-    def _kernel(self, k: int, part: Part, sides: Sequence[Sequence[Placed]], tiles: Tiles) -> _kernels.Sweep:
-        """The kernel of one of the sweeps for a part of the local array."""
+    def _kernel(
+        self, k: int, part: Part, sides: Sequence[Sequence[Placed]], tiles: Tiles, planes: Bytes | None = None
+    ) -> _kernels.Sweep:
+        """The kernel of one of the sweeps for a part of the local array; `planes` is what it reads, if it is not the first."""
         sweep = self._sweeps[k]
         last = k == len(self._sweeps) - 1
         source, target = (_pieces(side, sweep.axis, part) for side in sides)
         scales = self._scales if last else (np.longdouble(1),) * 2
         sizes = [size for _, size in part]
-        return make(tiles, sweep.axis, sweep.line, sizes, source, target, scales, self._outer, last and self._stream)
+        stream = last and self._stream
+        return make(tiles, sweep.axis, sweep.line, sizes, source, target, scales, self._outer, stream, planes)
 
 
 def _run(jobs: Sequence[_Job], at: int, to: int, normalize: bool) -> None:

@@ -37,6 +37,7 @@ _TYPES = {np.dtype(c): k for k, c in enumerate("fdgFDG")}
 
 Strides = tuple[int, ...]
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+Tile = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,14 @@ class Tiles:
     def __init__(self, planner: Planner, nbytes: int | None = None) -> None:
         self._planner = planner
         self._nbytes = nbytes
-        self._tiles: dict[Line, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = {}
+        self._tiles: dict[Line, tuple[Tile, Tile]] = {}
         self._plans: dict[tuple[Line, int], Plan] = {}
 
-    def pair(self, line: Line) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """The tile before and the tile after a transform; one and the same where it is in place."""
+    def pair(self, line: Line) -> tuple[Tile, Tile]:
+        """The tile before and the tile after a transform: FFTW is faster from one to the other than in place."""
         if line not in self._tiles:
             rows = _most_rows(line, self._nbytes)
-            before = _tile(line, 0, rows)
-            self._tiles[line] = (before, before if _in_place(line) else _tile(line, 1, rows))
+            self._tiles[line] = (_tile(line, 0, rows), _tile(line, 1, rows))
         return self._tiles[line]
 
     def rows(self, line: Line) -> int:
@@ -90,9 +90,12 @@ class Tiles:
     def plan(self, line: Line, rows: int) -> Plan:
         """The engine's plan for the first `rows` lines of a tile."""
         if (line, rows) not in self._plans:
-            before, after = self.pair(line)
-            self._plans[line, rows] = self._planner(line, before[:rows], after[:rows])
+            self._plans[line, rows] = self.plan_from(line, self.pair(line)[0][:rows])
         return self._plans[line, rows]
+
+    def plan_from(self, line: Line, before: Tile) -> Plan:
+        """The engine's plan from lines elsewhere, which may be overwritten, to the tile after a transform."""
+        return self._planner(line, before, self.pair(line)[1][: len(before)])
 
 
 def apart(nbytes: int) -> int:
@@ -116,14 +119,9 @@ def tile_rows(line: Line, nbytes: int | None = None) -> int:
     return max(1, (TILE_BYTES if nbytes is None else nbytes) // longest)
 
 
-def _in_place(line: Line) -> bool:
-    """Whether the tile before and the tile after a transform are one and the same."""
-    return line.dtypes[0] == line.dtypes[1] and line.lengths[0] == line.lengths[1] and line.map is None
-
-
 def tile_bytes(line: Line, nbytes: int | None = None) -> int:
     """Bytes of the tile before and the tile after a transform, where a tile is of about `nbytes`."""
-    return sum(_most_rows(line, nbytes) * _row_bytes(line, side) for side in ((0,) if _in_place(line) else (0, 1)))
+    return sum(_most_rows(line, nbytes) * _row_bytes(line, side) for side in (0, 1))
 
 
 def _most_rows(line: Line, nbytes: int | None) -> int:
@@ -131,7 +129,7 @@ def _most_rows(line: Line, nbytes: int | None) -> int:
     return max(tile_rows(line, nbytes), _unit(line)) + _unit(line)
 
 
-def _tile(line: Line, side: int, rows: int) -> np.ndarray[Any, Any]:
+def _tile(line: Line, side: int, rows: int) -> Tile:
     """Memory for a tile."""
     row = _row_bytes(line, side)
     memory = aligned_bytes(rows * row)
@@ -149,6 +147,7 @@ def make(
     scales: tuple[np.longdouble, np.longdouble],
     outer: Sequence[int] | None,
     stream: bool,
+    planes: Bytes | None = None,
 ) -> _kernels.Sweep:
     """The kernel that sweeps lines along `axis` from `source` to `target`.
 
@@ -168,6 +167,8 @@ def make(
         The axes that the range of `run` counts through, the first slowest; chosen where it is not given.
     stream : bool
         Whether to write with non-temporal stores.
+    planes : ndarray of bytes, optional
+        The memory that the source always lies in, if there is one, and that may be overwritten.
     """
     widths = [d.itemsize for d in line.dtypes]
     loops = tiling(extents, axis, source[0].strides, target[0].strides, widths, tiles.rows(line), _unit(line), outer)
@@ -176,7 +177,10 @@ def make(
         for pieces, runs, width in zip((source, target), line.runs, widths, strict=True)
     ]
     before, after = tiles.pair(line)
-    execute = tiles.plan(line, loops.columns[1] * loops.batches[1])
+    executes = [] if planes is None else _direct(tiles, line, axis, source, loops, planes)
+    gathered = not executes
+    if gathered:
+        executes = [tiles.plan(line, loops.columns[1] * loops.batches[1])]
     kernel_tiles = [(t.ctypes.data, t.strides[0], _TYPES[t.dtype]) for t in (before, after)]
     edits = [np.array(e, np.intp).reshape(-1, 3) for e in (line.gaps + line.edits[0], line.edits[1])]
     outer_extents = np.array([extents[k] for k in loops.outer], np.intp)
@@ -187,11 +191,52 @@ def make(
         loops.columns,
         loops.batches,
         kernel_tiles,
-        execute,
+        executes,
+        gathered,
         edits,
         np.array(scales, np.longdouble),
         stream,
     )
+
+
+# More plans than this would take longer to make than they save.
+_MOST_DIRECT = 16
+
+
+def _direct(tiles: Tiles, line: Line, axis: int, source: tuple[Piece, ...], loops: Loops, planes: Bytes) -> list[Plan]:
+    """The plans for each tile of the lines in `planes`, where they lie as in a tile and need no gathering; or none.
+
+    The flat index of the outer axes counts planes, one after the other in this memory.
+    """
+    (dtype, _), (length, _) = line.dtypes, line.lengths
+    if planes.nbytes > 2 * TILE_BYTES:
+        return []  # they lie beyond the second-level cache, from where copying a tile is faster than FFTW's own reading
+    whole = line.runs[0] == (Run(0, 0, length),) and not line.edits[0]
+    piece = source[0]
+    if len(source) > 1 or not whole or piece.strides[axis] != dtype.itemsize or loops.batch is not None:
+        return []
+    if loops.column is None or not loops.outer:
+        return []
+    (columns, step), row = loops.columns, piece.strides[loops.column]
+    starts = range(0, columns, step)
+    plane_bytes = piece.strides[loops.outer[-1]]
+    count = planes.nbytes // plane_bytes
+    if count * len(starts) > _MOST_DIRECT or row % CACHE_LINE or plane_bytes % CACHE_LINE:
+        return []
+    return [
+        tiles.plan_from(
+            line,
+            np.ndarray(
+                (min(step, columns - c), length),
+                dtype,
+                planes,
+                plane * plane_bytes + piece.base + c * row,
+                (row, dtype.itemsize),
+            ),
+        )
+        for plane in range(count)
+        for c in starts
+    ]
 
 
 @dataclass(frozen=True)
@@ -263,9 +308,7 @@ def even_step(extent: int, most: int, unit: int) -> int:
     return min(extent, -(-extent // parts // unit) * unit)
 
 
-def _table(
-    pieces: tuple[Piece, ...], runs: tuple[Run, ...], axis: int, width: int, loops: Loops
-) -> np.ndarray[Any, Any]:
+def _table(pieces: tuple[Piece, ...], runs: tuple[Run, ...], axis: int, width: int, loops: Loops) -> Tile:
     """One side of a sweep as the kernel reads it: a row for each part of a piece that goes to one run of the line."""
     axes = (axis, loops.column, loops.batch, *loops.outer)
     rows = []
