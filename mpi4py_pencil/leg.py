@@ -194,7 +194,7 @@ class Leg:
     def _kernel(
         self, k: int, part: Part, sides: Sequence[Sequence[Placed]], tiles: Tiles, planes: Bytes | None = None
     ) -> _kernels.Sweep:
-        """The kernel of one of the sweeps for a part of the local array; `planes` is what it reads, if it is not the first."""
+        """The kernel of one of the sweeps for a part of the local array; what it reads may be `planes`."""
         sweep = self._sweeps[k]
         last = k == len(self._sweeps) - 1
         source, target = (_pieces(side, sweep.axis, part) for side in sides)

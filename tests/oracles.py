@@ -1,4 +1,4 @@
-"""What the engine's results are compared with: numpy on the global array, and sums written out in long double.
+"""What results are compared with: numpy and scipy on the global array, and sums written out in long double.
 
 Nothing here comes from the package, and nothing goes there and back.
 """
@@ -7,6 +7,7 @@ import functools
 import math
 
 import numpy as np
+import scipy.fft
 
 ELEMENTS = [np.dtype(c) for c in "fdgFDG"]
 """The types that can be transformed."""
@@ -66,10 +67,14 @@ def transformed(whole, axes, normalize=True):
     return whole
 
 
+def turns(numerators, period):
+    """Return the angles 2 pi numerators / period in long double; whole turns are taken off before rounding."""
+    return 8 * np.arctan(np.longdouble(1)) * (numerators % period) / period
+
+
 def waves(points, modes, sign):
     """Return exp(sign * 2 pi i j k / points) for all points j and the given modes k, in long double."""
-    phase = np.outer(np.arange(points), modes) % points
-    angle = 8 * np.arctan(np.longdouble(1)) * phase / points
+    angle = turns(np.outer(np.arange(points), modes), points)
     return np.cos(angle) + sign * 1j * np.sin(angle)
 
 
@@ -126,3 +131,66 @@ def half_projection(points, modes):
 def along(matrix, whole, axis):
     """Return the product of a matrix with every line of an array along an axis."""
     return np.moveaxis(np.tensordot(matrix, whole, (1, axis)), 0, axis)
+
+
+@functools.cache
+def trigonometric(kind, n):
+    """Return the matrix of "dct1" to "dct4", "dst1" to "dst4" or "hartley" of n points in long double, without a scale.
+
+    The sums are those that define them in scipy.fft.dct and scipy.fft.dst; Hartley's are those of Bracewell (1983).
+    """
+    j = np.arange(n)
+    if kind == "hartley":
+        angle = turns(np.outer(j, j), n)
+        return np.cos(angle) + np.sin(angle)
+    sine, number = kind.startswith("dst"), int(kind[-1])
+    # twice the places of points and waves: on the ends or one step inside of them, or halfway between
+    whole, half = 2 * (j + sine), 2 * j + 1
+    points = half if number in (2, 4) else whole
+    modes = half if number in (3, 4) else whole
+    length = n + (1 if sine else -1) * (number == 1)
+    angle = turns(np.outer(modes, points), 8 * length)
+    matrix = 2 * (np.sin(angle) if sine else np.cos(angle))
+    # a point on an end has no mirror image to be counted with it
+    matrix[:, {"dct1": [0, n - 1], "dct3": [0], "dst3": [n - 1]}.get(kind, [])] /= 2
+    return matrix
+
+
+def scale(n, norm, forward):
+    """Return what a transform whose square is n times the identity is multiplied with, in long double."""
+    return {"ortho": 1 / np.sqrt(np.longdouble(n)), ("backward", "forward")[forward]: 1 / np.longdouble(n)}.get(norm, 1)
+
+
+def by_scipy(whole, axes, kinds, norm):
+    """Return the forward transform of a global array over `axes`, the last of them first, one axis after the other.
+
+    `kinds` has for each axis what is computed along it: "fourier", or as `trigonometric` calls it. Single precision is
+    computed in double.
+    """
+    whole = whole.astype(np.result_type(whole, np.float64))
+    for axis in reversed(axes):
+        kind = kinds[axis]
+        if kind == "fourier":
+            whole = (scipy.fft.fft if whole.dtype.kind == "c" else scipy.fft.rfft)(whole, axis=axis, norm=norm)
+        elif kind == "hartley":
+            whole = along(trigonometric(kind, whole.shape[axis]), whole, axis) * scale(whole.shape[axis], norm, True)
+        else:
+            whole = getattr(scipy.fft, kind[:3])(whole, int(kind[3]), axis=axis, norm=norm)
+    return whole
+
+
+def back_by_scipy(spectrum, axes, kinds, norm, points, real):
+    """Return the backward transform of a global array of modes of `points` points, which were `real` or not."""
+    spectrum = spectrum.astype(np.result_type(spectrum, np.float64))
+    halved = next((axis for axis in reversed(axes) if kinds[axis] == "fourier"), None) if real else None
+    for axis in axes:
+        kind, n = kinds[axis], points[axis]
+        if axis == halved:
+            spectrum = scipy.fft.irfft(spectrum, n, axis=axis, norm=norm)
+        elif kind == "fourier":
+            spectrum = scipy.fft.ifft(spectrum, axis=axis, norm=norm)
+        elif kind == "hartley":
+            spectrum = along(trigonometric(kind, n), spectrum, axis) * scale(n, norm, False)
+        else:
+            spectrum = getattr(scipy.fft, f"i{kind[:3]}")(spectrum, int(kind[3]), axis=axis, norm=norm)
+    return spectrum

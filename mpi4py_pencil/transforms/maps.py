@@ -70,10 +70,15 @@ class _Function:
 
     def plan(self, before: Tile, after: Tile) -> Callable[[], Any]:
         """A callable that maps every line of `before` into `after`."""
-        function = self._function
 
         def execute() -> None:
-            after[...] = function(before)
+            made = np.asarray(self._function(before))
+            if made.shape != after.shape or made.dtype != after.dtype:
+                raise ValueError(
+                    f"{self!r} made {made.dtype} lines of shape {made.shape} of {before.dtype} lines of shape "
+                    f"{before.shape}, expected {after.dtype} of shape {after.shape}"
+                )
+            after[...] = made
 
         return execute
 
