@@ -128,10 +128,13 @@ def _groups(axes: Any, ndim: int) -> tuple[tuple[int, ...], ...]:
 
 
 def _collapsed(groups: Groups, dims: Sequence[int]) -> tuple[tuple[int, ...], ...]:
-    """The groups, those whose axes are all undivided at the start joined to the one after, as mpi4py-fft does."""
+    """The groups, those whose axes are all undivided at the start joined to the one after, as mpi4py-fft does.
+
+    But where more axes would have to be undivided together than are.
+    """
     joined: list[tuple[int, ...]] = [()]
     for group in reversed(groups):
-        if all(dims[axis] == 1 for axis in group):
+        if all(dims[axis] == 1 for axis in group) and len(group) + len(joined[0]) <= dims.count(1):
             joined[0] = (*group, *joined[0])
         else:
             joined.insert(0, tuple(group))
