@@ -8,13 +8,10 @@ import pytest
 from mpi4py import MPI
 from oracles import (
     ELEMENTS,
-    along,
+    backward_sum,
     close,
     complex_of,
-    half_interpolation,
-    half_projection,
-    interpolation,
-    projection,
+    forward_sum,
     random_array,
 )
 from support import check, everywhere, gather_global, rng
@@ -23,26 +20,6 @@ from mpi4py_pencil import PFFT
 
 WORLD = MPI.COMM_WORLD
 FACTORS = [1, 9 / 8, 5 / 4, 3 / 2, 2]
-
-
-def forward_sum(whole, axes, modes):
-    """Return the lowest `modes` modes of a global array over `axes`, the last of them first."""
-    real = whole.dtype.kind == "f"
-    for k, axis in enumerate(reversed(axes)):
-        matrix = half_projection if real and k == 0 else projection
-        whole = along(matrix(whole.shape[axis], modes[axis]), whole, axis)
-    return whole
-
-
-def backward_sum(spectrum, axes, points, modes, real):
-    """Return the interpolant of a global spectrum at `points` points along each of `axes`."""
-    for axis in axes[:-1]:
-        spectrum = along(interpolation(points[axis], modes[axis]), spectrum, axis)
-    last = axes[-1]
-    if not real:
-        return along(interpolation(points[last], modes[last]), spectrum, last)
-    cosines, sines = half_interpolation(points[last], modes[last])
-    return along(cosines, spectrum.real, last) + along(sines, spectrum.imag, last)
 
 
 def consistent(axes, modes, dtype):
