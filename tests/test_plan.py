@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 from fakes import grid, lines
-from lockstep import given, settings, st
+from lockstep import example, given, settings, st
 from support import check
 
 from mpi4py_pencil.partition import Kept
@@ -115,7 +115,14 @@ def fewest_exchanges(parts, groups):
     return min(states.values(), default=None)
 
 
+# where two of the axes that come last are divided in between
+LATER = ((4, 4, 4, 4, 4), ((3, 4), (0, 1), (2,)), (2, 2, 1, 1, 1))
+
+
+@settings(max_examples=300)
 @given(grouped())
+@example(LATER)
+@example(((4, 4, 4, 4), ((0, 1, 2), (3,)), (2, 2, 1, 1)))
 def test_all_axes_of_a_group_are_undivided_together(case):
     """With as few exchanges as there can be; refused only where there is no way at all."""
     _, groups, dims = case
