@@ -247,6 +247,11 @@ def _grid(grid: Any, size: int, points: Sequence[int], groups: Groups) -> tuple[
                 f"grid {dims} divides axis {axis}, which is transformed first: it must stay undivided (1 or 0)"
             )
         dims[axis] = 1
+    if 0 in given and 0 not in dims and math.prod(dims) != size:
+        raise ValueError(
+            f"grid {given} leaves nothing open but axes {groups[-1]}, which are transformed first and stay undivided: "
+            f"it cannot multiply to the number of ranks, {size}"
+        )
     whole = complete(size, dims, "grid")
     try:
         list(alignments(whole, groups))
