@@ -74,13 +74,13 @@ class Timings:
     def __str__(self) -> str:
         """The table."""
         width = max((len(s.stage) for s in self.stages), default=0) + 2
-        lines = [f"ms a call, over the ranks{'':{width - 3}}{'calls':>10}{'min':>10}{'median':>10}{'max':>10}"]
+        lines = [f"ms a call, over the ranks{'':{width - 3}}{'calls':>16}{'min':>10}{'median':>10}{'max':>10}"]
         way = stage = ""
         for s in self.stages:
             # what is the same as in the line above is not said again
             stage = "" if (s.way, s.stage) == (way, stage) else s.stage
             numbers = "".join(f"{1e3 * t:10.3f}" for t in (s.fastest, s.median, s.slowest))
-            lines.append(f"{'' if s.way == way else s.way:22}{stage:{width}}{s.what:8}{s.calls:>6}{numbers}")
+            lines.append(f"{'' if s.way == way else s.way:22}{stage:{width}}{s.what:10}{s.calls:>6}{numbers}")
             way, stage = s.way, s.stage
         return "\n".join(lines)
 

@@ -184,20 +184,6 @@ def test_collapse_where_it_cannot_be_had():
     check_groups(shape, axes, grid=[2, 2, 1, 1], collapse=True)
 
 
-@pytest.mark.parallel([1, 2, 4])
-def test_padded_groups_of_collapsed_axes():
-    """What goes back and forth through more points comes out as it was, whether the axes are collapsed or not."""
-    modes, axes = (5, 6, 4, 7), ((0, 1), (2, 3))
-    spectrum = random_array(rng(3), modes, "D")
-    for collapse, grid in itertools.product((False, True), ([0, 1], [1, 0], None)):
-        with PFFT(WORLD, modes, axes, complex, grid, 1.5, collapse) as fft:
-            u_hat = spectrum[fft.local_slice(True)]
-            again = fft.forward(fft.backward(u_hat))
-            with everywhere():
-                np.testing.assert_equal(fft.global_shape(False), (7, 9, 6, 10))
-                np.testing.assert_allclose(again, u_hat, rtol=0, atol=1e-14)
-
-
 @pytest.mark.parallel([1, 3])
 def test_groups_of_other_transforms():
     """The last transformed axis of a group of three may have another transform than the others."""
