@@ -73,7 +73,7 @@ class Timings:
 
     def __str__(self) -> str:
         """The table."""
-        width = max((len(s.stage) for s in self.stages), default=0) + 2
+        width = max((len(s.stage) for s in self.stages), default=6) + 2
         lines = [f"ms a call, over the ranks{'':{width - 3}}{'calls':>16}{'min':>10}{'median':>10}{'max':>10}"]
         way = stage = ""
         for s in self.stages:
