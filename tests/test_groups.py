@@ -113,6 +113,7 @@ def requests(draw):
 @settings(max_examples=60)
 @given(requests(), st.booleans(), st.booleans())
 @example(((7, 5, 4, 3), ((0, 1), (2, 3)), "D", {"grid": [0, 0, 1, 1], "method": "shared"}), True, False)
+@example(((7, 5, 4), ((0, 1), (2,)), "D", {"grid": [0, 1, 1], "method": "shared"}), True, False)
 @example(((5, 4, 7, 3), ((0, 1), (3,)), "d", {"grid": [0, 1, 0, 1], "method": "alltoallw"}), True, False)
 def test_any_request(case, small, collapse):
     """Also plane by plane, where the boxes cut axes other than the transformed one."""
@@ -146,10 +147,11 @@ def grids(shape, groups):
 
 @pytest.mark.parallel([2, 4])
 def test_planes_of_groups():
-    """Arrays that do not stay in cache, whose boxes cut the axis that counts the planes."""
+    """Arrays that do not stay in cache, whose boxes cut the axis that counts the planes, or that of the first sweep."""
     for dtype in "dD":
         check_groups((20, 24, 18, 16), ((0, 1), (2, 3)), dtype, grid=[0, 0], backend="scipy")
         check_groups((40, 41, 38), ((0,), (1, 2)), dtype, backend="scipy")
+        check_groups((40, 41, 38), ((0, 1), (2,)), dtype, grid=[0, 1, 1], backend="scipy")
         check_groups((40, 7, 41, 18), ((0, 1), (3,)), dtype, grid=[0, 1, 0, 1], backend="scipy", threads=2)
 
 

@@ -118,6 +118,7 @@ def test_planes_and_truncation_in_one_pass():
     for dtype in "dD":
         check_truncation((34, 31, 60), dtype, (9, 7, 20), grid=[0, 1, 1], backend="scipy")
         check_truncation((60, 31, 34), dtype, (9, None, 11), axes=(2, 0, 1), grid=[1, 1, 0], backend="scipy")
+        check_truncation((34, 31, 60), dtype, (9, None, 20), axes=(0, 2), grid=[1, 0, 1], backend="scipy")
         check_truncation((44, 31, 36), dtype, Ball(12), padding=1.5, backend="scipy")
 
 
