@@ -98,6 +98,6 @@ def timed(comm: MPI.Intracomm, clock: Clock) -> Iterator[Timings]:
     finally:
         clock.on = False
     everyone = comm.allgather({key: (len(laps), float(np.mean(laps))) for key, laps in clock.seconds.items()})
-    for key, (calls, _) in everyone[0].items():
-        means = [theirs[key][1] for theirs in everyone if key in theirs]
-        timings.stages.append(Stage(*key, calls, min(means), float(np.median(means)), max(means)))
+    for (way, stage, what), (calls, _) in everyone[0].items():
+        means = [theirs[way, stage, what][1] for theirs in everyone if (way, stage, what) in theirs]
+        timings.stages.append(Stage(way, stage, what, calls, min(means), float(np.median(means)), max(means)))

@@ -73,7 +73,7 @@ def test_small_arrays_as_large_ones(backend):
     """Every engine and kind of transform, on arrays that are shared between threads only because caches are small."""
     pytest.importorskip({"ducc": "ducc0"}.get(backend, backend))
     with small_caches():
-        for asked, dtype in itertools.product(ASKED, "dD"):
+        for asked, dtype in itertools.product(ASKED if WORLD.size < 3 else ASKED[1::2], "dD"):
             check_threads((9, 8, 10), dtype, backend=backend, **asked)
         if backend != "numpy":
             check_threads((9, 8, 10), "f", backend=backend, transforms={2: DCT(2)})

@@ -84,8 +84,9 @@ FIXED = [
 def test_fixed_cases():
     for (modes, truncation), dtype in itertools.product(FIXED, "dD" if WORLD.size < 5 else "d"):
         check_truncation(modes, dtype, truncation, backend="numpy")
-        check_truncation(modes, dtype, truncation, backend="scipy", padding=1.5)
-    for dtype in "fFgG":
+        if WORLD.size < 5:
+            check_truncation(modes, dtype, truncation, backend="scipy", padding=1.5)
+    for dtype in "fFgG" if WORLD.size < 5 else "":
         check_truncation((8, 9, 10), dtype, (3, None, 1), backend="scipy")
         check_truncation((8, 9, 10), dtype, Ball(3), backend="scipy", padding=(1, 1.5, 2))
 
