@@ -162,10 +162,13 @@ def _groups(axes: Any, ndim: int) -> tuple[tuple[int, ...], ...]:
 
 
 def _collapsed(groups: Groups, dims: Sequence[int]) -> tuple[tuple[int, ...], ...]:
-    """The groups, those whose axes are all undivided at the start joined to the one after, as mpi4py-fft does."""
+    """The groups, those whose axes are all undivided at the start joined to the one after, as mpi4py-fft does.
+
+    But where more axes would have to be undivided together than are.
+    """
     joined: list[tuple[int, ...]] = [()]
     for group in reversed(groups):
-        if all(dims[axis] == 1 for axis in group):
+        if all(dims[axis] == 1 for axis in group) and len(group) + len(joined[0]) <= dims.count(1):
             joined[0] = (*group, *joined[0])
         else:
             joined.insert(0, tuple(group))
@@ -278,6 +281,11 @@ def _grid(grid: Any, size: int, points: Sequence[int], groups: Groups) -> tuple[
                 f"grid {dims} divides axis {axis}, which is transformed first: it must stay undivided (1 or 0)"
             )
         dims[axis] = 1
+    if 0 in given and 0 not in dims and math.prod(dims) != size:
+        raise ValueError(
+            f"grid {given} leaves nothing open but axes {groups[-1]}, which are transformed first and stay undivided: "
+            f"it cannot multiply to the number of ranks, {size}"
+        )
     whole = complete(size, dims, "grid")
     try:
         list(alignments(whole, groups))

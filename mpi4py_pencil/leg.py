@@ -6,7 +6,7 @@ import itertools
 import math
 import operator
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -147,7 +147,10 @@ class Leg:
             _run(shares[0], at, to, normalize)
             return
         others = [self._pool.submit(_run, share, at, to, normalize) for share in shares[1:]]
-        _run(shares[0], at, to, normalize)
+        try:
+            _run(shares[0], at, to, normalize)
+        finally:
+            wait(others)  # whatever is raised, nobody writes to the caller's memory any longer
         for other in others:
             other.result()
 

@@ -393,8 +393,10 @@ class PFFT:
         return timed(self.comm, self._clock)
 
     def close(self) -> None:
-        """Give back the plan's memory; the communicators stay, with those who share them. Local."""
+        """Give back the plan's memory and threads; the communicators stay, with those who share them. Local."""
         self._routes.clear()
+        if self._pool is not None:
+            self._pool.shutdown()
         self._closed = True
 
     def __enter__(self) -> PFFT:

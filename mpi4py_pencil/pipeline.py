@@ -99,17 +99,17 @@ class Pipeline:
         for k, leg in enumerate(self._legs):
             if k < last:
                 self._exchanges[k].claim()
-            if clock:
-                clock.lap(self._name, leg.name, WAIT)
+                if clock:
+                    clock.lap(self._name, leg.name, WAIT)
             leg.run(source if k == 0 else None, target if k == last else None, normalize and k == last)
-            if clock:
-                clock.lap(self._name, leg.name, SWEEP)
             if k > 0:
                 self._exchanges[k - 1].release()
+            if clock:
+                clock.lap(self._name, leg.name, SWEEP)
             if k < last:
                 self._exchanges[k].deliver()
-            if clock:
-                clock.lap(self._name, leg.name, EXCHANGE)
+                if clock:
+                    clock.lap(self._name, leg.name, EXCHANGE)
 
 
 class Route:

@@ -49,7 +49,7 @@ def alignments(sizes: Sequence[int], groups: Groups) -> Iterator[tuple[int, int 
     """Each axis in the order in which forward transforms them, and the axis that is divided in its place from then on.
 
     That is None where the axis is undivided already. All axes of a group end up undivided together; the one that takes
-    over is outside of the group, and transformed as late before as can be.
+    over is outside of the group: transformed before, as late as can be, or not at all, or else still to be transformed.
 
     Parameters
     ----------
@@ -64,7 +64,8 @@ def alignments(sizes: Sequence[int], groups: Groups) -> Iterator[tuple[int, int 
         Where there are too few undivided axes.
     """
     parts = list(sizes)
-    latest = [k for k in range(len(parts)) if not any(k in group for group in groups)]
+    transformed = [axis for group in groups for axis in group]
+    latest = sorted(range(len(parts)), key=lambda k: k not in transformed)
     for group in reversed(groups):
         if group is groups[-1] and any(parts[k] > 1 for k in group):
             raise ValueError(f"axes {tuple(group)} are transformed first: they must stay undivided")
@@ -77,6 +78,7 @@ def alignments(sizes: Sequence[int], groups: Groups) -> Iterator[tuple[int, int 
                         f"the axes {tuple(group)} cannot all be undivided together over {list(sizes)} processes"
                     )
                 parts[axis], parts[other] = parts[other], parts[axis]
+            latest.remove(axis)
             latest.append(axis)
             yield axis, other
 
@@ -119,8 +121,9 @@ def choose_grid(shape: Sequence[int], groups: Groups, size: int) -> tuple[int, .
     """
     possible = ranked_grids(shape, groups, size)
     if not possible:
+        hint = "; FFT1D divides a single complex axis" if len(shape) == 1 else ""
         raise ValueError(
-            f"shape {tuple(shape)} has no axis to divide among {size} ranks: {tuple(groups[-1])} must stay undivided"
+            f"shape {tuple(shape)} has no axis to divide among {size} ranks: {tuple(groups[-1])} must stay undivided{hint}"
         )
     return possible[0]
 

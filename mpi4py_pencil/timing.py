@@ -73,10 +73,15 @@ class Timings:
 
     def __str__(self) -> str:
         """The table."""
-        lines = [f"{'':24}{'':18}{'':10}{'calls':>6}{'min':>10}{'median':>10}{'max':>10}  ms a call, over the ranks"]
+        width = max((len(s.stage) for s in self.stages), default=6) + 2
+        lines = [f"ms a call, over the ranks{'':{width - 3}}{'calls':>16}{'min':>10}{'median':>10}{'max':>10}"]
+        way = stage = ""
         for s in self.stages:
+            # what is the same as in the line above is not said again
+            stage = "" if (s.way, s.stage) == (way, stage) else s.stage
             numbers = "".join(f"{1e3 * t:10.3f}" for t in (s.fastest, s.median, s.slowest))
-            lines.append(f"{s.way:24}{s.stage:18}{s.what:10}{s.calls:6}{numbers}")
+            lines.append(f"{'' if s.way == way else s.way:22}{stage:{width}}{s.what:10}{s.calls:>6}{numbers}")
+            way, stage = s.way, s.stage
         return "\n".join(lines)
 
 
@@ -93,6 +98,6 @@ def timed(comm: MPI.Intracomm, clock: Clock) -> Iterator[Timings]:
     finally:
         clock.on = False
     everyone = comm.allgather({key: (len(laps), float(np.mean(laps))) for key, laps in clock.seconds.items()})
-    for key in clock.seconds:
-        means = [theirs[key][1] for theirs in everyone if key in theirs]
-        timings.stages.append(Stage(*key, everyone[0][key][0], min(means), float(np.median(means)), max(means)))
+    for (way, stage, what), (calls, _) in everyone[0].items():
+        means = [theirs[way, stage, what][1] for theirs in everyone if (way, stage, what) in theirs]
+        timings.stages.append(Stage(way, stage, what, calls, min(means), float(np.median(means)), max(means)))

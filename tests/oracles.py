@@ -194,3 +194,39 @@ def back_by_scipy(spectrum, axes, kinds, norm, points, real):
         else:
             spectrum = getattr(scipy.fft, f"i{kind[:3]}")(spectrum, int(kind[3]), axis=axis, norm=norm)
     return spectrum
+
+
+def forward_sum(whole, axes, modes):
+    """Return the lowest `modes` modes of a global array over `axes`, the last of them first, in long double."""
+    real = whole.dtype.kind == "f"
+    for k, axis in enumerate(reversed(axes)):
+        matrix = half_projection if real and k == 0 else projection
+        whole = along(matrix(whole.shape[axis], modes[axis]), whole, axis)
+    return whole
+
+
+def backward_sum(spectrum, axes, points, modes, real):
+    """Return the interpolant of a global spectrum at `points` points along each of `axes`, in long double."""
+    for axis in axes[:-1]:
+        spectrum = along(interpolation(points[axis], modes[axis]), spectrum, axis)
+    last = axes[-1]
+    if not real:
+        return along(interpolation(points[last], modes[last]), spectrum, last)
+    cosines, sines = half_interpolation(points[last], modes[last])
+    return along(cosines, spectrum.real, last) + along(sines, spectrum.imag, last)
+
+
+def beyond(shape, modes, axes, reach, real, ball=False):
+    """Return where a spectrum of this shape has modes that are truncated.
+
+    These are the modes beyond the wave number `reach` of an axis, None for no limit; or outside of the ellipsoid.
+    """
+    squares, outside = np.zeros(shape), np.zeros(shape, bool)
+    for k in axes:
+        if reach[k] is not None:
+            n = modes[k]
+            waves = np.arange(n // 2 + 1) if real and k == axes[-1] else np.fft.fftfreq(n, 1 / n)
+            waves = np.abs(waves).round().reshape([-1 if j == k else 1 for j in range(len(shape))])
+            outside |= waves > reach[k]
+            squares = squares + (waves / reach[k]) ** 2 if ball else squares
+    return squares > 1 + 1e-9 if ball else outside

@@ -9,13 +9,10 @@ from installed import each_engine
 from mpi4py import MPI
 from oracles import (
     ELEMENTS,
-    along,
+    backward_sum,
     close,
     complex_of,
-    half_interpolation,
-    half_projection,
-    interpolation,
-    projection,
+    forward_sum,
     random_array,
 )
 from support import check, everywhere, gather_global, rng
@@ -23,27 +20,7 @@ from support import check, everywhere, gather_global, rng
 from mpi4py_pencil import PFFT
 
 WORLD = MPI.COMM_WORLD
-FACTORS = [1, 9 / 8, 5 / 4, 3 / 2, 2]
-
-
-def forward_sum(whole, axes, modes):
-    """Return the lowest `modes` modes of a global array over `axes`, the last of them first."""
-    real = whole.dtype.kind == "f"
-    for k, axis in enumerate(reversed(axes)):
-        matrix = half_projection if real and k == 0 else projection
-        whole = along(matrix(whole.shape[axis], modes[axis]), whole, axis)
-    return whole
-
-
-def backward_sum(spectrum, axes, points, modes, real):
-    """Return the interpolant of a global spectrum at `points` points along each of `axes`."""
-    for axis in axes[:-1]:
-        spectrum = along(interpolation(points[axis], modes[axis]), spectrum, axis)
-    last = axes[-1]
-    if not real:
-        return along(interpolation(points[last], modes[last]), spectrum, last)
-    cosines, sines = half_interpolation(points[last], modes[last])
-    return along(cosines, spectrum.real, last) + along(sines, spectrum.imag, last)
+FACTORS = [1, 9 / 8, 5 / 4, 3 / 2, 2, 7 / 3]
 
 
 def consistent(axes, modes, dtype):
@@ -52,11 +29,11 @@ def consistent(axes, modes, dtype):
     return forward_sum(whole.astype(dtype), axes, modes).astype(complex_of(dtype))
 
 
-def check_padding(comm, modes, axes, dtype, padding, **options):
+def check_padding(comm, modes, axes, dtype, padding, groups=None, **options):
     """Compare both directions of a padded transform with sums over the global array."""
     dtype = np.dtype(dtype)
     real = dtype.kind == "f"
-    with PFFT(comm, modes, axes, dtype, padding=padding, **options) as fft:
+    with PFFT(comm, modes, groups or axes, dtype, padding=padding, **options) as fft:
         points = fft.global_shape(False)
         factors = np.broadcast_to(padding, len(modes))
         np.testing.assert_equal(
@@ -91,6 +68,83 @@ def test_every_length_up_to_twenty(factor, dtype):
     """Even and odd, padded by nothing, by one point and by many; real lengths of 3 modulo 4 among them."""
     for n in range(1, 21):
         check_padding(MPI.COMM_SELF, (n,), (0,), dtype, factor, backend="numpy")
+
+
+@pytest.mark.parallel([1, 2, 3, 4])
+@pytest.mark.parametrize("factor", FACTORS)
+def test_there_and_back_for_every_length_up_to_forty(factor):
+    """Two lengths in one array, so that each is also that of an axis which follows another; real lengths last.
+
+    More ranks take every third length, not the same ones.
+    """
+    lengths = range(1, 41) if WORLD.size < 3 else range(WORLD.size - 2, 41, 3)
+    for n, dtype in itertools.product(lengths, "dD"):
+        if dtype == "D" and n > 20:
+            continue
+        modes = (n, 41 - n) if dtype == "D" else (n % 7 + 1, n)
+        spectrum = consistent((0, 1), modes, dtype)
+        with PFFT(WORLD, modes, (0, 1), dtype, padding=factor, backend="numpy") as fft:
+            u_hat = spectrum[fft.local_slice(True)]
+            u = fft.backward(u_hat)
+            again = fft.forward(u)
+            expected = backward_sum(spectrum, (0, 1), fft.global_shape(False), modes, dtype == "d")
+            with everywhere():
+                np.testing.assert_equal(fft.global_shape(False), [math.floor(n * factor) for n in modes])
+                mine = expected[fft.local_slice(False)]
+                size = np.linalg.norm(spectrum.ravel())
+                np.testing.assert_allclose(again, u_hat, rtol=0, atol=4e-16 * size, err_msg=f"{modes}")
+                np.testing.assert_allclose(u, mine, rtol=0, atol=4e-16 * math.prod(modes) * size, err_msg=f"{modes}")
+
+
+@pytest.mark.parallel([1, 2, 3])
+@pytest.mark.parametrize("factor", FACTORS)
+def test_symmetries(factor):
+    """A spectrum of real values gives real values; mirrored modes give the mirrored field, conjugated ones its own.
+
+    Of an even number of modes the Nyquist mode is its own mirror image.
+    """
+    for modes in ((4, 6), (5, 8), (7, 9), (2, 1), (12, 3)):
+        with PFFT(WORLD, modes, dtype=complex, padding=factor, backend="scipy") as fft:
+
+            def backward(spectrum, fft=fft):
+                u = fft.backward(spectrum[fft.local_slice(True)])
+                return gather_global(u, fft.local_slice(False), fft.global_shape(False))
+
+            real = forward_sum(random_array(rng(*modes), modes, "d").astype(complex), (0, 1), modes).astype(complex)
+            spectrum = random_array(rng(*modes), modes, "D")
+            u, mirrored, conjugated = (backward(s) for s in (spectrum, mirror(spectrum), mirror(spectrum).conj()))
+            of_real = backward(real)
+            with everywhere():
+                np.testing.assert_allclose(of_real.imag, 0, atol=1e-14)
+                np.testing.assert_allclose(mirrored, mirror(u), atol=1e-13)
+                np.testing.assert_allclose(conjugated, u.conj(), atol=1e-13)
+
+
+def mirror(array):
+    """Return an array with every index k in place of -k."""
+    return np.roll(array[::-1, ::-1], 1, axis=(0, 1))
+
+
+@pytest.mark.parallel([1, 2])
+def test_both_signs_of_the_nyquist_mode_count_alike():
+    """Points that resolve them both hold half of it for each; forward takes the sum of the two."""
+    for n, factor in itertools.product((2, 4, 6, 10), (1.5, 2, 7 / 3)):
+        points = math.floor(n * factor)
+        for axis in (0, 1):
+            modes = [3, 3]
+            modes[axis] = n
+            with PFFT(WORLD, modes, dtype=complex, padding=[factor if k == axis else 1 for k in (0, 1)]) as fft:
+                x = 2 * np.pi * np.arange(points) / points
+                for sign in (1, -1):
+                    wave = np.exp(sign * 1j * n / 2 * x)
+                    whole = np.ones((points, 3)) * wave[:, None] if axis == 0 else np.ones((3, points)) * wave
+                    found = gather_global(
+                        fft.forward(whole[fft.local_slice(False)].copy()), fft.local_slice(True), tuple(modes)
+                    )
+                    expected = np.zeros(modes)
+                    expected[(n // 2, 0) if axis == 0 else (0, n // 2)] = 1
+                    with everywhere():
+                        np.testing.assert_allclose(found, expected, atol=1e-15)
 
 
 @each_engine(ELEMENTS)
@@ -156,3 +210,14 @@ def test_planes_and_padding_in_one_pass():
     for dtype in "dD":
         check_padding(WORLD, (34, 31, 36), (0, 1, 2), dtype, 1.5, grid=[0, 1, 1])
         check_padding(WORLD, (34, 31, 36), (2, 1, 0), dtype, (1.5, 1, 1.25), grid=[1, 0, 1])
+
+
+@pytest.mark.parallel([1, 2, 4])
+def test_padding_of_groups():
+    """Whether the axes are collapsed or not."""
+    for dtype, collapse in itertools.product("dD", (False, True)):
+        options = {"collapse": collapse, "backend": "scipy"}
+        for groups, grid in ((((0, 1), (2, 3)), [0, 1]), (((0, 1), (2, 3)), [1, 0]), (((2,), (0, 3), (1,)), None)):
+            axes = tuple(axis for group in groups for axis in group)
+            check_padding(WORLD, (5, 6, 4, 7), axes, dtype, 1.5, groups, grid=grid, **options)
+        check_padding(WORLD, (8, 9, 7), (0, 1, 2), dtype, (1.5, 7 / 3, 1), grid=[1, 0, 1], **options)

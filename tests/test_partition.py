@@ -4,9 +4,19 @@ import numpy as np
 from lockstep import given, st
 from support import check
 
-from mpi4py_pencil.partition import block, overlap, strides
+from mpi4py_pencil.partition import Kept, block, overlap, strides
 
 runs = st.tuples(st.integers(0, 30), st.integers(0, 30))
+
+
+@st.composite
+def ends(draw):
+    """Draw an axis of which only indices at both ends are kept, and these."""
+    length = draw(st.integers(1, 30))
+    low = draw(st.integers(0, length))
+    high = draw(st.integers(0, length - low))
+    indices = list(range(length))
+    return Kept(length, low, high), indices[:low] + indices[length - high :]
 
 
 @given(st.integers(0, 200), st.integers(1, 50))
@@ -49,3 +59,25 @@ def test_strides_are_those_of_a_transposed_array(shape, random, itemsize):
     # numpy gives any stride to an axis of one point
     for n, ours, theirs in zip(shape, mine, stored.strides, strict=True):
         check(n == 1 or ours == theirs, f"{mine} for {shape} in order {order}, numpy has {stored.strides}")
+
+
+@given(ends(), st.integers(1, 12))
+def test_kept_indices_stay_in_the_blocks_of_the_whole_axis(case, parts):
+    """Their blocks follow each other, also those that keep nothing."""
+    kept, indices = case
+    for index in range(parts):
+        start, size = block(kept.length, parts, index)
+        first, count = kept.block(parts, index)
+        np.testing.assert_equal(indices[first : first + count], [k for k in indices if start <= k < start + size])
+        np.testing.assert_equal(first, sum(k < start for k in indices))
+
+
+@given(ends(), st.data())
+def test_runs_find_each_kept_index_of_a_block_once(case, data):
+    kept, indices = case
+    start = data.draw(st.integers(0, kept.length))
+    size = data.draw(st.integers(0, kept.length - start))
+    found = [(place + k, at + k) for place, at, length in kept.runs(start, size) for k in range(length)]
+    expected = [k - start for k in indices if start <= k < start + size]
+    np.testing.assert_equal(found, list(enumerate(expected)))
+    check(all(length > 0 for *_, length in kept.runs(start, size)), "an empty run")

@@ -8,7 +8,8 @@ from mpi4py import MPI
 from support import RANKS, check, everywhere, gather_global, same_everywhere
 
 from mpi4py_pencil import Pencil, Subcomm
-from mpi4py_pencil.pencil import boxes
+from mpi4py_pencil.partition import Kept
+from mpi4py_pencil.pencil import boxes, spread
 
 WORLD = MPI.COMM_WORLD
 
@@ -20,6 +21,26 @@ def split_arrays(draw, most_axes=4):
     axis = draw(st.integers(0, len(shape) - 1))
     dims = [1 if k == axis else draw(st.integers(1, 3)) for k in range(len(shape))]
     return tuple(shape), dims, axis
+
+
+@st.composite
+def kept_arrays(draw):
+    """Draw what `split_arrays` does for the kept indices, which of each axis they are, and the shape of all indices."""
+    shape, dims, axis = draw(split_arrays(3))
+    kept = []
+    for n in shape:
+        low = draw(st.integers(0, n))
+        kept.append(draw(st.sampled_from([None, Kept(n + draw(st.integers(0, 8)), low, n - low)])))
+    whole = tuple(n if each is None else each.length for n, each in zip(shape, kept, strict=True))
+    return shape, dims, axis, kept, whole
+
+
+def kept_indices(kept, whole):
+    """Return lists of the kept indices of each axis."""
+    each = [list(range(n)) for n in whole]
+    return [
+        k if keep is None else k[: keep.low] + k[keep.length - keep.high :] for k, keep in zip(each, kept, strict=True)
+    ]
 
 
 def block_of(pencil, whole):
@@ -72,6 +93,58 @@ def test_boxes_bring_each_rank_its_block(case, data):
             part(result, box)[...] = part(block_of(before[sender], whole), sent)
         np.testing.assert_array_equal(result, block_of(after[coords], whole))
         np.testing.assert_equal(moved[coords].reversed().sends, moved[coords].receives)
+
+
+@given(kept_arrays(), st.data())
+def test_kept_indices_and_their_boxes(case, data):
+    """Each rank has those of its block of the whole array, and they stay together where the alignment changes."""
+    shape, dims, axis, kept, whole = case
+    other = data.draw(st.integers(0, len(shape) - 1))
+    numbers = np.arange(np.prod(whole)).reshape(whole)
+    indices = kept_indices(kept, whole)
+    compact = numbers[np.ix_(*indices)]
+    before = {coords: Pencil(subcomm, shape, axis, kept) for coords, subcomm in grid(dims)}
+    after = {coords: pencil.pencil(other) for coords, pencil in before.items()}
+    for pencil in [*before.values(), *after.values()]:
+        full = pencil.full()
+        np.testing.assert_equal((full.shape, full.axis), (whole, pencil.axis))
+        mine = [set(range(s.start, s.stop)) for s in full.local_slice()]
+        np.testing.assert_equal(
+            block_of(pencil, compact),
+            numbers[np.ix_(*[np.array([k for k in i if k in m], int) for i, m in zip(indices, mine, strict=True)])],
+        )
+    moved = {coords: boxes(before[coords], after[coords]) for coords in before}
+    for coords in before:
+        result = np.full(after[coords].subshape, -1)
+        comm = moved[coords].comm
+        for rank, box in enumerate(moved[coords].receives):
+            sender = coords if comm == MPI.COMM_SELF else comm.peer(rank)
+            sent = moved[sender].sends[coords[comm.axis] if sender != coords else rank]
+            part(result, box)[...] = part(block_of(before[sender], compact), sent)
+        np.testing.assert_array_equal(result, block_of(after[coords], compact))
+        np.testing.assert_equal(sum(box.size for box in moved[coords].sends), np.prod(before[coords].subshape))
+
+
+@given(kept_arrays())
+def test_a_block_of_kept_indices_is_spread_over_the_whole_block(case):
+    shape, dims, axis, kept, whole = case
+    numbers = np.arange(np.prod(whole)).reshape(whole)
+    compact = numbers[np.ix_(*kept_indices(kept, whole))]
+    for _, subcomm in grid(dims):
+        pencil = Pencil(subcomm, shape, axis, kept)
+        spreading = spread(pencil)
+        mine, block = block_of(pencil.full(), numbers), block_of(pencil, compact)
+        np.testing.assert_equal(spreading.shape, mine.shape)
+        result, times = np.full(mine.shape, -2), np.zeros(block.shape, int)
+        for gap in spreading.gaps:
+            result[gap] = -1
+        for box, start in spreading.blocks:
+            target = tuple(slice(a, a + n) for a, n in zip(start, box.shape, strict=True))
+            check(np.all(result[target] == -2), "a gap or another box covers a kept index")
+            result[target] = part(block, box)
+            part(times, box)[...] += 1
+        np.testing.assert_array_equal(times, 1)
+        np.testing.assert_array_equal(result, np.where(np.isin(mine, compact), mine, -1))
 
 
 def part(array, box):

@@ -6,11 +6,12 @@ import math
 import numpy as np
 import pytest
 from fakes import grid, lines
-from lockstep import given, settings, st
+from lockstep import example, given, settings, st
 from support import check
 
+from mpi4py_pencil.partition import Kept
 from mpi4py_pencil.pencil import Pencil
-from mpi4py_pencil.plan import Exchange, Sweep, choose_grid, steps
+from mpi4py_pencil.plan import Exchange, Sweep, alignments, choose_grid, steps
 from mpi4py_pencil.transforms import Fourier
 
 COMPLEX = np.dtype(complex)
@@ -81,27 +82,126 @@ def test_the_mirror_of_a_plan_is_the_same_on_all_ranks():
     np.testing.assert_equal(len(kinds), 1)
 
 
-def touched(shape, axes, dims):
+@st.composite
+def grouped(draw):
+    """Draw a shape, groups of some of its axes, and a grid that leaves those of the last group undivided."""
+    shape = draw(st.lists(st.integers(1, 9), min_size=1, max_size=5))
+    axes = draw(st.permutations(range(len(shape))))[: draw(st.integers(1, len(shape)))]
+    cuts = [0, *sorted(draw(st.sets(st.integers(1, len(axes))))), len(axes)]
+    groups = tuple(tuple(axes[a:b]) for a, b in itertools.pairwise(cuts) if a < b)
+    dims = [1 if k in groups[-1] else draw(st.integers(1, 3)) for k in range(len(shape))]
+    return tuple(shape), groups, tuple(dims)
+
+
+def fewest_exchanges(parts, groups):
+    """Return how many swaps of two communicators let each group be undivided in turn, None where nothing does.
+
+    All ways are tried.
+    """
+    pending = [(axis, group) for group in reversed(groups) for axis in reversed(group)]
+    states = {tuple(parts): 0}
+    for axis, group in pending:
+        reached = {}
+        for state, count in states.items():
+            if state[axis] == 1:
+                reached[state] = min(count, reached.get(state, count))
+                continue
+            for other in range(len(state)):
+                if state[other] == 1 and other not in group:
+                    swapped = list(state)
+                    swapped[axis], swapped[other] = 1, state[axis]
+                    reached[tuple(swapped)] = min(count + 1, reached.get(tuple(swapped), count + 1))
+        states = reached
+    return min(states.values(), default=None)
+
+
+# where two of the axes that come last are divided in between
+LATER = ((4, 4, 4, 4, 4), ((3, 4), (0, 1), (2,)), (2, 2, 1, 1, 1))
+
+
+@settings(max_examples=300)
+@given(grouped())
+@example(LATER)
+@example(((4, 4, 4, 4), ((0, 1, 2), (3,)), (2, 2, 1, 1)))
+def test_all_axes_of_a_group_are_undivided_together(case):
+    """With as few exchanges as there can be; refused only where there is no way at all."""
+    _, groups, dims = case
+    fewest = fewest_exchanges(dims, groups)
+    if fewest is None:
+        with pytest.raises(ValueError, match="cannot all be undivided together over"):
+            list(alignments(dims, groups))
+        return
+    parts, order = list(dims), []
+    swaps = iter(alignments(dims, groups))
+    count = 0
+    for group in reversed(groups):
+        for _ in group:
+            axis, other = next(swaps)
+            order.append(axis)
+            if other is not None:
+                np.testing.assert_equal((parts[other], parts[axis] > 1), (1, True))
+                parts[axis], parts[other] = parts[other], parts[axis]
+                count += 1
+        check(all(parts[k] == 1 for k in group), f"group {group} is divided: {parts}")
+    np.testing.assert_equal(order, [axis for group in groups for axis in group][::-1])
+    np.testing.assert_equal(count, fewest)
+
+
+def test_the_first_group_to_be_transformed_must_be_undivided():
+    with pytest.raises(ValueError, match=r"axes \(1, 2\) are transformed first: they must stay undivided"):
+        list(alignments((1, 2, 1), ((0,), (1, 2))))
+
+
+@given(grouped(), st.data())
+def test_steps_of_groups_and_of_truncated_axes(case, data):
+    """Each step goes on from the one before; what is kept of an axis stays kept; the ends are undivided."""
+    shape, groups, dims = case
+    if fewest_exchanges(dims, groups) is None:
+        return
+    axes = [axis for group in groups for axis in group]
+    reach = {axis: data.draw(st.sampled_from([None, 0, 1, 2.5])) for axis in axes}
+    made = [Fourier().along(k, shape[k], shape[k], COMPLEX, reach[k]) for k in reversed(axes)]
+    for coords in {(0,) * len(dims), tuple(n - 1 for n in dims)}:
+        here = Pencil(lines(coords, dims), shape, axes[-1])
+        for step in steps(here, made, groups):
+            check(here.same_block(step.before), "a step begins where the one before has not ended")
+            here = step.after
+            if isinstance(step, Sweep):
+                np.testing.assert_equal(step.before.sizes[step.transform.axis], 1)
+                np.testing.assert_equal(here.kept[step.transform.axis], step.transform.kept)
+            else:
+                np.testing.assert_equal(step.after.kept, step.before.kept)
+        check(all(here.sizes[k] == 1 for k in groups[0]), f"group {groups[0]} is divided: {here}")
+        for k, keep in enumerate(here.kept):
+            truncated = k in axes and reach[k] is not None and 2 * int(reach[k]) + 1 < shape[k]
+            wanted = int(reach[k]) if truncated else None
+            np.testing.assert_equal(keep, Kept(shape[k], wanted + 1, wanted) if truncated else None)
+
+
+def touched(shape, groups, dims):
     """Return the points that the busiest rank touches in all steps; that is rank 0, whose blocks are the largest."""
+    axes = [axis for group in groups for axis in group]
     start = Pencil(lines((0,) * len(shape), dims), shape, axes[-1])
-    return sum(math.prod(step.before.subshape) for step in steps(start, transforms(shape, axes), each(axes)))
+    return sum(math.prod(step.before.subshape) for step in steps(start, transforms(shape, axes), groups))
 
 
 @settings(max_examples=50)
-@given(requests(), st.sampled_from([1, 2, 3, 4, 6, 7, 8, 12, 16]))
-def test_the_chosen_grid_is_the_cheapest_of_all(request_, size):
-    shape, axes, _ = request_
-    if len(shape) == 1:
-        shape = (*shape, 4)
-    chosen = choose_grid(shape, each(axes), size)
+@given(grouped(), st.sampled_from([1, 2, 3, 4, 6, 7, 8, 12]))
+def test_the_chosen_grid_is_the_cheapest_of_all(case, size):
+    shape, groups, _ = case
     factors = [n for n in range(1, size + 1) if size % n == 0]
     grids = [
         dims
-        for dims in itertools.product(*[[1] if k == axes[-1] else factors for k in range(len(shape))])
-        if math.prod(dims) == size
+        for dims in itertools.product(*[[1] if k in groups[-1] else factors for k in range(len(shape))])
+        if math.prod(dims) == size and fewest_exchanges(dims, groups) is not None
     ]
-    check(chosen in grids, f"{chosen} is no grid of {size} ranks that leaves axis {axes[-1]} undivided")
-    np.testing.assert_equal(touched(shape, axes, chosen), min(touched(shape, axes, dims) for dims in grids))
+    if not grids:
+        with pytest.raises(ValueError, match=rf"{size} ranks"):
+            choose_grid(shape, groups, size)
+        return
+    chosen = choose_grid(shape, groups, size)
+    check(chosen in grids, f"{chosen} is no grid of {size} ranks that {groups} can do with")
+    np.testing.assert_equal(touched(shape, groups, chosen), min(touched(shape, groups, dims) for dims in grids))
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,11 @@ class Ball:
     def outside(self, wavenumbers: Sequence[np.ndarray[Any, Any] | None]) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Which modes are not in it, given the whole wave numbers of each axis that has some, shaped to broadcast."""
         reach = np.broadcast_to(np.asarray(self.reach, object), len(wavenumbers))
-        squares = [(k / r) ** 2 for k, r in zip(wavenumbers, reach, strict=True) if k is not None and r is not None]
+        squares = [
+            (k.astype(float) / r) ** 2
+            for k, r in zip(wavenumbers, reach, strict=True)
+            if k is not None and r is not None
+        ]
         # a mode on the surface is inside, however the squares were rounded
         return np.asarray(sum(squares) > 1 + 1e-12)
 
