@@ -81,6 +81,11 @@ class Candidates:
     backends: Sequence[str]
     tiles: Sequence[int]
 
+    @property
+    def tries(self) -> int:
+        """How many plans `search` tries."""
+        return len(self.grids) * len(self.methods) + len(self.backends) - 1 + len(self.tiles) - 1
+
 
 Make = Callable[[MPI.Intracomm, Request], Plan]
 Report = Callable[[Choice, float], Any]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from support import check, everywhere
 
 from mpi4py_pencil import tuning
 from mpi4py_pencil.arguments import request
-from mpi4py_pencil.cli import in_pi, run_command
+from mpi4py_pencil.cli import run_command
+from mpi4py_pencil.cli.taylor_green import in_pi
+from mpi4py_pencil.cli.values import joined, sizes
 from mpi4py_pencil.examples.taylor_green import NavierStokes
 
 COMM = MPI.COMM_WORLD
@@ -77,12 +80,15 @@ REFUSED = {
     "--size 4x4": "'--size': '4x4' must be a positive number, or three as in 64x32x32",
     "--size -4": "'--size': '-4' must be",
     "--size four": "'--size': 'four' must be",
+    "--size 64,": "'--size': '64,' must be",
+    "--size 4 4": "'--size': '4 4' must be a positive number, or three",
     "--nu -1": "'--nu': -1 must be a finite number, 0 or more",
     "--nu nan": "'--nu': nan must be a finite number, 0 or more",
     "--dt 0": "'--dt': 0 must be a finite number above 0",
     "--end inf": "'--end': inf must be a finite number above 0",
     "--every 0": "'--every': 0 must be 1 or more",
     "--grid 3": "'--grid': '3' makes 3 blocks, but must make as many as ranks, 2",
+    "--grid 0x2": "'--grid': '0x2' must be a positive number, or two as in 2x1",
     "--grid 1x1x2": "'--grid': '1x1x2' must be a positive number, or two as in 2x1",
     "--dealias 1/2": "'--dealias': '1/2' is not one of '3/2', 'mask'",
     "--precision half": "'--precision': 'half' is not one of 'double', 'single'",
@@ -110,13 +116,36 @@ def test_all_that_is_refused(capfd, tmp_path, monkeypatch):
 
 REFUSED_TUNING = {
     "": "Missing option '--shape'",
+    "--shape": "Option '--shape' requires an argument",
     "--shape 4x": "'--shape': '4x' must be whole numbers, as in 64 32 32",
+    "--shape 4,4,": "'--shape': '4,4,' must be whole numbers",
+    "--shape 4, 4,": "'--shape': '4, 4,' must be whole numbers",
+    "--shape 4.5 4": "'--shape': '4.5 4' must be whole numbers",
+    "--shape (4,4)": "'--shape': '(4,4)' must be whole numbers",
+    "--shape 4 x 4": "unexpected extra arguments (x 4)",
+    "--shape --dtype complex64": "'--shape': '--dtype' must be whole numbers",
+    "--shape 4 -4": "shape (4, -4) must have",
+    "--shape 4x0": "shape (4, 0) must have",
     "--shape 4x4 --axes 0,x": "'--axes': '0,x' must be whole numbers",
+    "--shape 4x4 --axes 0,": "'--axes': '0,' must be whole numbers",
     "--shape 4x4 --axes 2": "axis 2 does not exist: the array has 2 axes",
     "--shape 4x4 --padding 1/0": "'--padding': '1/0' must be numbers or fractions, as in 3/2",
+    "--shape 4x4 --padding 3/": "'--padding': '3/' must be numbers or fractions",
+    "--shape 4x4 --padding 1.5,1.5,": "'--padding': '1.5,1.5,' must be numbers or fractions",
+    "--shape 4x4 --padding 1.5x1.5": "'--padding': '1.5x1.5' must be numbers or fractions",
+    "--shape 4x4 --padding 1e999999999": "'--padding': '1e999999999' must be numbers or fractions",
+    "--shape 4x4 --padding nan": "'--padding': 'nan' must be numbers or fractions",
     "--shape 4x4 --padding 1/2": "padding 0.5 must be at least 1",
-    "--shape 4x4 --padding 1,1,1": "one for each of the 2 axes",
+    "--shape 4x4 --padding -2": "padding -2.0 must be at least 1",
+    "--shape 4x4 --padding 1.5,1.5,1": "one for each of the 2 axes",
+    "--shape 4x4 --truncation 1,1,1": "one for each of the 2 axes",
+    "--shape 4x4 --truncation -1": "truncation -1.0 must name wave numbers of 0 or more",
     "--shape 4x4 --dtype int": "'--dtype': 'int' is not one of 'float32'",
+    "--shape 4x4 --backend fftw": "'--backend': 'fftw' is not one of 'pyfftw', 'mkl'",
+    "--shape 4x4 --backend mkl --dtype longdouble": "backend 'mkl'",
+    "--shape 4x4 --threads 0": "'--threads': 0 must be 1 or more",
+    "--shape 4x4 --threads two": "'--threads': 'two' is not a valid integer",
+    "--shape 4x4 --ranks 2": "No such option '--ranks'",
     "--shape 16": "no axis to divide among 2 ranks",
     "--shape 4x4 more": "unexpected extra argument (more)",
 }
@@ -126,43 +155,107 @@ REFUSED_TUNING = {
 def test_all_that_is_refused_to_be_tuned(capfd):
     for arguments, expected in REFUSED_TUNING.items():
         status = run_command(COMM, ["tune", *arguments.split()])
-        lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("Error")]
+        output, errors = capfd.readouterr()
+        lines = errors.splitlines()
         with everywhere():
-            np.testing.assert_equal((status, len(lines)), (2, 1 if COMM.rank == 0 else 0), arguments)
-            if COMM.rank == 0 and expected not in lines[0]:
+            np.testing.assert_equal((status, output, len(lines)), (2, "", 1 if COMM.rank == 0 else 0), arguments)
+            if COMM.rank == 0 and not (lines[0].startswith("Error: ") and expected in lines[0]):
                 raise AssertionError(f"{arguments}: {lines[0]!r} instead of {expected!r}")
 
 
-@pytest.mark.parametrize("place", ["wisdom.json", None])
-def test_tuning(tmp_path, monkeypatch, place):
+WRITTEN = ["12 10 8", "12x10x8", "12X10X8", "12,10,8", "12, 10, 8"]
+
+
+@pytest.mark.parametrize("numbers", WRITTEN)
+@pytest.mark.parametrize("factors", ["3/2 1 2", "1.5,1,2", "3/2, 1.0, 2", "6/4 1 2."])
+def test_numbers_may_be_written_in_several_ways(capfd, numbers, factors):
+    words = f"plan --ranks 2 --shape {numbers} --padding {factors} --json -".split()
+    np.testing.assert_equal(run_command(MPI.COMM_SELF, words), 0)
+    np.testing.assert_equal(json.loads(capfd.readouterr().out)["input"]["shape"], [18, 10, 16])
+
+
+@pytest.mark.parametrize("numbers", WRITTEN)
+def test_sizes_too(numbers):
+    size = joined(numbers.split())
+    np.testing.assert_equal((len(size), sizes(None, None, size[0])), (1, (12, 10, 8)))
+
+
+def tuning_of(words):
+    """Run the command tune on two ranks; return its parts and its errors."""
+    status, output, errors = command(2, "tune", *words.split())
+    np.testing.assert_equal((status, errors_of(errors)), (0, []))
+    return *(part.splitlines() for part in output.split("\n\n")), errors
+
+
+def test_tuning(tmp_path, monkeypatch):
     """A row for each candidate; the best of them is told, and kept for the very transform that was asked for."""
     file = tmp_path / "wisdom.json"
-    monkeypatch.setenv("MPI4PY_PENCIL_WISDOM", str(file) if place else "")
-    status, output, errors = command(
-        2, *["tune", "--shape", "8x6x4", "--dtype", "complex64", "--axes", "2,0", "--padding", "3/2,1,1"]
+    monkeypatch.setenv("MPI4PY_PENCIL_WISDOM", str(file))
+    title, (header, *rows), (best, note, kept), _ = tuning_of(
+        "--shape 8x6x4 --dtype complex64 --axes 2,0 --padding 3/2,1,1"
     )
-    np.testing.assert_equal((status, errors_of(errors)), (0, []))
-    title, blank, header, *rows, gap, best, kept = output.splitlines()
-    np.testing.assert_equal(title, "12 x 6 x 4 points, complex64, 2 ranks: forward and backward")
-    np.testing.assert_equal((blank, header.split()), ("", ["grid", "exchange", "engine", "tile", "KiB", "ms"]))
+    np.testing.assert_equal(
+        title,
+        [
+            "12 x 6 x 4 points, complex64, 2 ranks: forward and backward",
+            f"{len(rows)} plans to try; the first is the default",
+        ],
+    )
+    np.testing.assert_equal(header.split(), ["grid", "exchange", "engine", "tile", "KiB", "ms"])
     np.testing.assert_equal({len(row) for row in rows}, {len(header)})
     cells = [row.split() for row in rows]
     np.testing.assert_equal({row[0] for row in cells}, {"1x2x1", "1x1x2"})
     np.testing.assert_equal({row[1] for row in cells}, {"auto", "alltoallv", "alltoallw", "pairwise"})
     np.testing.assert_equal({row[2] for row in cells}, set(engines("F")))
     least = min(float(row[4]) for row in cells)
-    fastest = [row for row in cells if float(row[4]) == least and best == f"Fastest: {' '.join(row[:4])} KiB"]
-    np.testing.assert_equal((gap, len(fastest)), ("", 1), output)
-    if place is None:
-        np.testing.assert_equal(kept, "Not kept: MPI4PY_PENCIL_WISDOM is empty, or names what cannot be written.")
-        return
-    np.testing.assert_equal(kept, f"Kept in {file}")
+    told, _, than = best.partition("; ")
+    fastest = [row for row in cells if told == f"Fastest: {' '.join(row[:4])} KiB, {least:.3f} ms"]
+    np.testing.assert_equal(len(fastest), 1, best)
+    if than != "the default":
+        times = float(re.fullmatch(r"the default takes ([\d.]+) times as long", than)[1])
+        np.testing.assert_allclose(times * least, float(cells[0][4]), atol=0.02 * float(cells[0][4]) + 0.01)
+    np.testing.assert_equal(note, "auto: shared memory where all peers are on one node, else alltoallv")
+    np.testing.assert_equal(kept, f"Kept in {file}, where plans of this transform find it")
     [(name, entry)] = json.loads(file.read_text()).items()
     np.testing.assert_equal(
         ("x".join(map(str, entry["grid"])), entry["method"], entry["backend"]), tuple(fastest[0][:3])
     )
     asked = request(2, (8, 6, 4), axes=(2, 0), dtype="F", padding=(1.5, 1, 1))
     check(name.endswith(tuning.name_of(MPI.COMM_SELF, asked).partition(" ranks")[2]), name)
+
+
+def test_tuning_what_is_given(tmp_path, monkeypatch):
+    """Its wisdom is that of plans that are given the same."""
+    file = tmp_path / "wisdom.json"
+    monkeypatch.setenv("MPI4PY_PENCIL_WISDOM", str(file))
+    title, (_, *rows), _, _ = tuning_of("--shape 8 6 --truncation 2 --backend numpy --threads 2")
+    np.testing.assert_equal(title[0], "8 x 6 points, float64, 2 ranks of 2 threads: forward and backward")
+    np.testing.assert_equal({row.split()[2] for row in rows}, {"numpy"})
+    [name] = json.loads(file.read_text())
+    asked = request(2, (8, 6), truncation=2, backend="numpy", threads=2)
+    check(name.endswith(tuning.name_of(MPI.COMM_SELF, asked).partition(" ranks")[2]), name)
+
+
+@pytest.mark.parametrize("place", ["", "directory"])
+def test_tuning_that_cannot_be_kept(tmp_path, monkeypatch, place):
+    """It says why, in a line, and what to pass to a PFFT."""
+    directory = tmp_path / place
+    directory.mkdir(exist_ok=True)
+    monkeypatch.setenv("MPI4PY_PENCIL_WISDOM", str(directory) if place else "")
+    *_, (best, _, kept), errors = tuning_of("--shape 8 6 --backend numpy")
+    grid, method = best.split()[1:3]
+    why = f"{directory} cannot be written" if place else "MPI4PY_PENCIL_WISDOM is empty"
+    passed = f"grid=({grid.replace('x', ', ')}), method={method!r}, backend='numpy'"
+    np.testing.assert_equal(kept, f"Not kept: {why}. Pass {passed} to PFFT")
+    warned = [line for line in errors.splitlines() if "wisdom" in line]
+    np.testing.assert_equal(len(warned), 1 if place else 0, errors)
+    check(all(line.startswith("Warning: the wisdom cannot be kept in") for line in warned), errors)
+
+
+def test_too_little_memory_is_a_line():
+    status, _, errors = command(1, "tune", "--shape", "100000x100000x100000", "--backend", "numpy")
+    np.testing.assert_equal((status != 0, len(errors_of(errors))), (True, 1), errors)
+    check("Error: rank 0 has too little memory: Unable to allocate" in errors, errors)
 
 
 @pytest.mark.parallel([2])

@@ -313,8 +313,18 @@ def test_idle_ranks_are_shown_where_there_are_some(capfd):
 
 def test_json_of_the_command(capfd, tmp_path):
     path = tmp_path / "plan.json"
-    arguments = "--shape 64 32 16 --ranks 12 --axes -1 0 --padding 3/2 1 2 --method pairwise --json"
-    expected = emulated(12, (64, 32, 16), axes=(-1, 0), padding=(1.5, 1, 2), method="pairwise")
+    arguments = """--shape 64 32 16 --ranks 12 --axes -1 0 --padding 3/2 1 2 --method pairwise --truncation 16
+    --backend numpy --threads 3 --json"""
+    expected = emulated(
+        12,
+        (64, 32, 16),
+        axes=(-1, 0),
+        padding=(1.5, 1, 2),
+        method="pairwise",
+        truncation=16,
+        backend="numpy",
+        threads=3,
+    )
     status, output, _ = plan(capfd, f"{arguments} {path}")
     np.testing.assert_equal((status, output), (0, text(expected) + "\n"))
     np.testing.assert_equal(json.loads(path.read_text(encoding="utf-8")) == expected, True)
@@ -326,10 +336,15 @@ REFUSED = {
     "--ranks 2": "Missing option '--shape'",
     "--shape 4 4": "Missing option '--ranks'",
     "--shape 4 0 --ranks 2": "shape (4, 0) must have",
+    "--shape 64,64,64": "Missing option '--ranks'",
+    "--shape 8,8, --ranks 2": "'--shape': '8,8,' must be whole numbers, as in 64 32 32",
+    "--shape 1000000000000 1000000000000 --ranks 4": "has 1e+24 points, but must have at most",
     "--shape four --ranks 1": "'--shape': 'four' must be whole numbers, as in 64 32 32",
     "--shape 8.5 8 --ranks 1": "'--shape': '8.5 8' must be whole numbers",
     "--shape 16 --ranks 2": "shape (16,) has no axis to divide among 2 ranks",
     "--shape 8 8 --ranks 0": "'--ranks': 0 must be between 1 and 10000000",
+    "--shape 8 8 --ranks 4,4": "'--ranks': '4,4' is not a valid integer",
+    "--shape 8 8 --ranks 2.5": "'--ranks': '2.5' is not a valid integer",
     "--shape 8 8 --ranks 99999999": "'--ranks': 99999999 must be between 1 and 10000000",
     "--shape 8 8 --ranks 2 --ranks-per-node 0": "'--ranks-per-node': 0 must be 1 or more",
     "--shape 8 8 --ranks 3 --grid 2 1": "grid [2, 1] cannot multiply to the number of ranks, 3",
@@ -337,6 +352,13 @@ REFUSED = {
     "--shape 8 8 --ranks 2 --axes 2": "axis 2 does not exist",
     "--shape 8 8 --ranks 2 --padding 3/0": "'--padding': '3/0' must be numbers or fractions, as in 3/2",
     "--shape 8 8 --ranks 2 --padding 1/2": "padding 0.5 must be at least 1",
+    "--shape 8 8 --ranks 2 --padding 1.5,1.5,1": "padding [1.5, 1.5, 1.0] must be one number, or one for each of",
+    "--shape 8 8 --ranks 2 --padding 1.5,1.5,": "'--padding': '1.5,1.5,' must be numbers or fractions, as in 3/2",
+    "--shape 8 8 --ranks 2 --grid 2,": "'--grid': '2,' must be whole numbers",
+    "--shape 8 8 --ranks 2 --truncation 1,": "'--truncation': '1,' must be numbers or fractions",
+    "--shape 8 8 --ranks 2 --axes 1 --truncation 1, 2": "truncation [1.0, 2.0] names axis 0: only axes with a Fourier",
+    "--shape 8 8 --ranks 2 --backend post": "'--backend': 'post' is not one of 'pyfftw'",
+    "--shape 8 8 --ranks 2 --threads 0": "'--threads': 0 must be 1 or more",
     "--shape 8 8 --ranks 2 --dtype int": "'--dtype': 'int' is not one of 'float32'",
     "--shape 8 8 --ranks 2 --method post": "'--method': 'post' is not one of 'auto'",
     "--shape 8 8 --ranks 4 --method shared --ranks-per-node 2": "method 'shared' needs all peers on one node",

@@ -17,6 +17,8 @@ from .memory import held
 from .traffic import exchange, method_of, traffics
 
 _PRECISION = {"f": "single", "d": "double", "g": "long double"}
+# Bytes are counted in 64 bits, and no point has more than these.
+MOST_POINTS = (2**63 - 1) // np.dtype(np.clongdouble).itemsize
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ def emulated(
     if not 0 <= rank < size:
         raise ValueError(f"rank {rank} is not among {size} ranks")
     asked = request(size, shape, **arguments)
+    if math.prod(asked.points) > MOST_POINTS:
+        raise ValueError(f"shape {shape} has {math.prod(asked.points):.3g} points, but must have at most {MOST_POINTS}")
     coords = np.unravel_index(rank, asked.dims)
     places = [Place(k, n, int(c)) for k, (n, c) in enumerate(zip(asked.dims, coords, strict=True))]
     start = Pencil(places, asked.points, asked.transforms[0].axis)
