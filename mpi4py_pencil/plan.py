@@ -121,9 +121,10 @@ def choose_grid(shape: Sequence[int], groups: Groups, size: int) -> tuple[int, .
     """
     possible = ranked_grids(shape, groups, size)
     if not possible:
-        hint = "; FFT1D divides a single complex axis" if len(shape) == 1 else ""
+        hint = "; FFT1D divides one axis" if len(shape) == 1 else ""
         raise ValueError(
-            f"shape {tuple(shape)} has no axis to divide among {size} ranks: {tuple(groups[-1])} must stay undivided{hint}"
+            f"shape {tuple(shape)} has no axis to divide among {size} ranks: "
+            f"{tuple(groups[-1])} must stay undivided{hint}"
         )
     return possible[0]
 
