@@ -6,7 +6,7 @@ from setuptools import Extension, setup
 kernels = Extension(
     "mpi4py_pencil._kernels",
     sources=["cython_kernels/kernels.pyx"],
-    depends=["cython_kernels/copy.h"],
+    depends=["cython_kernels/copy.h", "cython_kernels/flags.h"],
     include_dirs=["cython_kernels"],
     extra_compile_args=["-O3"],
 )

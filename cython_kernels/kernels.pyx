@@ -14,6 +14,10 @@ cdef extern from "copy.h" nogil:
     void copy_rows(const char *, ptrdiff_t, char *, ptrdiff_t, ptrdiff_t, ptrdiff_t, int)
     void FENCE()
 
+cdef extern from "flags.h" nogil:
+    void raise_flag(char *, long long)
+    int reached(const Py_ssize_t *, Py_ssize_t, long long, Py_ssize_t)
+
 # The columns of a table of pieces; the strides of the outer axes follow.
 cdef enum:
     AT, POINTS, BASE, LINE, COLUMN, BATCH, OUTER
@@ -191,3 +195,16 @@ def copy(Py_ssize_t source, Py_ssize_t[::1] source_strides, Py_ssize_t target, P
                 break
         if stream:
             FENCE()
+
+
+def signal(Py_ssize_t flag, long long value):
+    """Set the flag at an address, after all that this thread has written."""
+    raise_flag(<char *>flag, value)
+
+
+def arrived(Py_ssize_t[::1] flags, long long value, Py_ssize_t looks):
+    """Whether the flags at all these addresses have come to a value; looks that often at the most."""
+    cdef int there
+    with nogil:
+        there = reached(&flags[0], flags.shape[0], value, looks)
+    return bool(there)

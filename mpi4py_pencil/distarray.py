@@ -154,7 +154,7 @@ class DistArray(np.ndarray):
         target = checked(comm, lambda: self._target(axis, out))
         if out is None:
             out = DistArray.of(target, self.dtype, self._rank)
-        _transfer(pencil, target, self.dtype).forward(self, out)
+        _transfer(pencil, target, self.dtype).forward(_plain(self), _plain(out))
         return out
 
     def _target(self, axis: int | None, out: Any) -> Pencil:

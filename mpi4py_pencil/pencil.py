@@ -68,6 +68,7 @@ class Pencil:
         self.sizes = tuple(comm.Get_size() for comm in subcomm)
         self.ranks = tuple(comm.Get_rank() for comm in subcomm)
         self.kept = tuple(kept or [None] * len(self.shape))
+        self._aligned: dict[int, Pencil] = {}
         if self.sizes[self.axis] != 1:
             raise ValueError(
                 f"axis {axis} is divided among {self.sizes[self.axis]} ranks: a pencil is aligned along an axis whose "
@@ -86,7 +87,9 @@ class Pencil:
 
     def pencil(self, axis: int) -> Pencil:
         """The pencil aligned along `axis`, which swaps its communicator with the present alignment's."""
-        return self.swapped(axis, self.axis)
+        if axis not in self._aligned:
+            self._aligned[axis] = self.swapped(axis, self.axis)
+        return self._aligned[axis]
 
     def swapped(self, axis: int, other: int) -> Pencil:
         """The pencil aligned along `axis`, which swaps its communicator with that of another axis, undivided as yet."""

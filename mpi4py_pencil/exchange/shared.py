@@ -1,7 +1,8 @@
 """Exchange through a shared-memory window: a rank's outbox is its peers' inbox, and no byte moves.
 
-The window is allocated non-contiguously, so that each rank's segment lies in memory of its own, near the core that
-touches it first (MPI 4.1, 12.2.3; Hoefler et al., "MPI + MPI", Computing 95, 2013).
+The ranks tell each other by counters in the window how far they are. The window is allocated non-contiguously, so that
+each rank's segment lies in memory of its own, near the core that touches it first (MPI 4.1, 12.2.3; Hoefler et al.,
+"MPI + MPI", Computing 95, 2013).
 """
 
 from __future__ import annotations
@@ -10,17 +11,24 @@ import mmap
 import os
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
+from .. import _kernels
 from ..pencil import Boxes
 from ..subcomm import NODE, cache_of
+from ..sweep import CACHE_LINE
 from .layout import offsets, place
 
 _SHM = Path("/dev/shm")
+# Bytes of the counters in front of a segment, each in cache lines of its own.
+_COUNTERS = 2 * CACHE_LINE
+# So often a waiting rank looks before it lets MPI, and others, have the core: some tens of microseconds.
+_LOOKS = 1000
 
 
 @dataclass(eq=False)
@@ -28,7 +36,6 @@ class _Allocation:
     """A window as MPI knows it, which outlives the `Window` that asked for it until all ranks have dropped theirs."""
 
     win: MPI.Win
-    left: list[MPI.Request] = field(default_factory=list)
     dropped: bool = False
 
     def drop(self) -> None:
@@ -37,7 +44,6 @@ class _Allocation:
 
     def free(self) -> None:
         """Free it. Collective over its ranks."""
-        MPI.Request.Waitall(self.left)
         self.win.Unlock_all()
         self.win.Free()
 
@@ -67,6 +73,9 @@ class _Allocations:
 class Window:
     """A segment of shared memory for each rank of a communicator on one node.
 
+    Before each segment lie two counters: how often its rank has written there, and how often it has read its peers'.
+    They are barriers of a tenth of a microsecond, where MPI's take some.
+
     Collective over `comm`. A window that is dropped on every rank is freed when the next is made or the communicator
     is freed: to free is collective, and ranks drop their objects when they like.
     """
@@ -76,32 +85,43 @@ class Window:
         allocations = cache_of(comm).setdefault(Window, _Allocations())
         allocations.collect(comm)
         info = MPI.Info.Create({"alloc_shared_noncontig": "true"})
-        self._win = MPI.Win.Allocate_shared(max(nbytes, 1), 1, info=info, comm=comm)
+        self._win = MPI.Win.Allocate_shared(_COUNTERS + nbytes, 1, info=info, comm=comm)
         info.Free()
         self._win.Lock_all(MPI.MODE_NOCHECK)
         segments = [self._win.Shared_query(q)[0] for q in range(comm.Get_size())]
-        self.addresses = [segment.address for segment in segments]
+        self.addresses = [segment.address + _COUNTERS for segment in segments]
         # Pages are counted against the room when they are first touched; the next to ask for room must see these.
-        np.asarray(segments[comm.Get_rank()])[:: mmap.PAGESIZE] = 0
+        mine = np.asarray(segments[comm.Get_rank()])
+        mine[:: mmap.PAGESIZE] = 0
+        mine[:_COUNTERS] = 0
+        comm.Barrier()
+        self._turn = 0
+        self._written = np.array([segment.address for segment in segments], np.intp)
+        self._read = self._written + CACHE_LINE
+        self._me = comm.Get_rank()
         allocation = _Allocation(self._win)
         allocations.all.append(allocation)
-        self._left = allocation.left
         weakref.finalize(self, allocation.drop)
 
     def claim(self) -> None:
         """Wait until the peers have read what lies in this rank's segment."""
-        while self._left:
-            self._left.pop().Wait()
+        self._wait(self._read)
 
     def fence(self) -> None:
         """What each rank has written into its segment is there for all. Collective over the window's ranks."""
-        self._win.Sync()
-        self._comm.Barrier()
-        self._win.Sync()
+        self._turn += 1
+        _kernels.signal(self._written[self._me], self._turn)
+        self._wait(self._written)
 
     def release(self) -> None:
-        """Say that this rank has read its peers' segments, and go on. Collective over the window's ranks."""
-        self._left.append(self._comm.Ibarrier())
+        """Say that this rank has read its peers' segments, and go on."""
+        _kernels.signal(self._read[self._me], self._turn)
+
+    def _wait(self, counters: np.ndarray[Any, np.dtype[np.intp]]) -> None:
+        """Wait until these counters of all ranks have come to the present turn."""
+        while not _kernels.arrived(counters, self._turn, _LOOKS):
+            # a peer may wait for a message of this rank before it comes here, and MPI may only move it in a call
+            self._comm.Iprobe()
 
 
 def on_one_node(comm: MPI.Intracomm) -> bool:
