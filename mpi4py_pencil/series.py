@@ -23,7 +23,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 # Coefficients that are computed at a time: what lies between two operations of numpy stays in cache.
-_CACHED = 2**15
+_CACHED = 2**14
 
 
 def chebyshev_derivative(c: Array, axis: int, order: int, out: Array) -> None:
