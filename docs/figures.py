@@ -1,13 +1,16 @@
 """The figures of the documentation, drawn by ``mpi4py_pencil.plotting`` while it is built.
 
 A pencil is a description, so one process can make those of all ranks: all it takes are communicators that know their
-size and rank.
+size and rank. The errors of the example are computed anew, in a few seconds.
 """
 
 from itertools import product
 from types import SimpleNamespace
 
+from mpi4py import MPI
+
 from mpi4py_pencil import Pencil
+from mpi4py_pencil.examples import poisson
 from mpi4py_pencil.plotting import Layout, plot_pencils, save
 
 SHAPE = (8, 8, 8)
@@ -20,7 +23,8 @@ def draw(folder):
     transfer = plot_pencils(layouts((2, 2, 1), [2, 1]), ["before: aligned along axis 2", "after: aligned along axis 1"])
     titles = ["input: aligned along axis 2", "between: along axis 1", "output: along axis 0"]
     pencils = plot_pencils(layouts((2, 2, 1), [2, 1, 0]), titles)
-    for name, figure in (("slabs", slabs), ("transfer", transfer), ("pencils", pencils)):
+    errors = poisson.picture([poisson.errors(MPI.COMM_SELF, n) for n in poisson.SIZES], "n x n x (n - 1) points")
+    for name, figure in (("slabs", slabs), ("transfer", transfer), ("pencils", pencils), ("poisson", errors)):
         save(figure, folder / f"{name}.png")
 
 

@@ -1,4 +1,4 @@
-"""Pictures: a flow (its vorticity and its energy spectrum), and how an array is distributed.
+"""Pictures: a flow (its vorticity and its energy spectrum), how errors fall, and how an array is distributed.
 
 Nothing here draws on a display or touches pyplot's global state: each function returns a matplotlib Figure,
 which `save` writes as a PNG.
@@ -6,7 +6,7 @@ which `save` writes as a PNG.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -107,6 +107,56 @@ def draw_spectrum(axes: Axes, energy: Array, cutoff: int) -> None:
     axes.grid(color="#e3e5e8")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+# --- How errors fall ----------------------------------------------------------------------------------------
+
+Panel = tuple[str, Mapping[str, ArrayLike], tuple[str, ArrayLike]]
+
+
+def plot_convergence(sizes: ArrayLike, panels: Sequence[Panel], title: str, subtitle: str = "") -> Figure:
+    """Draw errors on a logarithmic scale over the number of intervals.
+
+    Parameters
+    ----------
+    sizes : array_like of int, (m,)
+        The intervals along an axis.
+    panels : sequence of (title, curves, guide)
+        Of each panel the title; the errors by what they are of, each (m,); and the dashed line of what theory says,
+        as a text and values, (m,).
+    title, subtitle : str
+        What the picture shows, and how it was computed.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = Figure(figsize=(5.6 * len(panels), 4.7), facecolor="white")
+    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.1, wspace=0.04)
+    figure.suptitle(title, fontsize=15, color=INK, fontweight="bold")
+    all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (name, curves, guide) in zip(all_axes, panels, strict=True):
+        draw_errors(axes, np.asarray(sizes), curves, guide)
+        axes.set_title(name, fontsize=12, color=INK, pad=8)
+    all_axes[0].set_ylabel("Largest error / largest value")
+    figure.supxlabel(subtitle, fontsize=9.5, color=FAINT)
+    return figure
+
+
+def draw_errors(axes: Axes, sizes: Array, curves: Mapping[str, ArrayLike], guide: tuple[str, ArrayLike]) -> None:
+    """Draw the errors of a panel and the guide, which ends where the errors do."""
+    least = min(float(np.min(values)) for values in curves.values())
+    for k, (name, values) in enumerate(curves.items()):
+        # thinner from curve to curve: those that coincide are all seen
+        width, color = 1 / (k + 1), PALETTE[k % len(PALETTE)]
+        axes.semilogy(sizes, values, "o-", label=name, color=color, linewidth=3.4 * width, markersize=8 * width)
+    expected = np.asarray(guide[1])
+    axes.semilogy(sizes[expected >= least], expected[expected >= least], "--", label=guide[0], color=INK, linewidth=1.2)
+    axes.set(xlabel="Intervals n along each axis", xticks=sizes[1::2])
+    axes.grid(color="#e3e5e8")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, labelcolor=INK)
 
 
 # --- How an array is distributed ----------------------------------------------------------------------------

@@ -3,7 +3,10 @@
 Every function takes modes and returns modes: this rank's block, with any leading component axes, and nothing is sent.
 Work is done in the precision of the modes.
 
-The box has the length `lengths` along each axis: one number, or one for each axis; 2π by default.
+The box has the length `lengths` along each axis: one number, or one for each axis; 2π by default. Axes with a cosine or
+sine transform have wave numbers, and so derivatives of even order: those of odd order are sines of cosines, and the
+other way round, which are no modes of that axis. Axes with a Chebyshev or Legendre series are [-1, 1], whatever
+`lengths` are, and have derivatives of any order.
 
 Where an axis has an even number of modes, the highest, the Nyquist mode, stands for a cosine alone. Derivatives of odd
 order of it are sines that no mode stands for, and that vanish at the points of an unpadded grid: they are zero here, as
@@ -23,9 +26,13 @@ from . import mesh
 from .arrays import address, overlap
 from .pencil import whole_axis
 from .pfft import PFFT
-from .transforms import Fourier
+from .series import chebyshev_derivative, legendre_derivative
+from .transforms import DCT, DST, Chebyshev, Fourier, Hartley, Legendre
 
 Array = np.ndarray[Any, Any]
+
+# Axes whose modes depend on each other in a derivative.
+_SERIES = {Chebyshev: chebyshev_derivative, Legendre: legendre_derivative}
 
 # Modes of a block that are computed at a time: what lies between two operations of numpy stays in cache.
 _CACHED_MODES = 2**14
@@ -36,12 +43,15 @@ def derivative(
 ) -> Array:
     """The derivative along one axis, of any order.
 
-    Local: no communication.
+    Local: no communication. Of a Chebyshev or Legendre series it is exact: as many coefficients, the highest `order` of
+    them zero.
 
     Parameters
     ----------
     fft : PFFT
-        The transform. Its axis `axis` must be a Fourier axis; the others may be anything.
+        The transform. Its axis `axis` must be a Fourier axis; or have a Chebyshev or Legendre series, and be undivided
+        in the output, as the first of ``axes`` is; or, for even orders, have a cosine, sine or Hartley transform. The
+        other axes may be anything.
     u_hat : ndarray
         This rank's block of the modes, ``fft.shape(True)``, with any leading component axes. It is not changed.
     axis : int
@@ -61,13 +71,20 @@ def derivative(
     Raises
     ------
     TypeError, ValueError
-        Where an argument does not fit, or the axis is no Fourier axis.
+        Where an argument does not fit, or the axis has no such derivative.
     """
     axis = whole_axis(axis, fft.dimensions)
     if not hasattr(order, "__index__") or order < 0:
         raise ValueError(f"order must be a whole number of derivatives, 0 or more, not {order!r}")
     order = order.__index__()
     components = _components(fft, u_hat)
+    of_series = _SERIES.get(type(_families(fft).get(axis)))
+    if of_series is not None:
+        _check_undivided(fft, axis)
+        _wavenumbers(fft, lengths, [])
+        target = _target(fft, components, out, u_hat, in_place=True)
+        of_series(np.asarray(u_hat), axis + len(components), order, np.asarray(target))
+        return target
     k = _wavenumbers(fft, lengths, [axis], odd=order % 2 == 1)[axis]
     factor = ((1, 1j, -1, -1j)[order % 4] * k**order).astype(u_hat.dtype)
     target = _target(fft, components, out, u_hat, in_place=True)
@@ -78,7 +95,8 @@ def derivative(
 def laplacian(fft: PFFT, u_hat: Array, lengths: Any = None, out: Array | None = None) -> Array:
     """The sum of the second derivatives along all axes.
 
-    Local: no communication. Parameters, result and errors are those of `derivative`; all axes must be Fourier axes.
+    Local: no communication. Parameters, result and errors are those of `derivative`; all axes must have wave numbers:
+    Fourier axes, and those with a cosine, sine or Hartley transform.
     """
     return _by_square(fft, u_hat, lengths, out, np.negative)
 
@@ -86,7 +104,9 @@ def laplacian(fft: PFFT, u_hat: Array, lengths: Any = None, out: Array | None = 
 def inverse_laplacian(fft: PFFT, u_hat: Array, lengths: Any = None, out: Array | None = None) -> Array:
     """The function of mean zero whose Laplacian is `u_hat`, but for the mean of that: it solves Poisson's equation.
 
-    No periodic function has a Laplacian whose mean is not zero, so the mean of `u_hat` is left out.
+    No periodic function has a Laplacian whose mean is not zero, so the mean of `u_hat` is left out; the same holds with
+    cosines. Where an axis has modes that are no constant, as all sines, there is no such mode and nothing is left out:
+    the solution is the one that is zero at the walls.
 
     Local: no communication. Parameters, result and errors are those of `laplacian`.
     """
@@ -96,7 +116,8 @@ def inverse_laplacian(fft: PFFT, u_hat: Array, lengths: Any = None, out: Array |
 def gradient(fft: PFFT, u_hat: Array, lengths: Any = None, out: Array | None = None) -> Array:
     """The derivatives along all axes.
 
-    Local: no communication. Parameters and errors are those of `laplacian`, but that `out` must not overlap `u_hat`.
+    Local: no communication. Parameters and errors are those of `derivative`, but that all axes must be Fourier axes and
+    `out` must not overlap `u_hat`.
 
     Returns
     -------
@@ -189,14 +210,41 @@ def _slopes(fft: PFFT, lengths: Any) -> list[Array]:
 def _wavenumbers(fft: PFFT, lengths: Any, axes: Sequence[int], odd: bool = False) -> list[Any]:
     """The wave numbers along each axis; refused unless all of `axes` have some, and Fourier modes for odd orders."""
     k = mesh.wavenumbers(fft.output.pencil, fft._asked.transforms, lengths, nyquist=not odd)
-    families = {t.axis: t.family for t in fft._asked.transforms}
+    families = _families(fft)
     for axis in axes:
-        if odd and not isinstance(families.get(axis), Fourier):
+        family = families.get(axis)
+        if odd and not isinstance(family, Fourier):
             known = [i for i in range(len(k)) if isinstance(families.get(i), Fourier)]
-            raise ValueError(f"axis {axis} has no Fourier modes to differentiate: the Fourier axes are {known}")
+            raise ValueError(f"axis {axis} {_not_odd(family)}: the Fourier axes are {known}")
         if k[axis] is None:
-            raise ValueError(f"axis {axis} has modes that are no waves: {families.get(axis, 'it is not transformed')}")
+            raise ValueError(f"axis {axis} has modes that are no waves: {family or 'it is not transformed'}")
     return k
+
+
+def _not_odd(family: Any) -> str:
+    """Why a derivative of odd order is not a factor for each mode."""
+    if isinstance(family, (DCT, DST)):
+        one, other = ("cosines", "sines") if isinstance(family, DCT) else ("sines", "cosines")
+        return f"has {family}, and a derivative of odd order makes {other} of {one}, which are no modes of that axis"
+    if isinstance(family, Hartley):
+        return f"has {family}, and a derivative of odd order makes other modes of each"
+    return "has no Fourier modes to differentiate"
+
+
+def _families(fft: PFFT) -> dict[int, Any]:
+    """What is computed along each transformed axis."""
+    return {t.axis: t.family for t in fft._asked.transforms}
+
+
+def _check_undivided(fft: PFFT, axis: int) -> None:
+    """Refuse an axis that is divided among ranks in the output."""
+    ranks = fft.output.pencil.sizes[axis]
+    if ranks > 1:
+        axes = (axis, *(other for other in fft.axes if other != axis))
+        raise ValueError(
+            f"axis {axis} is divided among {ranks} ranks in the output, but the derivative of a series takes all of "
+            f"its coefficients: name it first, as in axes={axes}, so that the output is aligned along it"
+        )
 
 
 def _components(fft: PFFT, u_hat: Any) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from matplotlib.image import imread
 from mpi4py import MPI
 
 from mpi4py_pencil import Pencil, Subcomm
-from mpi4py_pencil.plotting import Layout, gather_layout, plot_flow, plot_pencils, save
+from mpi4py_pencil.plotting import Layout, gather_layout, plot_convergence, plot_flow, plot_pencils, save
 
 SLABS = Layout((8, 6, 4), 2, [((0, 0, 0), (4, 6, 4)), ((4, 0, 0), (4, 6, 4)), ((8, 0, 0), (0, 6, 4))])
 
@@ -53,6 +53,23 @@ def test_a_flow_at_rest_or_of_few_modes(tmp_path, size, shells, cutoff):
         figure = plot_flow(np.zeros((size, size)), spectrum, cutoff, "Rest", "z = 0")
         check_picture(figure, tmp_path / "rest.png")
         np.testing.assert_equal(len(figure.axes[1].lines), 1)  # too few wavenumbers for a guide
+
+
+def test_convergence(tmp_path):
+    sizes = np.array([4, 8, 12, 16])
+    curves = {"good": 10.0**-sizes, "better": 10.0 ** (-1.5 * sizes)}
+    panels = [("Left", curves, ("theory", 10.0 ** (-2 * sizes))), ("Right", {"bad": 1 / sizes}, ("slow", 2 / sizes))]
+    figure = plot_convergence(sizes, panels, "Errors", "by hand")
+    check_picture(figure, tmp_path / "errors.png")
+    np.testing.assert_equal((figure.get_suptitle(), figure.get_supxlabel()), ("Errors", "by hand"))
+    left, right = figure.axes
+    np.testing.assert_equal([axes.get_title() for axes in (left, right)], ["Left", "Right"])
+    np.testing.assert_equal([text.get_text() for text in left.get_legend().texts], ["good", "better", "theory"])
+    for line, values in zip(left.lines, curves.values(), strict=False):
+        np.testing.assert_array_equal(line.get_xydata(), np.c_[sizes, values])
+    np.testing.assert_array_equal(left.lines[2].get_xdata(), [4, 8, 12])  # the guide ends where the errors do
+    np.testing.assert_array_equal(right.lines[1].get_ydata(), 2 / sizes)
+    np.testing.assert_equal({axes.get_yscale() for axes in (left, right)}, {"log"})
 
 
 def test_pencils_by_hand(tmp_path):

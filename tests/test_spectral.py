@@ -16,7 +16,7 @@ from mpi4py import MPI
 from oracles import along, complex_of, random_array, same_bits
 from support import RANKS, check, everywhere, expect_everywhere, rng
 
-from mpi4py_pencil import PFFT, DistArray, newDistArray, spectral
+from mpi4py_pencil import DCT, DST, PFFT, DistArray, Hartley, newDistArray, spectral
 from mpi4py_pencil.spectral import curl, derivative, divergence, gradient, inverse_laplacian, laplacian
 
 WORLD = MPI.COMM_WORLD
@@ -419,6 +419,105 @@ def test_axes_that_cannot_be_differentiated():
     for shape in ((4,) * 4, (5, 4, 3, 2, 3)):
         with PFFT(WORLD, shape) as fft:
             expect_everywhere(ValueError, "two or three dimensions", lambda f=fft: curl(f, newDistArray(f, rank=1)))
+
+
+# Along an axis between walls: the points in [0, 1], the half waves of the first mode, and whether it is a cosine.
+WALLS = {
+    DCT(1): (lambda n: np.arange(n) / np.longdouble(n - 1), 0, True),
+    DCT(2): (lambda n: (np.arange(n) + 0.5) / np.longdouble(n), 0, True),
+    DCT(3): (lambda n: np.arange(n) / np.longdouble(n), 0.5, True),
+    DCT(4): (lambda n: (np.arange(n) + 0.5) / np.longdouble(n), 0.5, True),
+    DST(1): (lambda n: (np.arange(n) + 1) / np.longdouble(n + 1), 1, False),
+    DST(2): (lambda n: (np.arange(n) + 0.5) / np.longdouble(n), 1, False),
+    DST(3): (lambda n: (np.arange(n) + 1) / np.longdouble(n), 0.5, False),
+    DST(4): (lambda n: (np.arange(n) + 0.5) / np.longdouble(n), 0.5, False),
+}
+
+
+def between_walls(family, n, length, order, seed):
+    """Return a derivative of even order of two modes along an axis with walls, at all points, in long double.
+
+    One of them is the highest but one; the constant is none.
+    """
+    points, first, cosine = WALLS[family]
+    k = [PI / length * (m + first) for m in (int(rng(seed).integers(1, n - 1)), n - 2)]
+    of = np.cos if cosine else np.sin
+    theta = points(n) * np.longdouble(length)
+    return sum(a * (-(q**2)) ** (order // 2) * of(q * theta) for a, q in zip((1, 0.5), k, strict=True))
+
+
+def outer(factors, here, dtype):
+    """Return this rank's part of the product of one factor along each axis."""
+    parts = np.ix_(*(factor[s] for factor, s in zip(factors, here, strict=True)))
+    return math.prod(parts[1:], start=parts[0]) * (1 if dtype.kind == "f" else 1 - 0.5j)
+
+
+@pytest.mark.parallel([1, 2, 4])
+@pytest.mark.parametrize("dtype", "dFg")
+@pytest.mark.parametrize("family", WALLS, ids=str)
+def test_even_derivatives_between_walls(family, dtype):
+    """With another such transform along the second axis and waves along the third, or a third such transform."""
+    families = list(WALLS)
+    other = families[(families.index(family) + 3) % len(families)]
+    shape, box = (9, 8, 10), (1.5, 3.0, 2.0)
+    for last in (None, family):
+        chosen = {0: family, 1: other} | ({} if last is None else {2: last})
+        with PFFT(WORLD, shape, dtype=dtype, transforms=chosen) as fft:
+            here = fft.local_slice(False)
+
+            def exact(*orders, fft=fft, last=last, here=here):
+                waves = np.sin(2 * PI * np.arange(10) / np.longdouble(10)) * (-((2 * PI / 2) ** 2)) ** (orders[2] // 2)
+                third = waves if last is None else between_walls(last, 10, 2.0, orders[2], 3)
+                factors = [between_walls(f, shape[i], box[i], orders[i], i) for i, f in ((0, family), (1, other))]
+                return outer([*factors, third], here, fft.dtype(False))
+
+            u_hat = modes(fft, exact(0, 0, 0))
+            np.testing.assert_equal(u_hat.dtype.kind, "f" if last is not None and dtype in "dg" else "c")
+            for axis, order in itertools.product(range(3), (0, 2, 4)):
+                orders = [order * (k == axis) for k in range(3)]
+                enlarged = scale_of(fft, shape, box, order)
+                close(fft, derivative(fft, u_hat, axis, order, box), exact(*orders), enlarged)
+            whole = exact(2, 0, 0) + exact(0, 2, 0) + exact(0, 0, 2)
+            close(fft, laplacian(fft, u_hat, box), whole, scale_of(fft, shape, box, 2))
+            close(
+                fft,
+                inverse_laplacian(fft, modes(fft, whole), box),
+                exact(0, 0, 0),
+                float(np.max(abs(whole), initial=1)),
+            )
+
+
+@pytest.mark.parallel([1, 3])
+def test_the_mean_between_walls():
+    """Poisson's equation leaves out the mean where all modes have a constant, and nothing where one axis has none."""
+    for family, mean in ((DCT(1), 0), (DCT(2), 0), (DST(2), None), (DCT(4), None)):
+        with PFFT(WORLD, (6, 7), transforms={0: family}) as fft:
+            u_hat = fft.empty_output()
+            u_hat[...] = random_array(rng(6), fft.global_shape(True), complex)[fft.local_slice(True)]
+            found = inverse_laplacian(fft, u_hat)
+            back = laplacian(fft, found)
+            with everywhere():
+                expected = np.array(u_hat)
+                if mean is not None and expected.size and fft.local_slice(True)[1].start == 0:
+                    expected[0, 0] = mean
+                np.testing.assert_allclose(back, expected, rtol=1e-14)
+
+
+@pytest.mark.parallel([1, 2])
+def test_odd_derivatives_between_walls_are_refused():
+    families = {0: DCT(2), 1: DST(1), 2: Hartley()}
+    with PFFT(WORLD, (4, 6, 5, 8), transforms=families) as fft:
+        u = newDistArray(fft)
+        for axis, match in (
+            (0, r"axis 0 has DCT\(type=2\), and a derivative of odd order makes sines of cosines"),
+            (1, r"axis 1 has DST\(type=1\), and a derivative of odd order makes cosines of sines"),
+            (2, r"axis 2 has Hartley\(\), and a derivative of odd order makes other modes"),
+        ):
+            for order in (1, 3):
+                expect_everywhere(ValueError, match, lambda a=axis, o=order: derivative(fft, u, a, o))
+            derivative(fft, u, axis, 2)
+        derivative(fft, u, 3)
+        expect_everywhere(ValueError, r"axis 0 has DCT.* the Fourier axes are \[3\]", lambda: gradient(fft, u))
 
 
 def test_one_dimension():
