@@ -105,8 +105,8 @@ class LinearMap:
     -----
     No scale is applied: ``normalize`` and ``norm`` do not touch it.
 
-    A function that raises on some ranks leaves the others waiting for them, and a rank that has no lines never calls it:
-    raise where plans are made rather than there.
+    A function that raises on some ranks leaves the others waiting for them, and a rank that has no lines never calls
+    it: raise where plans are made rather than there.
 
     Examples
     --------
