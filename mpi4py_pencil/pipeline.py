@@ -101,9 +101,11 @@ class Pipeline:
                 self._exchanges[k].claim()
                 if clock:
                     clock.lap(self._name, leg.name, WAIT)
-            leg.run(source if k == 0 else None, target if k == last else None, normalize and k == last)
-            if k > 0:
-                self._exchanges[k - 1].release()
+            try:
+                leg.run(source if k == 0 else None, target if k == last else None, normalize and k == last)
+            finally:  # a map of the user's may raise; the peers wait for this before they write again
+                if k > 0:
+                    self._exchanges[k - 1].release()
             if clock:
                 clock.lap(self._name, leg.name, SWEEP)
             if k < last:

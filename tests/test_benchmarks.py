@@ -20,7 +20,7 @@ from rows import all_rows, quick  # noqa: E402
 from scaling import curves  # noqa: E402
 
 SECONDS = 100
-PARTS = ["c2c *", "r2c *", "threads *", "[mpsv]* *", "[rt][er]* *"]
+PARTS = ["c2c *", "r2c *", "threads *", "[mpsv]* *", "[rt][er]* *", "lent *"]
 """Patterns that take the rows apart."""
 
 
