@@ -27,7 +27,7 @@ from .engines import Plan, Planner, checked_engine, engine
 from .exchange import Exchange, Memory, checked_method, chosen_method, open_exchange, segment_bytes
 from .exchange.alltoallw import Alltoallw
 from .exchange.layout import Placed
-from .leg import Leg, Sweep
+from .leg import DirectedSweep, Leg
 from .partition import strides
 from .pencil import Pencil, boxes
 from .subcomm import Subcomm
@@ -351,7 +351,7 @@ class _Lines:
 
     def leg(self, forward: bool, source: Exchange, target: Exchange, scale: np.longdouble) -> Leg:
         """The sweep from the inbox of an exchange to the outbox of the next."""
-        sweep = Sweep(self.transform.axis, self.transform.line(forward), self.extents)
+        sweep = DirectedSweep(self.transform.axis, self.transform.line(forward), self.extents)
         scales = np.longdouble(1), scale
         return Leg([sweep], None, (source.inbox, target.outbox), [self.tiles], scales, None)
 

@@ -28,7 +28,7 @@ Side = Sequence[Placed] | Spread
 
 
 @dataclass(frozen=True)
-class Sweep:
+class DirectedSweep:
     """A sweep in one direction: the axis and the transform of its lines, and the extents of the local array."""
 
     axis: int
@@ -81,7 +81,7 @@ class Leg:
 
     Parameters
     ----------
-    sweeps : sequence of Sweep
+    sweeps : sequence of DirectedSweep
         One or two, in the order in which they run.
     outer : tuple of int or None
         With two sweeps, the axes that count the planes.
@@ -97,7 +97,7 @@ class Leg:
 
     def __init__(
         self,
-        sweeps: Sequence[Sweep],
+        sweeps: Sequence[DirectedSweep],
         outer: tuple[int, ...] | None,
         sides: tuple[Side, Side],
         tiles: Sequence[Tiles],

@@ -13,8 +13,7 @@ from mpi4py import MPI
 
 from .arrays import overlap
 from .exchange import Exchange, Local, Memory, chosen_method, open_exchange, segment_bytes
-from .leg import Leg, Side
-from .leg import Sweep as DirectedSweep
+from .leg import DirectedSweep, Leg, Side
 from .partition import largest_block
 from .pencil import Box, Pencil, boxes, spread
 from .plan import Exchange as ExchangeStep
