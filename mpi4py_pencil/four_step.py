@@ -28,7 +28,7 @@ from .exchange import Exchange, Memory, checked_method, chosen_method, open_exch
 from .exchange.alltoallw import Alltoallw
 from .exchange.layout import Placed
 from .leg import DirectedSweep, Leg
-from .partition import strides
+from .partition import offset, strides
 from .pencil import Pencil, boxes
 from .subcomm import Subcomm
 from .sweep import CACHED_BYTES, Tiles
@@ -324,7 +324,7 @@ class _End:
         step = tuple(stride * items for items in self._steps)
         copies = []
         for p in self._placed:
-            here = sum(start * s for start, s in zip(p.box.start, step, strict=True)), step
+            here = offset(p.box.start, step), step
             box = p.address, p.strides
             sides = (here, box) if self._filling else (box, here)
             copies.append(Copy(p.box.shape, *sides, self._itemsize, self._stream))

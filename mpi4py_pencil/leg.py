@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import operator
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import numpy as np
 from . import _kernels
 from .arrays import address, keep
 from .exchange.layout import Placed
-from .partition import block, overlap, strides
+from .partition import block, natural, offset, overlap, strides
 from .pencil import Box, Spread
 from .sweep import CACHED_BYTES, Bytes, Piece, Tiles, aligned_bytes, apart, make
 from .transforms import Line
@@ -65,7 +64,7 @@ class _Job:
             for kernel in self.stages[0]:
                 kernel.run(at, to, 0, kernel.count, normalize)
             return
-        memory = self.memory.ctypes.data
+        memory = address(self.memory)
         count = self.stages[0][0].count
         for start in range(0, count, self.planes):
             stop = min(start + self.planes, count)
@@ -127,11 +126,9 @@ class Leg:
     def _make_planes(self, outer: tuple[int, ...]) -> None:
         """Memory for as many planes as stay in cache, for each thread; the axis of the second sweep is contiguous."""
         first, second = self._sweeps
-        shape = first.shape(1)
-        row_bytes = apart(shape[second.axis] * first.line.dtypes[1].itemsize)
-        self._plane_bytes = shape[first.axis] * row_bytes
-        most = min(math.prod(shape[k] for k in outer), CACHED_BYTES // 2 // self._plane_bytes)
-        self._planes = [aligned_bytes(max(1, most) * self._plane_bytes) for _ in range(self._threads)]
+        axes, itemsize = (first.axis, second.axis), first.line.dtypes[1].itemsize
+        self._plane_bytes, count = planes_between(first.shape(1), axes, outer, itemsize)
+        self._planes = [aligned_bytes(count * self._plane_bytes) for _ in range(self._threads)]
 
     def run(self, source: Array | None, target: Array | None, normalize: bool) -> None:
         """Carry out the pass; an array on each side that is the caller's."""
@@ -207,6 +204,13 @@ class Leg:
         return make(tiles, sweep.axis, sweep.line, sizes, source, target, scales, self._outer, stream, planes)
 
 
+def planes_between(shape: Sequence[int], axes: tuple[int, int], outer: Sequence[int], itemsize: int) -> tuple[int, int]:
+    """The bytes of a plane between two sweeps along `axes`, and how many planes stay in cache: one at least."""
+    plane_bytes = shape[axes[0]] * apart(shape[axes[1]] * itemsize)
+    most = min(math.prod(shape[k] for k in outer), CACHED_BYTES // 2 // plane_bytes)
+    return plane_bytes, max(1, most)
+
+
 def _run(jobs: Sequence[_Job], at: int, to: int, normalize: bool) -> None:
     """Carry out one thread's share."""
     for job in jobs:
@@ -217,14 +221,14 @@ def _natural(side: Side, itemsize: int) -> Strides | None:
     """The strides of an ordinary array of the caller; None where there are boxes."""
     if not isinstance(side, Spread):
         return None
-    return strides(side.shape, tuple(range(len(side.shape))), itemsize)
+    return natural(side.shape, itemsize)
 
 
 def _placed(side: Side, array: Strides | None) -> Sequence[Placed]:
     """The boxes on one side; those of the caller's array are at places in it, whose address a call gives."""
     if array is None or not isinstance(side, Spread):
         return cast("Sequence[Placed]", side)
-    return [Placed(box, sum(map(operator.mul, start, array)), array) for box, start in side.blocks]
+    return [Placed(box, offset(start, array), array) for box, start in side.blocks]
 
 
 def _parts(bounds: Part, axes: Sequence[int], sides: Sequence[Sequence[Placed]]) -> list[Part]:

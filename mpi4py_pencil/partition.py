@@ -76,3 +76,13 @@ def strides(
         if k == 0:
             step = row_bytes(step)
     return tuple(result)
+
+
+def natural(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Byte strides of a contiguous block whose axes lie in memory in their own order."""
+    return strides(shape, tuple(range(len(shape))), itemsize)
+
+
+def offset(index: Sequence[int], byte_strides: Sequence[int]) -> int:
+    """Bytes from the first item of a block to the one at `index`."""
+    return sum(i * stride for i, stride in zip(index, byte_strides, strict=True))

@@ -218,7 +218,6 @@ class PFFT:
         self._tiles = [Tiles(engine(asked.backend), asked.tile_bytes) for _ in range(asked.threads)]
         self._pool = ThreadPoolExecutor(asked.threads - 1) if asked.threads > 1 else None
         self._clock = Clock()
-        self._closed = False
         self._routes: dict[tuple[int, ...], _Planned] = {}
         self._specs = self._planned(()).specs
         self.pencil = tuple(spec.pencil for spec in self._specs)
@@ -269,7 +268,7 @@ class PFFT:
 
     def _check_open(self) -> None:
         """Refuse a closed plan."""
-        if self._closed:
+        if not self._routes:
             raise ValueError("this PFFT is closed")
 
     def _checked(self, way: int, name: str, source: Any, target: Any, normalize: Any) -> tuple[int, ...]:
@@ -397,7 +396,6 @@ class PFFT:
         self._routes.clear()
         if self._pool is not None:
             self._pool.shutdown()
-        self._closed = True
 
     def __enter__(self) -> PFFT:
         """The plan itself."""

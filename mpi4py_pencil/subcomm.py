@@ -37,6 +37,17 @@ def cache_of(comm: MPI.Comm) -> dict[Any, Any]:
     return cache
 
 
+def on_node(comm: MPI.Intracomm) -> tuple[int, int]:
+    """This rank's number among the ranks of `comm` that share its node, and how many these are.
+
+    Collective over `comm`.
+    """
+    node = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    found = node.Get_rank(), node.Get_size()
+    node.Free()
+    return found
+
+
 class Grid:
     """A Cartesian communicator of `dims` processes and its one-dimensional sub-communicators.
 
@@ -54,10 +65,9 @@ class Grid:
         self.dims = dims
         self.cart = comm.Create_cart(dims, reorder=False)
         self.lines = tuple(self.cart.Sub([k == axis for k in range(len(dims))]) for axis in range(len(dims)))
-        node = self.cart.Split_type(MPI.COMM_TYPE_SHARED)
+        _, here = on_node(self.cart)
         for each in (self.cart, *self.lines):
-            cache_of(each)[NODE] = node.Get_size()
-        node.Free()
+            cache_of(each)[NODE] = here
 
     def free(self) -> None:
         """Free the communicators and what was made for them. Collective."""

@@ -13,7 +13,7 @@ from .exchange import Boxed, Memory, checked_method, chosen_method, open_boxed, 
 from .exchange.alltoallw import Typing
 from .exchange.layout import Placed
 from .exchange.lent import Lent
-from .partition import strides
+from .partition import natural, offset
 from .pencil import Boxes, Pencil, boxes
 from .subcomm import Subcomm
 from .sweep import CACHED_BYTES, Strides
@@ -147,7 +147,7 @@ class _Typed:
     def __init__(self, moved: Boxes, itemsize: int, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
         self._typing = Typing(moved, itemsize)
         for side, shape in enumerate(shapes):
-            self._typing.prepare(side, strides(shape, tuple(range(len(shape))), itemsize))
+            self._typing.prepare(side, natural(shape, itemsize))
 
     def move(self, source: Array, target: Array) -> None:
         """Redistribute between two arrays. Collective over the peers."""
@@ -171,29 +171,30 @@ class _Boxed:
         outward, inward = self._copies.get(key) or self._prepare(*key)
         at, to = address(source), address(target)
         self._exchange.claim()
-        offered = self.lent is not None and self.lent.offer(at, source.strides)
+        lent = self.lent
+        offered = lent is not None and lent.offer(at, source.strides)
         if not offered:
             for copy in outward:
                 copy(at, 0)
         for peer in self._exchange.arrivals():
-            there = None if self.lent is None or peer == self._me else self.lent.address(peer)
-            if there is None:
+            there = None if lent is None or peer == self._me else lent.address(peer)
+            if lent is None or there is None:
                 inward[peer](at if peer == self._me else 0, to)
             else:
-                self._from_arrays(target.strides)[peer](there, to)
+                self._from_arrays(lent, target.strides)[peer](there, to)
         self._exchange.release()
         if offered:
             self._exchange.claim()  # the caller may write to the array as soon as this returns
 
-    def _from_arrays(self, target: Strides) -> list[Copy]:
+    def _from_arrays(self, lent: Lent, target: Strides) -> list[Copy]:
         """The copies of each peer's box from that peer's array to an array with these strides."""
-        if self.lent is None or target in self._direct:
+        if target in self._direct:
             return self._direct[target]
         size = self._itemsize
         stream = sum(p.box.size for p in self._exchange.inbox) * size > CACHED_BYTES
         copies = [
             Copy(p.box.shape, place, _inside(p, target), size, stream)
-            for p, place in zip(self._exchange.inbox, self.lent.places, strict=True)
+            for p, place in zip(self._exchange.inbox, lent.places, strict=True)
         ]
         return keep(self._direct, target, copies, 8)
 
@@ -216,4 +217,4 @@ class _Boxed:
 
 def _inside(placed: Placed, array: Strides) -> tuple[int, Strides]:
     """Where a box begins in an array with these strides, and how it goes on."""
-    return sum(start * stride for start, stride in zip(placed.box.start, array, strict=True)), array
+    return offset(placed.box.start, array), array

@@ -21,7 +21,7 @@ from typing import Any
 from mpi4py import MPI
 
 from .agreement import agreed
-from .subcomm import cache_of
+from .subcomm import cache_of, on_node
 
 Entry = dict[str, Any]
 
@@ -47,10 +47,9 @@ def machine(comm: MPI.Intracomm) -> str:
     """
     cache = cache_of(comm)
     if machine not in cache:
-        node = comm.Split_type(MPI.COMM_TYPE_SHARED)
-        nodes = comm.allreduce(int(node.Get_rank() == 0))
-        most = comm.allreduce(node.Get_size(), MPI.MAX)
-        node.Free()
+        number, together = on_node(comm)
+        nodes = comm.allreduce(int(number == 0))
+        most = comm.allreduce(together, MPI.MAX)
         library = " ".join(MPI.Get_library_version().replace("\0", "").split("\n")[0].split(",")[0].split())
         cache[machine] = comm.bcast(f"{_processor()}; {library}; {nodes} x {most} ranks")
     return str(cache[machine])

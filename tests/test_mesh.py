@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from families import shapes_and_axes
 from lockstep import given, settings, st
 from mpi4py import MPI
 from support import RANKS, check, everywhere, expect_everywhere, gather_global
@@ -18,10 +19,8 @@ PI = 4 * np.arctan(np.longdouble(1))
 @st.composite
 def requests(draw):
     """Draw the arguments of a plan, and the lengths of the box: none, one, or one for each axis."""
-    several = WORLD.size > 1
-    ndim = draw(st.integers(1 + several, 4))
-    shape = tuple(draw(st.lists(st.integers(1, 9), min_size=ndim, max_size=ndim)))
-    axes = tuple(draw(st.permutations(range(ndim)))[: draw(st.integers(1, ndim))])
+    shape, axes, _ = draw(shapes_and_axes(range(1, 10)))
+    ndim = len(shape)
     asked = {"axes": axes, "dtype": draw(st.sampled_from("fdgFDG")), "padding": draw(st.sampled_from([None, 1.5, 2]))}
     length = st.sampled_from([1, 0.75, 2 * math.pi, 1e-3, 1e4])
     return shape, asked, draw(st.none() | length | st.lists(length, min_size=ndim, max_size=ndim))

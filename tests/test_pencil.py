@@ -73,6 +73,19 @@ def test_another_alignment_swaps_two_communicators(case, data):
         np.testing.assert_equal(pencil.subshape[other], shape[other])
 
 
+def received(coords, before, after, moved, whole):
+    """Return the block that a rank puts together of what its peers send it."""
+    result = np.full(after[coords].subshape, -1)
+    comm = moved[coords].comm
+    for rank, box in enumerate(moved[coords].receives):
+        sender = coords if comm == MPI.COMM_SELF else comm.peer(rank)
+        sent = moved[sender].sends[coords[comm.axis] if sender != coords else rank]
+        np.testing.assert_equal(sent.shape, box.shape)
+        np.testing.assert_equal(box.size, np.prod(box.shape))
+        part(result, box)[...] = part(block_of(before[sender], whole), sent)
+    return result
+
+
 @given(split_arrays(), st.data())
 def test_boxes_bring_each_rank_its_block(case, data):
     """What the sender takes to be a peer's box is what the peer takes it to be, and all together are the array."""
@@ -83,15 +96,7 @@ def test_boxes_bring_each_rank_its_block(case, data):
     after = {coords: pencil.pencil(other) for coords, pencil in before.items()}
     moved = {coords: boxes(before[coords], after[coords]) for coords in before}
     for coords in before:
-        result = np.full(after[coords].subshape, -1)
-        comm = moved[coords].comm
-        for rank, box in enumerate(moved[coords].receives):
-            sender = coords if comm == MPI.COMM_SELF else comm.peer(rank)
-            sent = moved[sender].sends[coords[comm.axis] if sender != coords else rank]
-            np.testing.assert_equal(sent.shape, box.shape)
-            np.testing.assert_equal(box.size, np.prod(box.shape))
-            part(result, box)[...] = part(block_of(before[sender], whole), sent)
-        np.testing.assert_array_equal(result, block_of(after[coords], whole))
+        np.testing.assert_array_equal(received(coords, before, after, moved, whole), block_of(after[coords], whole))
         np.testing.assert_equal(moved[coords].reversed().sends, moved[coords].receives)
 
 
@@ -115,13 +120,7 @@ def test_kept_indices_and_their_boxes(case, data):
         )
     moved = {coords: boxes(before[coords], after[coords]) for coords in before}
     for coords in before:
-        result = np.full(after[coords].subshape, -1)
-        comm = moved[coords].comm
-        for rank, box in enumerate(moved[coords].receives):
-            sender = coords if comm == MPI.COMM_SELF else comm.peer(rank)
-            sent = moved[sender].sends[coords[comm.axis] if sender != coords else rank]
-            part(result, box)[...] = part(block_of(before[sender], compact), sent)
-        np.testing.assert_array_equal(result, block_of(after[coords], compact))
+        np.testing.assert_array_equal(received(coords, before, after, moved, compact), block_of(after[coords], compact))
         np.testing.assert_equal(sum(box.size for box in moved[coords].sends), np.prod(before[coords].subshape))
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from families import shapes_and_axes
 from layouts import empty_like, laid_out, layouts, untouched_elsewhere
 from lockstep import given, settings, st
 from mpi4py import MPI
@@ -215,10 +216,8 @@ def differentiation(n, order, length):
 @st.composite
 def calls(draw):
     """Draw a plan, an axis, an order, lengths, component axes and layouts."""
-    several = WORLD.size > 1
-    ndim = draw(st.integers(1 + several, 4))
-    shape = tuple(draw(st.lists(st.integers(1, 9), min_size=ndim, max_size=ndim)))
-    axes = tuple(draw(st.permutations(range(ndim)))[: draw(st.integers(1, ndim))])
+    shape, axes, _ = draw(shapes_and_axes(range(1, 10)))
+    ndim = len(shape)
     asked = {"axes": axes, "dtype": draw(st.sampled_from("dDfFgG"))}
     components = tuple(draw(st.lists(st.integers(1, 3), max_size=2)))
     length = draw(st.sampled_from([1.0, 0.75, 20.0]))

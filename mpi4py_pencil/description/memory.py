@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from ..arguments import Request
 from ..exchange import segment_bytes
+from ..leg import planes_between
 from ..pencil import boxes
 from ..pipeline import Pass
-from ..sweep import CACHED_BYTES, apart, tile_bytes
+from ..sweep import tile_bytes
 
 
 def held(trips: Sequence[Pass], methods: Sequence[str], asked: Request) -> dict[str, int]:
@@ -52,7 +53,6 @@ def _planes(trip: Pass, forward: bool) -> int:
     """Bytes of the planes that stay in cache between two sweeps of a pass; none where there is one."""
     if trip.outer is None:
         return 0
-    axis, along = (sweep.transform.axis for sweep in trip.sweeps[:: 1 if forward else -1])
-    middle = trip.sweeps[0].after.subshape
-    plane = middle[axis] * apart(middle[along] * trip.sweeps[0].transform.dtype.itemsize)
-    return plane * max(1, min(math.prod(middle[k] for k in trip.outer), CACHED_BYTES // 2 // plane))
+    first, second = (sweep.transform.axis for sweep in trip.sweeps[:: 1 if forward else -1])
+    middle, itemsize = trip.sweeps[0].after.subshape, trip.sweeps[0].transform.dtype.itemsize
+    return math.prod(planes_between(middle, (first, second), trip.outer, itemsize))

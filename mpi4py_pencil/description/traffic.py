@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..partition import Kept, block
+from ..pencil import Pencil
 from ..plan import Exchange, Step
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
@@ -59,12 +59,12 @@ def _traffic(step: Exchange, dims: Sequence[int], order: Sequence[int], per_node
     coords = np.unravel_index(ranks, dims)
     # what a rank gives to a peer is `mine` times as many points as the peer gets along the axis divided afterwards
     mine = np.full(ranks.size, step.dtype.itemsize)
-    for k, n in enumerate(pencil.shape):
+    for k in range(len(pencil.shape)):
         if k != divided:
-            mine *= _blocks(n, pencil.kept[k], dims[order[k]])[coords[order[k]]]
+            mine *= _blocks(pencil, k)[coords[order[k]]]
     dimension = order[aligned]
     parts, place = dims[dimension], coords[dimension]
-    theirs = _blocks(pencil.shape[divided], pencil.kept[divided], parts)
+    theirs = _blocks(step.after, divided)
     first, last = _neighbours(ranks, place, parts, math.prod(dims[dimension + 1 :]), per_node or 1)
     upto = np.concatenate([[0], np.cumsum(theirs)])
     return Traffic(
@@ -78,9 +78,9 @@ def _traffic(step: Exchange, dims: Sequence[int], order: Sequence[int], per_node
     )
 
 
-def _blocks(n: int, kept: Kept | None, parts: int) -> Integers:
-    """The sizes of all blocks of a partition."""
-    return np.array([(block(n, parts, k) if kept is None else kept.block(parts, k))[1] for k in range(parts)])
+def _blocks(pencil: Pencil, axis: int) -> Integers:
+    """The sizes along an axis of the blocks of all ranks that divide it."""
+    return np.array([pencil.run(axis, rank)[1] for rank in range(pencil.sizes[axis])])
 
 
 def _largest_other(sizes: Integers) -> Integers:

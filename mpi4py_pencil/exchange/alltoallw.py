@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from mpi4py import MPI
 
 from ..arrays import keep
-from ..partition import strides
+from ..partition import natural
 from ..pencil import Box, Boxes
 from ..sweep import Strides
 from .layout import Placed
@@ -98,8 +98,7 @@ class Alltoallw:
         sides = []
         for shape, reserve in zip(shapes, (memory.outbox, memory.inbox), strict=True):
             box = Box((0,) * len(shape), shape)
-            natural = strides(shape, tuple(range(len(shape))), itemsize)
-            sides.append([Placed(box, reserve(box.size * itemsize), natural)])
+            sides.append([Placed(box, reserve(box.size * itemsize), natural(shape, itemsize))])
         self.outbox, self.inbox = sides
         for side, placed in enumerate(sides):
             self._typing.prepare(side, placed[0].strides)

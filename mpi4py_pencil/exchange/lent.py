@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..partition import strides
+from ..partition import natural, offset
 from ..pencil import Boxes
 from .memory import window as memory_at
 from .shared import Window
@@ -43,8 +43,8 @@ class Lent:
     def __init__(self, boxes: Boxes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self._comm = boxes.comm
         self._shape, self._dtype = shape, dtype
-        self._natural = strides(shape, tuple(range(len(shape))), dtype.itemsize)
-        mine = [sum(i * s for i, s in zip(box.start, self._natural, strict=True)) for box in boxes.sends]
+        self._natural = natural(shape, dtype.itemsize)
+        mine = [offset(box.start, self._natural) for box in boxes.sends]
         # for each peer where in its array the box lies that comes from there, and the strides of that array
         self.places = self._comm.alltoall([(at, self._natural) for at in mine])
         self._said_in = Window(self._comm, np.dtype(np.int64).itemsize)

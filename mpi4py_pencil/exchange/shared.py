@@ -20,7 +20,7 @@ from mpi4py import MPI
 
 from .. import _kernels
 from ..pencil import Boxes
-from ..subcomm import NODE, cache_of
+from ..subcomm import NODE, cache_of, on_node
 from ..sweep import CACHE_LINE
 from .layout import offsets, place
 
@@ -85,10 +85,10 @@ class Window:
         allocations = cache_of(comm).setdefault(Window, _Allocations())
         allocations.collect(comm)
         info = MPI.Info.Create({"alloc_shared_noncontig": "true"})
-        self._win = MPI.Win.Allocate_shared(_COUNTERS + nbytes, 1, info=info, comm=comm)
+        win = MPI.Win.Allocate_shared(_COUNTERS + nbytes, 1, info=info, comm=comm)
         info.Free()
-        self._win.Lock_all(MPI.MODE_NOCHECK)
-        segments = [self._win.Shared_query(q)[0] for q in range(comm.Get_size())]
+        win.Lock_all(MPI.MODE_NOCHECK)
+        segments = [win.Shared_query(q)[0] for q in range(comm.Get_size())]
         self.addresses = [segment.address + _COUNTERS for segment in segments]
         # Pages are counted against the room when they are first touched; the next to ask for room must see these.
         mine = np.asarray(segments[comm.Get_rank()])
@@ -99,7 +99,7 @@ class Window:
         self._written = np.array([segment.address for segment in segments], np.intp)
         self._read = self._written + CACHE_LINE
         self._me = comm.Get_rank()
-        allocation = _Allocation(self._win)
+        allocation = _Allocation(win)
         allocations.all.append(allocation)
         weakref.finalize(self, allocation.drop)
 
@@ -128,9 +128,7 @@ def on_one_node(comm: MPI.Intracomm) -> bool:
     """Whether all ranks of `comm` share memory. Collective over `comm` at the first call; MPI is asked, once."""
     cache = cache_of(comm)
     if on_one_node not in cache:
-        node = comm.Split_type(MPI.COMM_TYPE_SHARED)
-        alone = np.array(node.Get_size() != comm.Get_size(), np.int8)
-        node.Free()
+        alone = np.array(on_node(comm)[1] != comm.Get_size(), np.int8)
         comm.Allreduce(MPI.IN_PLACE, alone, MPI.MAX)
         cache[on_one_node] = not alone
     return bool(cache[on_one_node])

@@ -1,7 +1,7 @@
 """What is computed along one axis, as descriptions: lengths, dtypes, and which points of a line are kept."""
 
 from .fourier import Ball, Fourier
-from .line import Edit, Line, Run, Transform, adjoint
+from .line import Edit, Line, Run, Transform, adjoint_of
 from .maps import Legendre, LinearMap
 from .trigonometric import DCT, DST, Chebyshev, Hartley
 
@@ -18,5 +18,5 @@ __all__ = [
     "LinearMap",
     "Run",
     "Transform",
-    "adjoint",
+    "adjoint_of",
 ]

@@ -165,7 +165,7 @@ class Transform:
 
     def line(self, forward: bool, adjoint: bool = False) -> Line:
         """The lines of the way forward or backward; of an adjoint those that run that way."""
-        return _adjoint(self.lines[forward]) if adjoint else self.lines[not forward]
+        return adjoint_of(self.lines[forward]) if adjoint else self.lines[not forward]
 
     def __str__(self) -> str:
         """What it takes to what."""
@@ -176,7 +176,7 @@ class Transform:
 _TURNED = {Edit.COPY: Edit.ADD, Edit.ADD: Edit.COPY}
 
 
-def adjoint(line: Line) -> Line:
+def adjoint_of(line: Line) -> Line:
     """The adjoint of a transform of lines, with respect to the sum of conj(a) * b over the items that are stored.
 
     Where real points become half of a complex spectrum the sum's real part is meant: real and imaginary parts count as
@@ -200,9 +200,6 @@ def adjoint(line: Line) -> Line:
         edits=edits,
         map=line.map and line.map.adjoint,
     )
-
-
-_adjoint = adjoint
 
 
 def _turned(edits: Edits) -> Edits:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ class _Matrix:
             return lambda: np.copyto(after, np.matmul(before, transposed).real)
         if transposed.dtype.kind != "c":
             kind = kind.type(0).real.dtype
-        return partial(np.matmul, before, transposed.astype(kind), out=after)
+        return functools.partial(np.matmul, before, transposed.astype(kind), out=after)
 
     def __repr__(self) -> str:
         """What tells it from other matrices, the same on every rank."""
@@ -209,6 +209,7 @@ class Legendre:
         return _gauss(points)[0]
 
 
+@functools.lru_cache(maxsize=8)
 def _gauss(n: int) -> tuple[Tile, Tile]:
     """The Gauss-Legendre points and weights to the last digit of long double, by Newton's method from numpy's."""
     x = np.polynomial.legendre.leggauss(n)[0].astype(np.longdouble)
@@ -216,4 +217,7 @@ def _gauss(n: int) -> tuple[Tile, Tile]:
         values = np.polynomial.legendre.legvander(x, n)
         slope = n * (values[:, n - 1] - x * values[:, n]) / (1 - x * x)
         x = x - values[:, n] / slope
-    return x, 2 / ((1 - x * x) * slope * slope)
+    weights = 2 / ((1 - x * x) * slope * slope)
+    for kept in (x, weights):
+        kept.flags.writeable = False
+    return x, weights
