@@ -15,11 +15,11 @@ import numpy as np
 from mpi4py import MPI
 
 from mpi4py_pencil import Pencil, Subcomm
-from mpi4py_pencil.arguments import request
 from mpi4py_pencil.engines import engine
-from mpi4py_pencil.pipeline import passes
-from mpi4py_pencil.plan import Sweep, steps
-from mpi4py_pencil.sweep import Tiles
+from mpi4py_pencil.plan.arguments import request
+from mpi4py_pencil.plan.passes import passes
+from mpi4py_pencil.plan.steps import Sweep, steps
+from mpi4py_pencil.sweep.tiles import Tiles
 
 
 def limit(comm: MPI.Intracomm, shape: Any, dtype: str, grid: Any, padding: Any, backend: str) -> float:

@@ -2,10 +2,10 @@
 
 from . import spectral
 from .distarray import DistArray
-from .four_step import FFT1D
-from .pencil import Pencil
+from .fft1d import FFT1D
+from .layout.pencil import Pencil
+from .layout.subcomm import Subcomm
 from .pfft import PFFT, newDistArray
-from .subcomm import Subcomm
 from .transfer import Transfer
 from .transforms import DCT, DST, Ball, Chebyshev, Fourier, Hartley, Legendre, LinearMap
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from .agreement import agreed, checked
-from .arrays import checked_array, keep
-from .pencil import Pencil, lengths, whole_axis
-from .subcomm import Subcomm, cache_of
+from .layout.arrays import checked_array, keep
+from .layout.pencil import Pencil, lengths, whole_axis
+from .layout.subcomm import Subcomm
+from .ranks.agreement import agreed, checked
+from .ranks.communicators import cache_of
 from .transfer import Transfer
 
 Plain = np.ndarray[Any, Any]

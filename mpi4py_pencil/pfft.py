@@ -13,21 +13,21 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from . import mesh
-from .agreement import agreed, checked, communicator
-from .arguments import Request, request
 from .description import description, text
 from .distarray import DistArray
 from .engines import engine
-from .pencil import Pencil
-from .pipeline import Pipeline, Route, Scales
-from .plan import Step, steps
+from .layout.pencil import Pencil
+from .layout.subcomm import Subcomm
+from .plan.arguments import Request, request
+from .plan.pipeline import Pipeline, Route, Scales
+from .plan.steps import Step, steps
+from .plan.timing import Clock, Timings, timed
+from .plan.tuning import settled
+from .ranks.agreement import agreed, checked
+from .ranks.communicators import communicator
 from .spec import Spec
-from .subcomm import Subcomm
-from .sweep import Tiles
-from .timing import Clock, Timings, timed
-from .transforms import Ball
-from .tuning import settled
+from .sweep.tiles import Tiles
+from .transforms import Ball, mesh
 
 Array = np.ndarray[Any, Any]
 

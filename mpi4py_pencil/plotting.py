@@ -28,7 +28,7 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-    from .pencil import Pencil
+    from .layout.pencil import Pencil
 
 Array = NDArray[Any]
 INK, FAINT = "#22252b", "#8a8f98"

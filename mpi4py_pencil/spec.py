@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import checked_array
 from .distarray import DistArray
-from .pencil import Pencil
+from .layout.arrays import checked_array
+from .layout.pencil import Pencil
 
 Array = np.ndarray[Any, Any]
 

@@ -22,12 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from . import mesh
-from .arrays import address, overlap
-from .pencil import whole_axis
+from .layout.arrays import address, overlap
+from .layout.pencil import whole_axis
 from .pfft import PFFT
-from .series import chebyshev_derivative, legendre_derivative
-from .transforms import DCT, DST, Chebyshev, Fourier, Hartley, Legendre
+from .transforms import DCT, DST, Chebyshev, Fourier, Hartley, Legendre, mesh
+from .transforms.series import chebyshev_derivative, legendre_derivative
 
 Array = np.ndarray[Any, Any]
 

@@ -6,17 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from .agreement import agreed, checked
-from .arrays import address, checked_array, keep, overlap
-from .copying import Copy
 from .exchange import Boxed, Memory, checked_method, chosen_method, open_boxed, segment_bytes
 from .exchange.alltoallw import Typing
 from .exchange.layout import Placed
 from .exchange.lent import Lent
-from .partition import natural, offset
-from .pencil import Boxes, Pencil, boxes
-from .subcomm import Subcomm
-from .sweep import CACHED_BYTES, Strides
+from .layout.arrays import address, checked_array, keep, natural, offset, overlap
+from .layout.boxes import Boxes, boxes
+from .layout.pencil import Pencil
+from .layout.subcomm import Subcomm
+from .ranks.agreement import agreed, checked
+from .sweep import cache
+from .sweep.copying import Copy
+from .sweep.tiles import Strides
 
 Array = np.ndarray[Any, Any]
 _Copies = tuple[list[Copy], list[Copy]]
@@ -191,7 +192,7 @@ class _Boxed:
         if target in self._direct:
             return self._direct[target]
         size = self._itemsize
-        stream = sum(p.box.size for p in self._exchange.inbox) * size > CACHED_BYTES
+        stream = sum(p.box.size for p in self._exchange.inbox) * size > cache.CACHED_BYTES
         copies = [
             Copy(p.box.shape, place, _inside(p, target), size, stream)
             for p, place in zip(self._exchange.inbox, lent.places, strict=True)
@@ -201,7 +202,7 @@ class _Boxed:
     def _prepare(self, source: Strides, target: Strides) -> _Copies:
         """The copies for arrays with these strides; what stays on this rank goes straight from one to the other."""
         size, me = self._itemsize, self._me
-        stream = sum(p.box.size for p in self._exchange.outbox) * size > CACHED_BYTES
+        stream = sum(p.box.size for p in self._exchange.outbox) * size > cache.CACHED_BYTES
         outward = [
             Copy(p.box.shape, _inside(p, source), (p.address, p.strides), size, stream)
             for q, p in enumerate(self._exchange.outbox)

@@ -4,14 +4,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from mpi4py_pencil import leg, pipeline, sweep
+from mpi4py_pencil.sweep import cache
 
 
 @contextmanager
 def small_caches(cached=128, tile=512):
     """Take arrays of more bytes than `cached` for too large to stay in cache, and make tiles of about `tile` bytes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "CACHED_BYTES", cached)
-        patch.setattr(leg, "CACHED_BYTES", cached)
-        patch.setattr(sweep, "TILE_BYTES", tile)
+        patch.setattr(cache, "CACHED_BYTES", cached)
+        patch.setattr(cache, "TILE_BYTES", tile)
         yield

@@ -14,12 +14,12 @@ from matplotlib.image import imread
 from mpi4py import MPI
 from support import check, everywhere
 
-from mpi4py_pencil import tuning
-from mpi4py_pencil.arguments import request
 from mpi4py_pencil.cli import run_command
 from mpi4py_pencil.cli.taylor_green import in_pi
 from mpi4py_pencil.cli.values import joined, sizes
 from mpi4py_pencil.examples.taylor_green import NavierStokes
+from mpi4py_pencil.plan import tuning
+from mpi4py_pencil.plan.arguments import request
 
 COMM = MPI.COMM_WORLD
 REFERENCE = "--size 32 --nu 0.000625 --dt 0.01 --end 0.1 --dealias mask --every 5"

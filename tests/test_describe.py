@@ -14,11 +14,13 @@ from lockstep import example, given, settings, st
 from mpi4py import MPI
 from support import RANKS, check, everywhere, expect_everywhere
 
-from mpi4py_pencil import PFFT, exchange, leg, sweep
+from mpi4py_pencil import PFFT, exchange
 from mpi4py_pencil.cli import run_command
 from mpi4py_pencil.description import emulated, text
 from mpi4py_pencil.exchange import METHODS, memory
-from mpi4py_pencil.plan import choose_grid
+from mpi4py_pencil.plan import leg
+from mpi4py_pencil.plan.grids import choose_grid
+from mpi4py_pencil.sweep import cache, tiles
 
 WORLD = MPI.COMM_WORLD
 PAGE = Path(__file__).parent.parent / "docs" / "describe.md"
@@ -231,7 +233,7 @@ def test_memory_is_what_a_plan_reserves(monkeypatch):
 
         return call
 
-    for module in (sweep, leg, memory):
+    for module in (tiles, leg, memory):
         monkeypatch.setattr(module, "aligned_bytes", counted(module.aligned_bytes, "private", 0))
     monkeypatch.setattr(exchange, "Window", counted(exchange.Window, "shared", 1))
     for (shape, asked), method in itertools.product(CASES, METHODS):
@@ -390,7 +392,7 @@ def test_what_an_emulated_plan_refuses(settings_, match):
 
 def test_the_page_shows_what_the_command_prints(capfd, monkeypatch):
     """Tiles depend on the cache of the machine: the page has those of a second-level cache of 1 MiB."""
-    monkeypatch.setattr(sweep, "TILE_BYTES", 256 * 1024)
+    monkeypatch.setattr(cache, "TILE_BYTES", 256 * 1024)
     pattern = r"^```sh\n.*?mpi4py-pencil plan (.*?)\n```\n\n```text\n(.*?)^```$"
     shown = re.findall(pattern, PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     np.testing.assert_equal(len(shown) > 0, True)

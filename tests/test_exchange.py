@@ -15,7 +15,7 @@ from mpi4py_pencil import Pencil, Subcomm, exchange
 from mpi4py_pencil.exchange import METHODS, Memory, checked_method, chosen_method, open_exchange, segment_bytes
 from mpi4py_pencil.exchange import shared as shared_module
 from mpi4py_pencil.exchange.shared import on_one_node
-from mpi4py_pencil.pencil import boxes
+from mpi4py_pencil.layout.boxes import boxes
 
 WORLD = MPI.COMM_WORLD
 MOVERS = [method for method in METHODS if method != "auto"]

@@ -15,7 +15,7 @@ from support import RANKS, check, everywhere, expect_everywhere, gather_global, 
 
 from mpi4py_pencil import FFT1D
 from mpi4py_pencil.exchange import METHODS
-from mpi4py_pencil.four_step import nearest_factors, twiddles
+from mpi4py_pencil.fft1d import nearest_factors, twiddles
 
 WORLD = MPI.COMM_WORLD
 LAST = WORLD.rank == WORLD.size - 1

@@ -15,8 +15,9 @@ import pytest
 from mpi4py import MPI
 from support import check, same_everywhere
 
-from mpi4py_pencil import FFT1D, PFFT, DistArray, Pencil, Subcomm, newDistArray, tuning
+from mpi4py_pencil import FFT1D, PFFT, DistArray, Pencil, Subcomm, newDistArray
 from mpi4py_pencil.exchange import METHODS
+from mpi4py_pencil.plan import tuning
 
 WORLD = MPI.COMM_WORLD
 

@@ -9,8 +9,8 @@ from lockstep import given, settings, st
 from mpi4py import MPI
 from support import RANKS, check, everywhere, expect_everywhere, gather_global
 
-from mpi4py_pencil import PFFT, DistArray, mesh, newDistArray
-from mpi4py_pencil.transforms import DCT, DST, Chebyshev, Fourier, Hartley, Legendre, LinearMap
+from mpi4py_pencil import PFFT, DistArray, newDistArray
+from mpi4py_pencil.transforms import DCT, DST, Chebyshev, Fourier, Hartley, Legendre, LinearMap, mesh
 
 WORLD = MPI.COMM_WORLD
 PI = 4 * np.arctan(np.longdouble(1))

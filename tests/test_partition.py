@@ -4,7 +4,8 @@ import numpy as np
 from lockstep import given, st
 from support import check
 
-from mpi4py_pencil.partition import Kept, block, overlap, strides
+from mpi4py_pencil.layout.arrays import strides
+from mpi4py_pencil.layout.partition import Kept, block, overlap
 
 runs = st.tuples(st.integers(0, 30), st.integers(0, 30))
 

@@ -8,8 +8,8 @@ from mpi4py import MPI
 from support import RANKS, check, everywhere, gather_global, same_everywhere
 
 from mpi4py_pencil import Pencil, Subcomm
-from mpi4py_pencil.partition import Kept
-from mpi4py_pencil.pencil import boxes, spread
+from mpi4py_pencil.layout.boxes import boxes, spread
+from mpi4py_pencil.layout.partition import Kept
 
 WORLD = MPI.COMM_WORLD
 

@@ -9,9 +9,10 @@ from fakes import grid, lines
 from lockstep import example, given, settings, st
 from support import check
 
-from mpi4py_pencil.partition import Kept
-from mpi4py_pencil.pencil import Pencil
-from mpi4py_pencil.plan import Exchange, Sweep, alignments, choose_grid, steps
+from mpi4py_pencil.layout.partition import Kept
+from mpi4py_pencil.layout.pencil import Pencil
+from mpi4py_pencil.plan.grids import choose_grid
+from mpi4py_pencil.plan.steps import Exchange, Sweep, alignments, steps
 from mpi4py_pencil.transforms import Fourier
 
 COMPLEX = np.dtype(complex)

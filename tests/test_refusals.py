@@ -11,7 +11,7 @@ from mpi4py import MPI
 from support import check, everywhere, expect_everywhere
 
 from mpi4py_pencil import DCT, DST, PFFT, Ball, Chebyshev, DistArray, LinearMap, engines, newDistArray
-from mpi4py_pencil.agreement import agreed
+from mpi4py_pencil.ranks.agreement import agreed
 
 WORLD = MPI.COMM_WORLD
 LAST = WORLD.rank == WORLD.size - 1

@@ -16,8 +16,8 @@ from oracles import random_array, same_bits
 from support import RANKS, check, everywhere, expect_everywhere, rng
 
 from mpi4py_pencil import DCT, PFFT, Chebyshev, DistArray, Legendre, LinearMap
-from mpi4py_pencil.series import chebyshev_derivative, legendre_derivative
 from mpi4py_pencil.spectral import curl, derivative, divergence, gradient, inverse_laplacian, laplacian
+from mpi4py_pencil.transforms.series import chebyshev_derivative, legendre_derivative
 
 WORLD = MPI.COMM_WORLD
 FAMILIES = [Chebyshev(), Chebyshev("lobatto"), Legendre()]

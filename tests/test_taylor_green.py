@@ -5,14 +5,7 @@ import pytest
 from mpi4py import MPI
 from support import check, expect_everywhere
 
-from mpi4py_pencil.examples.taylor_green import (
-    NavierStokes,
-    conjugates,
-    largest_kept,
-    run,
-    steps_to,
-    taylor_green,
-)
+from mpi4py_pencil.examples.taylor_green import NavierStokes, conjugates, largest_kept, run, steps_to, taylor_green
 
 COMM = MPI.COMM_WORLD
 # What mpi4py-fft's own demo of this flow finds: 32³ points, ν = 0.000625, ten steps of 0.01.

@@ -6,7 +6,7 @@ from mpi4py import MPI
 from support import check, everywhere, expect_everywhere, same_everywhere
 
 from mpi4py_pencil import PFFT
-from mpi4py_pencil.timing import Stage, Timings
+from mpi4py_pencil.plan.timing import Stage, Timings
 
 WORLD = MPI.COMM_WORLD
 

@@ -15,8 +15,8 @@ from support import RANKS, check, everywhere, gather_global, rng
 from mpi4py_pencil import PFFT, Ball
 from mpi4py_pencil.exchange import METHODS
 from mpi4py_pencil.exchange.alltoallv import Alltoallv
-from mpi4py_pencil.pencil import boxes
-from mpi4py_pencil.plan import Exchange, steps
+from mpi4py_pencil.layout.boxes import boxes
+from mpi4py_pencil.plan.steps import Exchange, steps
 
 WORLD = MPI.COMM_WORLD
 

@@ -13,11 +13,13 @@ from mpi4py import MPI
 from oracles import close, random_array, transformed
 from support import check, everywhere, gather_global, rng, same_everywhere
 
-from mpi4py_pencil import PFFT, tuning
-from mpi4py_pencil.arguments import request
+from mpi4py_pencil import PFFT
 from mpi4py_pencil.pfft import planned
-from mpi4py_pencil.sweep import TILE_BYTES
-from mpi4py_pencil.tuning import Candidates, Choice
+from mpi4py_pencil.plan import tuning
+from mpi4py_pencil.plan.arguments import request
+from mpi4py_pencil.plan.tuning import Candidates, Choice
+from mpi4py_pencil.sweep import cache
+from mpi4py_pencil.sweep.cache import TILE_BYTES
 
 WORLD = MPI.COMM_WORLD
 LAST = WORLD.rank == WORLD.size - 1
@@ -114,7 +116,7 @@ def test_what_differs_between_ranks(monkeypatch):
     usable = tuning._usable
     if LAST:
         monkeypatch.setattr(tuning, "_usable", lambda name, dtype: name != "scipy" and usable(name, dtype))
-        monkeypatch.setattr(tuning, "TILE_BYTES", 4096)
+        monkeypatch.setattr(cache, "TILE_BYTES", 4096)
     among = same_everywhere(asdict(tuning.candidates(WORLD, asked_for())))
     expected = [name for name in engines() if name != "scipy"]
     check(among["backends"] == expected and among["tiles"][0] == TILE_BYTES, str(among))

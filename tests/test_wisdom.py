@@ -10,7 +10,7 @@ import pytest
 from mpi4py import MPI
 from support import check, everywhere, expect_everywhere, same_everywhere
 
-from mpi4py_pencil import wisdom
+from mpi4py_pencil.plan import wisdom
 
 WORLD = MPI.COMM_WORLD
 SELF = MPI.COMM_SELF

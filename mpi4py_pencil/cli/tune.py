@@ -7,11 +7,11 @@ from typing import Any
 import click
 from mpi4py import MPI
 
-from ..agreement import agreed
-from ..arguments import request
 from ..pfft import planned
-from ..tuning import Choice, candidates, tuned
-from ..wisdom import wisdom_file
+from ..plan.arguments import request
+from ..plan.tuning import Choice, candidates, tuned
+from ..plan.wisdom import wisdom_file
+from ..ranks.agreement import agreed
 from .options import refusing, transform_options
 
 HELP = """Find by trying which process grid, exchange, engine and size of tiles are fastest for a transform on

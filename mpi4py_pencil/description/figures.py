@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import Request, request
-from ..pencil import Pencil
-from ..pipeline import passes
-from ..plan import Step, Sweep, steps
+from ..layout.pencil import Pencil
+from ..plan.arguments import Request, request
+from ..plan.passes import passes
+from ..plan.steps import Step, Sweep, steps
 from .memory import held
 from .traffic import exchange, method_of, traffics
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..arguments import Request
 from ..exchange import segment_bytes
-from ..leg import planes_between
-from ..pencil import boxes
-from ..pipeline import Pass
-from ..sweep import tile_bytes
+from ..layout.boxes import boxes
+from ..plan.arguments import Request
+from ..plan.leg import planes_between
+from ..plan.passes import Pass
+from ..sweep.tiles import tile_bytes
 
 
 def held(trips: Sequence[Pass], methods: Sequence[str], asked: Request) -> dict[str, int]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..pencil import Pencil
-from ..plan import Exchange, Step
+from ..layout.pencil import Pencil
+from ..plan.steps import Exchange, Step
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 

@@ -21,8 +21,8 @@ from typing import Protocol
 
 from mpi4py import MPI
 
-from ..agreement import agreed
-from ..pencil import Boxes
+from ..layout.boxes import Boxes
+from ..ranks.agreement import agreed
 from .alltoallv import Alltoallv
 from .alltoallw import Alltoallw
 from .layout import Placed, offsets

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..pencil import Boxes
+from ..layout.boxes import Boxes
 from .layout import Placed
 from .memory import Memory, item, window
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 from mpi4py import MPI
 
-from ..arrays import keep
-from ..partition import natural
-from ..pencil import Box, Boxes
-from ..sweep import Strides
+from ..layout.arrays import keep, natural
+from ..layout.boxes import Box, Boxes
+from ..sweep.tiles import Strides
 from .layout import Placed
 from .memory import Memory, free, item, window
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..partition import strides
-from ..pencil import Box
-from ..sweep import CACHE_LINE, Strides
+from ..layout.arrays import strides
+from ..layout.boxes import Box
+from ..sweep.cache import CACHE_LINE
+from ..sweep.tiles import Strides
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..partition import natural, offset
-from ..pencil import Boxes
+from ..layout.arrays import natural, offset
+from ..layout.boxes import Boxes
 from .memory import window as memory_at
 from .shared import Window
 

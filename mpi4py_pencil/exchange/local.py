@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..pencil import Box
+from ..layout.boxes import Box
 from .layout import place
 from .memory import Memory
 

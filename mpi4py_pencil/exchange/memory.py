@@ -8,8 +8,8 @@ from typing import Protocol
 
 from mpi4py import MPI
 
-from ..pencil import Boxes
-from ..sweep import Bytes, aligned_bytes
+from ..layout.boxes import Boxes
+from ..sweep.tiles import Bytes, aligned_bytes
 from .layout import Placed, offsets, place
 
 

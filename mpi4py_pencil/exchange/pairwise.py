@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mpi4py import MPI
 
-from ..pencil import Boxes
+from ..layout.boxes import Boxes
 from .layout import Placed
 from .memory import Memory, free, item, window
 

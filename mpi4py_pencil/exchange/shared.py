@@ -19,9 +19,9 @@ import numpy as np
 from mpi4py import MPI
 
 from .. import _kernels
-from ..pencil import Boxes
-from ..subcomm import NODE, cache_of, on_node
-from ..sweep import CACHE_LINE
+from ..layout.boxes import Boxes
+from ..ranks.communicators import NODE, cache_of, on_node
+from ..sweep.cache import CACHE_LINE
 from .layout import offsets, place
 
 _SHM = Path("/dev/shm")

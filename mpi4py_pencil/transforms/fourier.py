@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..partition import Kept
+from ..layout.partition import Kept
 from .line import Edit, Edits, Line, Run, Transform
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..partition import Kept
+from ..layout.partition import Kept
 
 Tile = np.ndarray[Any, Any]
 

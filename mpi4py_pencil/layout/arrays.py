@@ -1,7 +1,8 @@
-"""Arrays of the caller: whether they fit, where they lie, and keeping what was prepared for them."""
+"""Blocks in memory: their strides and addresses, whether an array fits, and keeping what was prepared for a layout."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -51,3 +52,31 @@ def keep(kept: dict[K, V], key: K, value: V, most: int) -> V:
         del kept[next(iter(kept))]
     kept[key] = value
     return value
+
+
+def strides(
+    shape: tuple[int, ...], order: tuple[int, ...], itemsize: int, row_bytes: Callable[[int], int] = int
+) -> tuple[int, ...]:
+    """Byte strides of a block whose axes lie in memory in `order`, the outermost first.
+
+    The block is contiguous unless `row_bytes`, which makes the bytes from row to row of those in a row along the
+    innermost axis, leaves a gap.
+    """
+    step = itemsize
+    result = [0] * len(shape)
+    for k, axis in enumerate(reversed(order)):
+        result[axis] = step
+        step *= shape[axis]
+        if k == 0:
+            step = row_bytes(step)
+    return tuple(result)
+
+
+def natural(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Byte strides of a contiguous block whose axes lie in memory in their own order."""
+    return strides(shape, tuple(range(len(shape))), itemsize)
+
+
+def offset(index: Sequence[int], byte_strides: Sequence[int]) -> int:
+    """Bytes from the first item of a block to the one at `index`."""
+    return sum(i * stride for i, stride in zip(index, byte_strides, strict=True))

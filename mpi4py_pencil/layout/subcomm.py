@@ -8,44 +8,8 @@ from typing import Any
 
 from mpi4py import MPI
 
-from .agreement import agreed, communicator
-
-
-def _free_cached(comm: MPI.Comm, keyval: int, cache: dict[Any, Any]) -> None:
-    """Free what was made for a communicator when the communicator itself is freed. Collective, as that is."""
-    for entry in cache.values():
-        if hasattr(entry, "free"):
-            entry.free()
-    cache.clear()
-
-
-# Under this key a grid's communicators know how many of its ranks share this rank's node.
-NODE = "ranks of the grid on this node"
-
-_KEYVAL = MPI.Comm.Create_keyval(delete_fn=_free_cached)
-
-
-def cache_of(comm: MPI.Comm) -> dict[Any, Any]:
-    """What has been made for a communicator and is used again: it lives as long as the communicator.
-
-    Entries with a method `free` are told when that ends.
-    """
-    known = comm.Get_attr(_KEYVAL)
-    cache: dict[Any, Any] = known if isinstance(known, dict) else {}
-    if known is None:
-        comm.Set_attr(_KEYVAL, cache)
-    return cache
-
-
-def on_node(comm: MPI.Intracomm) -> tuple[int, int]:
-    """This rank's number among the ranks of `comm` that share its node, and how many these are.
-
-    Collective over `comm`.
-    """
-    node = comm.Split_type(MPI.COMM_TYPE_SHARED)
-    found = node.Get_rank(), node.Get_size()
-    node.Free()
-    return found
+from ..ranks.agreement import agreed
+from ..ranks.communicators import KEYVAL, NODE, cache_of, communicator, free_cached, on_node
 
 
 class Grid:
@@ -73,7 +37,7 @@ class Grid:
         """Free the communicators and what was made for them. Collective."""
         for comm in (*self.lines, self.cart):
             # not left to MPI: it may delay this until operations are over that are only completed here
-            _free_cached(comm, _KEYVAL, cache_of(comm))
+            free_cached(comm, KEYVAL, cache_of(comm))
             comm.Free()
 
 

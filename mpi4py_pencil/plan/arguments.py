@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from .engines import checked_engine
-from .exchange import checked_method
-from .pencil import lengths, whole_axis
-from .plan import Groups, alignments, choose_grid
-from .subcomm import complete, dimensions
-from .transforms import Ball, Fourier, Line, Transform
+from ..engines import checked_engine
+from ..exchange import checked_method
+from ..layout.pencil import lengths, whole_axis
+from ..layout.subcomm import complete, dimensions
+from ..transforms import Ball, Fourier, Line, Transform
+from .grids import choose_grid
+from .steps import Groups, alignments
 
 NORMS = ("forward", "backward", "ortho")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .pencil import Pencil
-from .transforms import Transform
+from ..layout.pencil import Pencil
+from . import Transform
 
 _TWO_PI = 8 * np.arctan(np.longdouble(1))
 

@@ -16,12 +16,12 @@ from typing import Any, Protocol
 import numpy as np
 from mpi4py import MPI
 
+from ..engines import ENGINES, checked_engine
+from ..exchange import METHODS, checked_method
+from ..sweep import cache
 from . import wisdom
 from .arguments import Request, lines_of
-from .engines import ENGINES, checked_engine
-from .exchange import METHODS, checked_method
-from .plan import ranked_grids
-from .sweep import TILE_BYTES
+from .grids import ranked_grids
 
 # Of many ranks' grids, those that should be the fastest.
 MOST_GRIDS = 8
@@ -142,7 +142,7 @@ def search(among: Candidates, seconds: Callable[[Choice], float]) -> Choice:
 
 def candidates(comm: MPI.Intracomm, asked: Request) -> Candidates:
     """What there is to try for a request. Collective over `comm`: ranks may have other engines, and other caches."""
-    tile = comm.bcast(TILE_BYTES)
+    tile = comm.bcast(cache.TILE_BYTES)
     # "auto" is shared memory wherever peers have it
     methods = ["auto"] if comm.Get_size() == 1 else [method for method in METHODS if method != "shared"]
     here = np.array([_usable(name, asked) for name in ENGINES], np.int8)

@@ -13,21 +13,6 @@ from mpi4py import MPI
 T = TypeVar("T")
 
 
-def communicator(comm: Any, name: str = "comm") -> MPI.Intracomm:
-    """`comm` itself, if it is a usable intra-communicator.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where it is something else, or the null communicator.
-    """
-    if isinstance(comm, MPI.Comm) and comm == MPI.COMM_NULL:
-        raise ValueError(f"{name} is MPI.COMM_NULL: only ranks that belong to a communicator can take part")
-    if not isinstance(comm, MPI.Intracomm):
-        raise TypeError(f"{name} must be an intra-communicator such as MPI.COMM_WORLD, not {comm!r}")
-    return comm
-
-
 def agreed(comm: MPI.Intracomm, call: Callable[[], T], said: Callable[[T], str] = repr) -> T:
     """What `call()` returns, after all ranks found that theirs returned the same.
 

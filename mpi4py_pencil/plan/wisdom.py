@@ -20,8 +20,8 @@ from typing import Any
 
 from mpi4py import MPI
 
-from .agreement import agreed
-from .subcomm import cache_of, on_node
+from ..ranks.agreement import agreed
+from ..ranks.communicators import cache_of, on_node
 
 Entry = dict[str, Any]
 

@@ -20,18 +20,20 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from .agreement import agreed, checked, communicator
-from .arrays import address, checked_array, keep
-from .copying import Copy
 from .engines import Plan, Planner, checked_engine, engine
 from .exchange import Exchange, Memory, checked_method, chosen_method, open_exchange, segment_bytes
 from .exchange.alltoallw import Alltoallw
 from .exchange.layout import Placed
-from .leg import DirectedSweep, Leg
-from .partition import offset, strides
-from .pencil import Pencil, boxes
-from .subcomm import Subcomm
-from .sweep import CACHED_BYTES, Tiles
+from .layout.arrays import address, checked_array, keep, offset, strides
+from .layout.boxes import boxes
+from .layout.pencil import Pencil
+from .layout.subcomm import Subcomm
+from .plan.leg import DirectedSweep, Leg
+from .ranks.agreement import agreed, checked
+from .ranks.communicators import communicator
+from .sweep import cache
+from .sweep.copying import Copy
+from .sweep.tiles import Tiles
 from .transforms import Fourier, Line, Transform
 
 Array = np.ndarray[Any, Any]
@@ -310,7 +312,7 @@ class _End:
         self._steps = steps
         self._itemsize = itemsize
         self._filling = filling
-        self._stream = sum(p.box.size for p in placed) * itemsize > CACHED_BYTES
+        self._stream = sum(p.box.size for p in placed) * itemsize > cache.CACHED_BYTES
         self._copies: dict[int, list[Copy]] = {}
 
     def __call__(self, array: Array) -> None:

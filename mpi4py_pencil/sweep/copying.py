@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import _kernels
+from .. import _kernels
 
 
 class Copy:

@@ -11,13 +11,15 @@ from typing import Any, cast
 
 import numpy as np
 
-from . import _kernels
-from .arrays import address, keep
-from .exchange.layout import Placed
-from .partition import block, natural, offset, overlap, strides
-from .pencil import Box, Spread
-from .sweep import CACHED_BYTES, Bytes, Piece, Tiles, aligned_bytes, apart, make
-from .transforms import Line
+from .. import _kernels
+from ..exchange.layout import Placed
+from ..layout.arrays import address, keep, natural, offset, strides
+from ..layout.boxes import Box, Spread
+from ..layout.partition import block, overlap
+from ..sweep import cache
+from ..sweep.kernel import Piece, make
+from ..sweep.tiles import Bytes, Tiles, aligned_bytes, apart
+from ..transforms import Line
 
 Array = np.ndarray[Any, Any]
 Strides = tuple[int, ...]
@@ -115,7 +117,7 @@ class Leg:
         target = last.shape(1)
         self._empty = 0 in target
         lines = math.prod(target) // last.line.extent(1)
-        self._stream = lines * last.line.lengths[1] * last.line.dtypes[1].itemsize > CACHED_BYTES
+        self._stream = lines * last.line.lengths[1] * last.line.dtypes[1].itemsize > cache.CACHED_BYTES
         self._threads = len(tiles) if self._stream else 1
         if not self._empty:
             if outer is not None:
@@ -207,7 +209,7 @@ class Leg:
 def planes_between(shape: Sequence[int], axes: tuple[int, int], outer: Sequence[int], itemsize: int) -> tuple[int, int]:
     """The bytes of a plane between two sweeps along `axes`, and how many planes stay in cache: one at least."""
     plane_bytes = shape[axes[0]] * apart(shape[axes[1]] * itemsize)
-    most = min(math.prod(shape[k] for k in outer), CACHED_BYTES // 2 // plane_bytes)
+    most = min(math.prod(shape[k] for k in outer), cache.CACHED_BYTES // 2 // plane_bytes)
     return plane_bytes, max(1, most)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -58,31 +58,3 @@ def overlap(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
     """Start and size of what two runs (start, size) share; the size is 0 where they share nothing."""
     start = max(a[0], b[0])
     return start, max(0, min(a[0] + a[1], b[0] + b[1]) - start)
-
-
-def strides(
-    shape: tuple[int, ...], order: tuple[int, ...], itemsize: int, row_bytes: Callable[[int], int] = int
-) -> tuple[int, ...]:
-    """Byte strides of a block whose axes lie in memory in `order`, the outermost first.
-
-    The block is contiguous unless `row_bytes`, which makes the bytes from row to row of those in a row along the
-    innermost axis, leaves a gap.
-    """
-    step = itemsize
-    result = [0] * len(shape)
-    for k, axis in enumerate(reversed(order)):
-        result[axis] = step
-        step *= shape[axis]
-        if k == 0:
-            step = row_bytes(step)
-    return tuple(result)
-
-
-def natural(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Byte strides of a contiguous block whose axes lie in memory in their own order."""
-    return strides(shape, tuple(range(len(shape))), itemsize)
-
-
-def offset(index: Sequence[int], byte_strides: Sequence[int]) -> int:
-    """Bytes from the first item of a block to the one at `index`."""
-    return sum(i * stride for i, stride in zip(index, byte_strides, strict=True))

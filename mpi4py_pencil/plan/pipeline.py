@@ -2,80 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
-from .arrays import overlap
-from .exchange import Exchange, Local, Memory, chosen_method, open_exchange, segment_bytes
+from ..exchange import Exchange, Local, Memory, chosen_method, open_exchange, segment_bytes
+from ..layout.arrays import overlap
+from ..layout.boxes import Box, boxes, spread
+from ..layout.pencil import Pencil
+from ..sweep.tiles import Tiles
 from .leg import DirectedSweep, Leg, Side
-from .partition import largest_block
-from .pencil import Box, Pencil, boxes, spread
-from .plan import Exchange as ExchangeStep
-from .plan import Step, Sweep
-from .sweep import CACHED_BYTES, Tiles
+from .passes import Pass, local_bytes, passes
+from .steps import Step, Sweep
 from .timing import EXCHANGE, SWEEP, WAIT, Clock
 
 Array = np.ndarray[Any, Any]
 Scales = tuple[np.longdouble, np.longdouble]
 _ONE = (np.longdouble(1), np.longdouble(1))
-
-
-@dataclass(frozen=True)
-class Pass:
-    """One trip through memory: a sweep, or two that follow each other over planes which stay in cache.
-
-    Attributes
-    ----------
-    sweeps : tuple of Sweep
-        One or two, in the order of the forward transform.
-    outer : tuple of int or None
-        With two sweeps, the axes that count the planes.
-    exchange : Exchange step or None
-        What comes after it on the way forward; None at the end, and where the next pass goes on with the same block.
-    """
-
-    sweeps: tuple[Sweep, ...]
-    outer: tuple[int, ...] | None
-    exchange: ExchangeStep | None
-
-
-def passes(steps: Sequence[Step]) -> list[Pass]:
-    """Group the steps of a plan into trips through memory."""
-    result: list[Pass] = []
-    sweeps: list[Sweep] = []
-    for step in (*steps, None):
-        if isinstance(step, Sweep):
-            sweeps.append(step)
-            continue
-        while sweeps:
-            first = sweeps.pop(0)
-            outer = _planes(first, sweeps[0]) if sweeps else None
-            pair = (first,) if outer is None else (first, sweeps.pop(0))
-            result.append(Pass(pair, outer, None if sweeps else step))
-    return result
-
-
-def _planes(first: Sweep, second: Sweep) -> tuple[int, ...] | None:
-    """The axes that count the planes of two sweeps worth running plane by plane: those not in cache altogether.
-
-    The largest block decides: the order of the axes in the boxes hangs on it, and must be the same on every rank.
-    """
-    lines = (first.transform.axis, second.transform.axis)
-    outer = tuple(k for k in range(len(first.after.shape)) if k not in lines)
-    largest = largest_block(first.after.shape, first.after.sizes)
-    planes = math.prod(largest[k] for k in outer)
-    return outer if planes > 1 and _local_bytes(largest, first.transform.dtype) > CACHED_BYTES else None
-
-
-def _local_bytes(shape: Sequence[int], dtype: np.dtype[Any]) -> int:
-    """Bytes of a local block."""
-    return math.prod(shape) * dtype.itemsize
 
 
 class Pipeline:
@@ -200,7 +146,7 @@ def _open(comm: MPI.Intracomm, trips: Sequence[Pass], method: str) -> list[tuple
     moved = [None if t.exchange is None else boxes(t.exchange.before, t.exchange.after) for t in trips[:-1]]
     blocks = [(trip.sweeps[-1].after.subshape, trip.sweeps[-1].transform.dtype) for trip in trips[:-1]]
     needed = [
-        segment_bytes(parts, dtype.itemsize) if parts else _local_bytes(shape, dtype)
+        segment_bytes(parts, dtype.itemsize) if parts else local_bytes(shape, dtype)
         for parts, (shape, dtype) in zip(moved, blocks, strict=True)
     ]
     memory = Memory(max(needed, default=0))

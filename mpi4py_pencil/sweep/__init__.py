@@ -1,0 +1,1 @@
+"""Sweeps: loops that gather tiles of lines, have an engine transform them, and scatter them; copies likewise."""
