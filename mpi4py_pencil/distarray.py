@@ -10,7 +10,7 @@ from mpi4py import MPI
 
 from .layout.arrays import checked_array, keep
 from .layout.pencil import Pencil, lengths, whole_axis
-from .layout.subcomm import Subcomm
+from .layout.subcomm import Subcomm, dimensions
 from .ranks.agreement import agreed, checked
 from .ranks.communicators import cache_of
 from .transfer import Transfer
@@ -65,12 +65,13 @@ class DistArray(np.ndarray):
         rank: int = 0,
     ) -> DistArray:
         """Make the block of this rank. Collective over the grid, as `Subcomm` is."""
-        comm = dims.grid.cart if isinstance(dims, Subcomm) else MPI.COMM_WORLD
-        shape, rank, axis, dtype = agreed(comm, lambda: _asked(global_shape, rank, alignment, dtype))
-        ndim = len(shape) - rank
-        subcomm = _subcomm(dims, ndim, axis)
-        if len(subcomm) != ndim:
-            raise ValueError(f"dims name {len(subcomm)} axes, global_shape {shape} has {ndim} to divide")
+        comm = dims.grid.parent if isinstance(dims, Subcomm) else MPI.COMM_WORLD
+        shape, rank, axis, dtype, dims = agreed(
+            comm,
+            lambda: _asked(global_shape, rank, alignment, dtype, dims),
+            lambda found: dict(zip(("global_shape", "rank", "alignment", "dtype", "dims"), found, strict=True)),
+        )
+        subcomm = dims if isinstance(dims, Subcomm) else Subcomm(comm, dims)
         pencil = Pencil(subcomm, shape[rank:], _undivided(subcomm) if axis is None else axis)
         pencil = pencil.with_components(shape[:rank])
         self = cls.of(pencil, dtype, rank)
@@ -286,26 +287,28 @@ for _name in _MAKE_ANOTHER.split():
 
 
 def _asked(
-    global_shape: Any, rank: Any, alignment: Any, dtype: Any
-) -> tuple[tuple[int, ...], int, int | None, np.dtype[Any]]:
+    global_shape: Any, rank: Any, alignment: Any, dtype: Any, dims: Any
+) -> tuple[tuple[int, ...], int, int | None, np.dtype[Any], Subcomm | list[int]]:
     """The arguments of a DistArray that are the same on every rank."""
     shape = lengths(global_shape)
     if not hasattr(rank, "__index__") or not 0 <= rank < len(shape):
         raise ValueError(f"rank {rank!r} must count the leading component axes of global_shape {shape}")
     axis = None if alignment is None else whole_axis(alignment, len(shape) - rank)
-    return shape, rank.__index__(), axis, np.dtype(dtype)
+    return shape, rank.__index__(), axis, np.dtype(dtype), _dims(dims, shape, rank, axis)
 
 
-def _subcomm(dims: Any, ndim: int, alignment: int | None) -> Subcomm:
-    """The Subcomm that the `dims` of a DistArray mean."""
-    if isinstance(dims, Subcomm):
-        return dims
+def _dims(dims: Any, shape: tuple[int, ...], rank: int, alignment: int | None) -> Subcomm | list[int]:
+    """The Subcomm given, or the processes along each axis that the `dims` of a DistArray mean."""
+    ndim = len(shape) - rank
     if dims is None:
         if ndim == 1 and MPI.COMM_WORLD.Get_size() > 1:
             raise ValueError("global_shape has one axis to divide, along which the array is aligned: it needs a second")
         dims = [0] * ndim
         dims[-1 if alignment is None else alignment] = 1
-    return Subcomm(MPI.COMM_WORLD, dims)
+    asked = dims if isinstance(dims, Subcomm) else dimensions(dims, "dims")
+    if len(asked) != ndim:
+        raise ValueError(f"dims name {len(asked)} axes, global_shape {shape} has {ndim} to divide")
+    return asked
 
 
 def _undivided(subcomm: Sequence[MPI.Intracomm]) -> int:

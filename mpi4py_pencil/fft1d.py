@@ -24,12 +24,14 @@ from .engines import Plan, Planner, checked_engine, engine
 from .exchange import Exchange, Memory, checked_method, chosen_method, open_exchange, segment_bytes
 from .exchange.alltoallw import Alltoallw
 from .exchange.layout import Placed
-from .layout.arrays import address, checked_array, keep, offset, strides
+from .layout.arrays import address, checked_array, keep, offset, strides, truth
 from .layout.boxes import boxes
 from .layout.pencil import Pencil
 from .layout.subcomm import Subcomm
+from .layout.way import Way
 from .plan.leg import DirectedSweep, Leg
-from .ranks.agreement import agreed, checked
+from .ranks.agreement import agreed
+from .ranks.calls import Calls
 from .ranks.communicators import communicator
 from .sweep import cache
 from .sweep.copying import Copy
@@ -93,13 +95,18 @@ class FFT1D:
         self, comm: MPI.Intracomm, n: int, dtype: Any = complex, backend: str = "pyfftw", method: str = "auto"
     ) -> None:
         self.comm = communicator(comm)
-        asked = agreed(comm, lambda: _asked(n, dtype, backend, method))
+        asked = agreed(
+            comm,
+            lambda: _asked(n, dtype, backend, method),
+            lambda found: dict(zip(("n", "dtype", "backend", "method"), found, strict=True)),
+        )
         self.n, self._dtype = asked[:2]
         self.factors = nearest_factors(self.n)
         rows = Pencil(Subcomm(comm, [0, 1]), self.factors, 1)
         # A rank's points are rows of the matrix of points, its modes are columns of the matrix of modes.
         self._matrices = (rows, rows.pencil(0))
-        self._ways: tuple[_Way, ...] = _build(comm, *self._matrices, self._dtype, engine(backend), method)
+        self._calls = Calls(comm, "FFT1D")
+        self._ways: tuple[_OneWay, ...] = _build(comm, *self._matrices, self._dtype, engine(backend), method)
 
     def forward(self, u: Array, out: Array | None = None, normalize: bool | None = None) -> Array:
         """Transform points into modes. Collective over the ranks.
@@ -124,27 +131,31 @@ class FFT1D:
             Before a message is sent, where an array has the wrong shape or dtype or cannot be written, or the plan is
             closed.
         """
-        return self._transform(0, u, out, normalize)
+        return self._transform(Way.FORWARD, u, out, normalize)
 
     def backward(self, u_hat: Array, out: Array | None = None, normalize: bool | None = None) -> Array:
         """Transform modes into points: as `forward`, the other way."""
-        return self._transform(1, u_hat, out, normalize)
+        return self._transform(Way.BACKWARD, u_hat, out, normalize)
 
-    def _transform(self, way: int, source: Array, target: Array | None, normalize: bool | None) -> Array:
+    def _transform(self, way: Way, source: Array, target: Array | None, normalize: bool | None) -> Array:
         """Transform in one direction."""
+        with self._calls:
+            normalized = self._calls.checked(
+                str(way), lambda: self._checked(way, source, target, normalize), lambda found: {"normalize": found}
+            )
+            if target is None:
+                target = np.empty(self.shape(way is Way.FORWARD), self._dtype)
+            self._ways[way](source, target, normalized)
+            return target
+
+    def _checked(self, way: Way, source: Any, target: Any, normalize: Any) -> bool:
+        """Whether to normalise; arrays that do not fit are refused."""
         if not self._ways:
             raise ValueError("this FFT1D is closed")
-        checked(self.comm, lambda: self._check(way, source, target))
-        if target is None:
-            target = np.empty(self.shape(way == 0), self._dtype)
-        self._ways[way](source, target, way == 0 if normalize is None else bool(normalize))
-        return target
-
-    def _check(self, way: int, source: Any, target: Any) -> None:
-        """Refuse arrays that do not fit."""
-        checked_array(("u", "u_hat")[way], source, self.shape(way == 1), self._dtype)
+        checked_array(("u", "u_hat")[way], source, self.shape(way is Way.BACKWARD), self._dtype)
         if target is not None:
-            checked_array("out", target, self.shape(way == 0), self._dtype, written=True)
+            checked_array("out", target, self.shape(way is Way.FORWARD), self._dtype, written=True)
+        return way is Way.FORWARD if normalize is None else truth("normalize", normalize)
 
     def shape(self, forward_output: bool = True) -> tuple[int]:
         """The shape of this rank's part of the modes, or of the points."""
@@ -351,19 +362,19 @@ class _Lines:
     extents: tuple[int, ...]
     tiles: Tiles
 
-    def leg(self, forward: bool, source: Exchange, target: Exchange, scale: np.longdouble) -> Leg:
+    def leg(self, way: Way, source: Exchange, target: Exchange, scale: np.longdouble) -> Leg:
         """The sweep from the inbox of an exchange to the outbox of the next."""
-        sweep = DirectedSweep(self.transform.axis, self.transform.line(forward), self.extents)
+        sweep = DirectedSweep(self.transform.axis, self.transform.line(way), self.extents)
         scales = np.longdouble(1), scale
         return Leg([sweep], None, (source.inbox, target.outbox), [self.tiles], scales, None)
 
 
-class _Way:
+class _OneWay:
     """One direction of a transform: copy, sweep, sweep, copy, and an exchange between any two.
 
     Parameters
     ----------
-    forward : bool
+    way : Way
         The direction.
     exchanges : three of Exchange
         In the order in which they are used; the first and the third may share memory.
@@ -377,7 +388,7 @@ class _Way:
 
     def __init__(
         self,
-        forward: bool,
+        way: Way,
         exchanges: tuple[Exchange, Exchange, Exchange],
         lines: tuple[_Lines, _Lines],
         steps: tuple[tuple[int, int], tuple[int, int]],
@@ -387,7 +398,7 @@ class _Way:
         itemsize = lines[0].transform.dtype.itemsize
         scale = 1 / np.longdouble(math.prod(each.transform.points for each in lines))
         self._fill = _End(first.outbox, steps[0], itemsize, True)
-        self._legs = lines[0].leg(forward, first, second, scale), lines[1].leg(forward, second, third, scale)
+        self._legs = lines[0].leg(way, first, second, scale), lines[1].leg(way, second, third, scale)
         self._empty = _End(third.inbox, steps[1], itemsize, False)
         self._twiddled = twiddled
 
@@ -424,7 +435,7 @@ class _ByColumns:
 
 def _build(
     comm: MPI.Intracomm, rows: Pencil, columns: Pencil, dtype: np.dtype[Any], planner: Planner, method: str
-) -> tuple[_Way, _Way]:
+) -> tuple[_OneWay, _OneWay]:
     """Forward and backward. Collective over `comm`.
 
     Forward goes from rows to columns, to rows, to columns, and backward the way back. Of two exchanges the one at the
@@ -440,8 +451,8 @@ def _build(
     # an Alltoallw finds its boxes in plain arrays, which cannot be turned
     turned = [x if isinstance(x, Alltoallw) else _ByColumns(x, dtype.itemsize) for x in (there, back)]
     return (
-        _Way(True, (there, home, turned[0]), (down, along), (points, modes), twiddled),
-        _Way(False, (turned[1], again, back), (along, down), (modes, points), twiddled),
+        _OneWay(Way.FORWARD, (there, home, turned[0]), (down, along), (points, modes), twiddled),
+        _OneWay(Way.BACKWARD, (turned[1], again, back), (along, down), (modes, points), twiddled),
     )
 
 

@@ -16,20 +16,26 @@ from mpi4py import MPI
 from .description import description, text
 from .distarray import DistArray
 from .engines import engine
+from .layout.arrays import keep, truth
 from .layout.pencil import Pencil
 from .layout.subcomm import Subcomm
+from .layout.way import Way
 from .plan.arguments import Request, request
 from .plan.pipeline import Pipeline, Route, Scales
 from .plan.steps import Step, steps
 from .plan.timing import Clock, Timings, timed
 from .plan.tuning import settled
-from .ranks.agreement import agreed, checked
+from .ranks.agreement import agreed
+from .ranks.calls import Calls
 from .ranks.communicators import communicator
 from .spec import Spec
 from .sweep.tiles import Tiles
 from .transforms import Ball, mesh
 
 Array = np.ndarray[Any, Any]
+
+# Plans for so many kinds of component axes are kept, beside that for none; then the oldest is dropped on every rank.
+_MOST_COMPONENTS = 8
 
 
 class _Planned:
@@ -39,13 +45,13 @@ class _Planned:
         self.specs = specs
         self.steps = planned
         self.route = route
-        self._pipelines = {(forward, False): route.pipeline(forward) for forward in (True, False)}
+        self._pipelines = {(way, False): route.pipeline(way) for way in Way}
 
-    def pipeline(self, forward: bool, adjoint: bool) -> Pipeline:
+    def pipeline(self, way: Way, adjoint: bool) -> Pipeline:
         """The pipeline of one direction."""
-        key = (forward, adjoint)
+        key = (way, adjoint)
         if key not in self._pipelines:
-            self._pipelines[key] = self.route.pipeline(forward, adjoint)
+            self._pipelines[key] = self.route.pipeline(way, adjoint)
         return self._pipelines[key]
 
 
@@ -54,7 +60,7 @@ class Direction:
 
     __slots__ = ("_adjoint", "_fft", "_way")
 
-    def __init__(self, fft: PFFT, way: int, adjoint: bool = False) -> None:
+    def __init__(self, fft: PFFT, way: Way, adjoint: bool = False) -> None:
         self._fft, self._way, self._adjoint = fft, way, adjoint
 
     def __call__(self, source: Array, out: Array | None = None, normalize: bool | None = None) -> Array:
@@ -92,7 +98,7 @@ class Direction:
         For all x and y the sum of conj(y) * A x over all ranks is that of conj(A.adjoint(y)) * x, every stored item
         counted once; its real part where the points are real and the modes complex.
         """
-        return Direction(self._fft, 1 - self._way, not self._adjoint)
+        return Direction(self._fft, self._way.back, not self._adjoint)
 
 
 class PFFT:
@@ -144,6 +150,9 @@ class PFFT:
         are orthonormal.
     threads : int, optional
         The threads of each rank, for few ranks with several cores each. MPI is called by the calling thread only.
+    like : PFFT, optional
+        A plan whose grid is taken, so that modes of one fit the other. Plans of one `shape` choose the same grid by
+        themselves, whatever their dtype and padding, unless wisdom tells them apart.
     tune : str, optional
         With "measure", what `grid`, `backend` and `method` leave open is found by trying, and kept as wisdom in a small
         file that later plans read; what is known already is not tried again.
@@ -185,6 +194,7 @@ class PFFT:
         truncation: float | Sequence[float | None] | Ball | None = None,
         norm: str = "forward",
         threads: int = 1,
+        like: PFFT | None = None,
         tune: str | None = None,
     ) -> None:
         size = communicator(comm).Get_size()
@@ -195,7 +205,7 @@ class PFFT:
                 shape,
                 axes=axes,
                 dtype=dtype,
-                grid=grid,
+                grid=grid if like is None else _grid_like(like, comm, grid),
                 padding=padding,
                 collapse=collapse,
                 backend=backend,
@@ -206,8 +216,11 @@ class PFFT:
                 threads=threads,
                 tune=tune,
             ),
+            Request.arguments,
         )
         self._make(comm, settled(comm, asked, planned))
+        if like is not None:
+            agreed(comm, lambda: self._check_like(like))
 
     def _make(self, comm: MPI.Intracomm, asked: Request) -> None:
         """Plan what was asked. Collective over `comm`."""
@@ -218,15 +231,26 @@ class PFFT:
         self._tiles = [Tiles(engine(asked.backend), asked.tile_bytes) for _ in range(asked.threads)]
         self._pool = ThreadPoolExecutor(asked.threads - 1) if asked.threads > 1 else None
         self._clock = Clock()
-        self._routes: dict[tuple[int, ...], _Planned] = {}
-        self._specs = self._planned(()).specs
+        self._calls = Calls(comm, "PFFT")
+        self._plain: _Planned | None = None
+        self._plain = self._made(())
+        self._with_components: dict[tuple[int, ...], _Planned] = {}
+        self._specs = self._plain.specs
         self.pencil = tuple(spec.pencil for spec in self._specs)
         self._outside = None if asked.ball is None else asked.ball.outside(self.wavenumbers())
 
-    def _planned(self, components: tuple[int, ...]) -> _Planned:
+    def _planned(self, components: tuple[int, ...] = ()) -> _Planned:
         """What is planned for arrays with these leading component axes. Collective over the ranks at the first use."""
-        if components in self._routes:
-            return self._routes[components]
+        plain = self._open()
+        if not components:
+            return plain
+        if components not in self._with_components:
+            agreed(self.comm, lambda: components, lambda found: {"the component axes": found})
+            keep(self._with_components, components, self._made(components), _MOST_COMPONENTS)
+        return self._with_components[components]
+
+    def _made(self, components: tuple[int, ...]) -> _Planned:
+        """A plan for arrays with these leading component axes. Collective over the ranks."""
         asked, rank = self._asked, len(components)
         transforms = [replace(t, axis=t.axis + rank) for t in asked.transforms]
         groups = [[axis + rank for axis in group] for group in asked.joined]
@@ -234,57 +258,76 @@ class PFFT:
         planned = steps(start, transforms, groups)
         specs = Spec(start, asked.dtype), Spec(planned[-1].after.full(), transforms[-1].dtype)
         route = Route(self.comm, planned, asked.method, self._tiles, self._pool, _scales(asked), self._clock)
-        self._routes[components] = _Planned(specs, planned, route)
-        return self._routes[components]
+        return agreed(
+            self.comm, lambda: _Planned(specs, planned, route), lambda _: {}
+        )  # an engine may fail on one rank
 
     @property
     def forward(self) -> Direction:
         """Transform points in space into modes: ``fft.forward(u, out=None, normalize=None)``, see `Direction`."""
-        return Direction(self, 0)
+        return Direction(self, Way.FORWARD)
 
     @property
     def backward(self) -> Direction:
         """Transform modes into points in space: ``fft.backward(u_hat, out=None, normalize=None)``."""
-        return Direction(self, 1)
+        return Direction(self, Way.BACKWARD)
 
-    def _transform(self, way: int, adjoint: bool, source: Array, target: Array | None, normalize: bool | None) -> Array:
+    def _transform(self, way: Way, adjoint: bool, source: Array, target: Array | None, normalize: bool | None) -> Array:
         """Transform in one direction."""
-        self._check_open()
-        name = ("u", "u_hat")[way]
-        components = checked(self.comm, lambda: self._checked(way, name, source, target, normalize))
-        planned = self._planned(components)
-        if target is None:
-            spec = planned.specs[1 - way]
-            target = DistArray.of(spec.pencil, spec.dtype, len(components))
-        if way == 1 and self._outside is not None:
-            source = np.where(self._outside, 0, source)
-        # the adjoint of forward goes backward, with the scale of forward
-        scaled = ("forward", "backward")[way != adjoint]
-        normalize = scaled == self._asked.norm if normalize is None else bool(normalize)
-        planned.pipeline(way == 0, adjoint)(source, target, normalize)
-        if way == 0 and self._outside is not None:
-            np.copyto(target, 0, where=self._outside)
-        return target
+        with self._calls:
+            # the adjoint of forward goes backward, with the scale of forward
+            scaled = str(way.back if adjoint else way)
+            name = f"adjoint of {scaled}" if adjoint else scaled
+            components, normalized = self._calls.checked(
+                name,
+                lambda: self._checked(way, scaled, source, target, normalize),
+                lambda found: {"the component axes": found[0], "normalize": found[1]},
+            )
+            planned = self._planned(components)
+            if target is None:
+                spec = planned.specs[way.back]
+                target = DistArray.of(spec.pencil, spec.dtype, len(components))
+            if way is Way.BACKWARD and self._outside is not None:
+                source = np.where(self._outside, 0, source)
+            planned.pipeline(way, adjoint)(source, target, normalized)
+            if way is Way.FORWARD and self._outside is not None:
+                np.copyto(target, 0, where=self._outside)
+            return target
 
-    def _check_open(self) -> None:
-        """Refuse a closed plan."""
-        if not self._routes:
+    def _open(self) -> _Planned:
+        """What is planned for arrays without components; a closed plan is refused."""
+        if self._plain is None:
             raise ValueError("this PFFT is closed")
+        return self._plain
 
-    def _checked(self, way: int, name: str, source: Any, target: Any, normalize: Any) -> tuple[int, ...]:
-        """The leading component axes of arrays that fit; others are refused."""
-        if normalize is not None and self._asked.norm == "ortho":
-            raise ValueError(f"normalize={normalize!r} has no meaning where norm='ortho' scales both ways")
-        base = self._specs
-        ndim = len(self._asked.points)
+    def _checked(self, way: Way, scaled: str, source: Any, target: Any, normalize: Any) -> tuple[tuple[int, ...], bool]:
+        """The leading component axes of arrays that fit, and whether to normalise; all else is refused."""
+        specs, ndim = self._open().specs, self.dimensions
+        name = ("u", "u_hat")[way]
         if not isinstance(source, np.ndarray):
             raise TypeError(f"{name} must be a numpy array, not {type(source).__name__}")
         components = source.shape[: max(0, source.ndim - ndim)]
-        for label, array, side in ((name, source, base[way]), ("out", target, base[1 - way])):
-            if array is None and label == "out":
-                continue
-            side.checked(label, array, components, written=label == "out")
-        return components
+        specs[way].checked(name, source, components)
+        if target is not None:
+            specs[way.back].checked("out", target, components, written=True)
+        return components, self._normalized(scaled, normalize)
+
+    def _normalized(self, scaled: str, normalize: Any) -> bool:
+        """Whether a call that scales as `scaled` does is to normalise."""
+        if normalize is None:
+            return scaled == self._asked.norm
+        if self._asked.norm == "ortho":
+            raise ValueError(f"normalize={normalize!r} has no meaning where norm='ortho' scales both ways")
+        return truth("normalize", normalize)
+
+    def _check_like(self, like: PFFT) -> None:
+        """Refuse a plan whose modes are not divided as those of this one are."""
+        mine, theirs = self.output.pencil, like.output.pencil
+        if mine.sizes != theirs.sizes:
+            raise ValueError(
+                f"like has modes divided among {list(theirs.sizes)} ranks, this plan among {list(mine.sizes)}: plans "
+                "whose modes fit have the same axes, in the same order and groups"
+            )
 
     def shape(self, forward_output: bool = True) -> tuple[int, ...]:
         """The shape of this rank's block of the output of ``forward``, or of its input."""
@@ -375,8 +418,7 @@ class PFFT:
         Its steps, what its exchanges send here and on the busiest rank, and the bytes that it holds; for arrays without
         component axes.
         """
-        self._check_open()
-        planned = self._planned(())
+        planned = self._planned()
         return description(self._asked, planned.steps, planned.route.methods, None)
 
     def describe(self) -> str:
@@ -393,7 +435,8 @@ class PFFT:
 
     def close(self) -> None:
         """Give back the plan's memory and threads; the communicators stay, with those who share them. Local."""
-        self._routes.clear()
+        self._plain = None
+        self._with_components.clear()
         if self._pool is not None:
             self._pool.shutdown()
 
@@ -413,6 +456,17 @@ def planned(comm: MPI.Intracomm, asked: Request) -> PFFT:
     plan = PFFT.__new__(PFFT)
     plan._make(comm, asked)
     return plan
+
+
+def _grid_like(like: Any, comm: MPI.Intracomm, grid: Any) -> tuple[int, ...]:
+    """The grid of another plan."""
+    if not isinstance(like, PFFT):
+        raise TypeError(f"like must be a PFFT, not {like!r}")
+    if grid is not None:
+        raise ValueError(f"grid {grid!r} and like say the same: give one of them")
+    if MPI.Comm.Compare(comm, like.comm) not in (MPI.IDENT, MPI.CONGRUENT):
+        raise ValueError("like is a plan of other ranks than comm, or of the same in another order")
+    return like._asked.dims
 
 
 def _scales(asked: Request) -> Scales:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,12 @@ class Spec:
         """This rank's block as slices of the whole array."""
         return self.pencil.local_slice()
 
+    @functools.cached_property
+    def _whole(self) -> str:
+        """What the block is a part of, in a message."""
+        divided = f" of {self.global_shape} divided among {list(self.pencil.sizes)} ranks"
+        return divided if max(self.pencil.sizes) > 1 else ""
+
     def empty(self, components: tuple[int, ...] = ()) -> DistArray:
         """An uninitialised array with leading component axes of these lengths."""
         return DistArray.of(self.pencil.with_components(components), self.dtype, len(components))
@@ -56,7 +63,7 @@ class Spec:
         TypeError, ValueError
             Where it has another shape or dtype, belongs to another distribution, or is to be written and cannot be.
         """
-        checked_array(name, array, components + self.shape, self.dtype, written)
+        checked_array(name, array, components + self.shape, self.dtype, written, self._whole)
         if isinstance(array, DistArray) and array._pencil is not None:
             _same_distribution(name, array, self.pencil)
         return array
@@ -68,5 +75,6 @@ def _same_distribution(name: str, array: DistArray, pencil: Pencil) -> None:
     rank = array.rank
     if theirs.shape[rank:] != pencil.shape or theirs.substart[rank:] != pencil.substart:
         raise ValueError(
-            f"{name} is distributed as {theirs}, expected {pencil}: redistribute it, or make it by newDistArray"
+            f"{name} is distributed as {theirs}, expected {pencil}: redistribute it, or make it by newDistArray; "
+            "PFFT(..., like=) makes a plan on the grid of another"
         )

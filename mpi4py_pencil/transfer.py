@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from mpi4py import MPI
 
 from .exchange import Boxed, Memory, checked_method, chosen_method, open_boxed, segment_bytes
 from .exchange.alltoallw import Typing
 from .exchange.layout import Placed
 from .exchange.lent import Lent
 from .layout.arrays import address, checked_array, keep, natural, offset, overlap
-from .layout.boxes import Boxes, boxes
+from .layout.boxes import Boxes, boxes, peers
 from .layout.pencil import Pencil
 from .layout.subcomm import Subcomm
-from .ranks.agreement import agreed, checked
+from .layout.way import Way
+from .ranks.agreement import agreed
+from .ranks.calls import Calls
 from .sweep import cache
 from .sweep.copying import Copy
 from .sweep.tiles import Strides
@@ -26,7 +29,7 @@ _Copies = tuple[list[Copy], list[Copy]]
 class Transfer:
     """The redistribution between two pencils of the same grid.
 
-    To make one is collective over the grid (for pencils over a list of communicators: over the peers), and everything
+    To make one is collective over the grid (for pencils over communicators of no grid: over the peers), and everything
     is prepared there; a call allocates nothing. Calls are collective over the peers: the ranks of the sub-communicator
     in which the two pencils differ, or of the whole grid where they differ in more than one.
 
@@ -60,15 +63,14 @@ class Transfer:
     """
 
     def __init__(self, a: Pencil, b: Pencil, dtype: Any, method: str = "auto") -> None:
-        comm = a.subcomm.grid.cart if isinstance(a.subcomm, Subcomm) else boxes(a, b).comm
-        alike = (a.shape, a.axis, a.sizes, b.axis, b.sizes)
+        comm = _grid_of(a, b)
         self.dtype, asked, moved = agreed(
             comm,
-            lambda: (_sendable(dtype), checked_method(method), boxes(a, b)),
-            lambda found: repr((found[:2], alike)),  # the boxes are each rank's own
+            lambda: (_sendable(dtype), checked_method(method), _boxes(a, b)),
+            lambda found: {"a": a, "b": b, "dtype": found[0], "method": found[1]},  # the boxes are each rank's own
         )
         self.pencils = (a, b)
-        self._comm = moved.comm
+        self._calls = Calls(moved.comm, "transfer")
         self._moved = (moved, moved.reversed())
         self.method = chosen_method(comm, asked, moved, self.dtype.itemsize)
         itemsize = self.dtype.itemsize
@@ -96,11 +98,11 @@ class Transfer:
         TypeError, ValueError
             Before a message is sent, where an array has the wrong shape or dtype, `b` is read-only, or the two overlap.
         """
-        self._move(0, a, b)
+        self._move(Way.FORWARD, a, b)
 
     def backward(self, b: Array, a: Array) -> None:
         """Redistribute `b`, aligned as the second pencil, into `a`, aligned as the first. As `forward`."""
-        self._move(1, b, a)
+        self._move(Way.BACKWARD, b, a)
 
     def empty(self, forward_output: bool = False) -> Array:
         """An uninitialised array for `a`, or for `b`, in shared memory if the method is "shared".
@@ -110,7 +112,7 @@ class Transfer:
 
         Collective over the peers. The memory is given back when every rank has dropped its array.
         """
-        way = int(bool(forward_output))
+        way = Way(bool(forward_output))
         pencil, boxed = self.pencils[way], self._ways[way]
         if self.method != "shared" or not isinstance(boxed, _Boxed):
             return np.empty(pencil.subshape, self.dtype)
@@ -118,18 +120,40 @@ class Transfer:
             boxed.lent = Lent(self._moved[way], pencil.subshape, self.dtype)
         return boxed.lent.array()
 
-    def _move(self, way: int, source: Array, target: Array) -> None:
+    def _move(self, way: Way, source: Array, target: Array) -> None:
         """Redistribute in one direction."""
-        names = ("a", "b") if way == 0 else ("b", "a")
-        checked(self._comm, lambda: self._check(way, names, source, target))
-        self._ways[way].move(source, target)
+        with self._calls:
+            self._calls.checked(str(way), lambda: self._check(way, source, target), lambda _: {})
+            self._ways[way].move(source, target)
 
-    def _check(self, way: int, names: tuple[str, str], source: Array, target: Array) -> None:
+    def _check(self, way: Way, source: Array, target: Array) -> None:
         """Refuse arrays that do not fit."""
-        checked_array(names[0], source, self.pencils[way].subshape, self.dtype)
-        checked_array(names[1], target, self.pencils[1 - way].subshape, self.dtype, written=True)
+        before, after = way.order("ab")
+        checked_array(before, source, self.pencils[way].subshape, self.dtype)
+        checked_array(after, target, self.pencils[way.back].subshape, self.dtype, written=True)
         if overlap(source, target):
-            raise ValueError(f"{names[0]} and {names[1]} overlap in memory: redistribute into another array")
+            raise ValueError(f"{before} and {after} overlap in memory: redistribute into another array")
+
+
+def _grid_of(a: Any, b: Any) -> MPI.Intracomm:
+    """The ranks over which a transfer between two pencils is made, as far as one of them tells."""
+    for pencil in (a, b):
+        if isinstance(pencil, Pencil) and isinstance(pencil.subcomm, Subcomm):
+            return pencil.subcomm.grid.cart
+    return peers(*_pencils(a, b))
+
+
+def _boxes(a: Any, b: Any) -> Boxes:
+    """What goes where between two pencils."""
+    return boxes(*_pencils(a, b))
+
+
+def _pencils(a: Any, b: Any) -> tuple[Pencil, Pencil]:
+    """Two pencils; anything else is refused."""
+    for name, pencil in (("a", a), ("b", b)):
+        if not isinstance(pencil, Pencil):
+            raise TypeError(f"{name} must be a Pencil, not {pencil!r}")
+    return a, b
 
 
 def _sendable(dtype: Any) -> np.dtype[Any]:

@@ -22,6 +22,7 @@ from oracles import (
 from support import rng
 
 from mpi4py_pencil.engines import FOURIER, HARTLEY, TRIGONOMETRIC, checked_engine, engine
+from mpi4py_pencil.layout.way import Way
 from mpi4py_pencil.transforms import DCT, DST, Chebyshev, Fourier, Hartley
 from mpi4py_pencil.transforms.line import direct
 
@@ -86,12 +87,12 @@ def check_lines(name, line, in_place, counts):
         np.testing.assert_array_equal(memory[:, part.shape[1] * part.itemsize :], 0xA5)
 
 
-@pytest.mark.parametrize("forward", [True, False])
+@pytest.mark.parametrize("way", Way)
 @each_engine(ELEMENTS)
-def test_lines_of_a_tile(name, dtype, forward):
+def test_lines_of_a_tile(name, dtype, way):
     """A plan serves any number of times, beside the plans for fewer lines."""
     for n in lengths_for(dtype):
-        line = Fourier().along(0, n, n, dtype).line(forward)
+        line = Fourier().along(0, n, n, dtype).line(way)
         check_lines(name, line, dtype.kind == "c", (LINES, 2, LINES) if n < 8 else (LINES,))
 
 
@@ -185,7 +186,7 @@ def test_unknown_engines_are_refused(name):
 def test_the_error_grows_like_that_of_an_fft(name, dtype):
     """Not like the square root of the length: a sum over all points in working precision would fail here."""
     for n in (16, 128, 512):
-        line = Fourier().along(0, n, n, dtype).line(True)
+        line = Fourier().along(0, n, n, dtype).line(Way.FORWARD)
         _, before = tile(1, line.lengths[0], line.dtypes[0])
         _, after = (None, before) if dtype.kind == "c" else tile(1, line.lengths[1], line.dtypes[1])
         plan = engine(name)(line, before, after)
@@ -208,7 +209,7 @@ def test_mkl_refuses_long_double(dtype):
 @pytest.mark.parametrize("n", [251, 256, 1009, 1024, 4099, 6144, 65536])
 def test_mkl_in_place(n):
     """It is told to write where it reads: long lines, and primes, which it transforms by a convolution, too."""
-    line = Fourier().along(0, n, n, np.dtype("D")).line(True)
+    line = Fourier().along(0, n, n, np.dtype("D")).line(Way.FORWARD)
     inside, lines = tile(3, n, np.dtype("D"))
     lines[...] = given = random_array(rng(n), (3, n), np.dtype("D"))
     engine("mkl")(line, lines, lines)()
@@ -218,13 +219,14 @@ def test_mkl_in_place(n):
 
 FFTW_AFTER_MKL = """
 import numpy as np
+from mpi4py_pencil.layout.way import Way
 from mpi4py_pencil.engines import engine
 from mpi4py_pencil.transforms import Fourier
 
 for name, dtypes in (("mkl", "FD"), ("pyfftw", "FDG")):
     for dtype in map(np.dtype, dtypes):
         lines = np.empty((4, 8), dtype)
-        execute = engine(name)(Fourier().along(0, 8, 8, dtype).line(True), lines, lines)
+        execute = engine(name)(Fourier().along(0, 8, 8, dtype).line(Way.FORWARD), lines, lines)
         lines[:] = 1
         execute()
         np.testing.assert_array_equal(lines, [[8, 0, 0, 0, 0, 0, 0, 0]] * 4)
@@ -246,6 +248,7 @@ def test_mkl_uses_one_thread_and_leaves_the_setting():
     code = """
 import ctypes
 import numpy as np
+from mpi4py_pencil.layout.way import Way
 from mpi4py_pencil.engines import engine, with_mkl
 from mpi4py_pencil.transforms import Fourier
 
@@ -256,7 +259,7 @@ inside = []
 fft = with_mkl.mkl_fft.fft
 with_mkl.mkl_fft.fft = lambda *args, **how: (inside.append(library.MKL_Get_Max_Threads()), fft(*args, **how))
 lines = np.ones((4, 8), complex)
-engine("mkl")(Fourier().along(0, 8, 8, lines.dtype).line(True), lines, lines)()
+engine("mkl")(Fourier().along(0, 8, 8, lines.dtype).line(Way.FORWARD), lines, lines)()
 print(*inside, library.MKL_Get_Max_Threads())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

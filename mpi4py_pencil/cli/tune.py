@@ -8,7 +8,7 @@ import click
 from mpi4py import MPI
 
 from ..pfft import planned
-from ..plan.arguments import request
+from ..plan.arguments import Request, request
 from ..plan.tuning import Choice, candidates, tuned
 from ..plan.wisdom import wisdom_file
 from ..ranks.agreement import agreed
@@ -34,7 +34,7 @@ def tune(**asked_for: Any) -> int:
     comm = MPI.COMM_WORLD
     size = comm.Get_size()
     with refusing():
-        asked = agreed(comm, lambda: request(size, **asked_for))
+        asked = agreed(comm, lambda: request(size, **asked_for), Request.arguments)
     among = candidates(comm, asked)
     width = max(len("grid"), *(len(by_x(grid)) for grid in among.grids))
     ranks = f"{size} rank{'s' * (size > 1)}" + (f" of {asked.threads} threads" if asked.threads > 1 else "")

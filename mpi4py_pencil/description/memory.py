@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ..exchange import segment_bytes
 from ..layout.boxes import boxes
+from ..layout.way import Way
 from ..plan.arguments import Request
 from ..plan.leg import planes_between
 from ..plan.passes import Pass
@@ -42,17 +43,17 @@ def _tiles(trips: Sequence[Pass], nbytes: int | None) -> int:
     lines = set()
     planes = 0
     for trip in trips:
-        for forward in (True, False):
+        for way in Way:
             if 0 not in trip.sweeps[-1].after.subshape:
-                lines |= {sweep.transform.line(forward) for sweep in trip.sweeps}
-                planes += _planes(trip, forward)
+                lines |= {sweep.transform.line(way) for sweep in trip.sweeps}
+                planes += _planes(trip, way)
     return planes + sum(tile_bytes(line, nbytes) for line in lines)
 
 
-def _planes(trip: Pass, forward: bool) -> int:
+def _planes(trip: Pass, way: Way) -> int:
     """Bytes of the planes that stay in cache between two sweeps of a pass; none where there is one."""
     if trip.outer is None:
         return 0
-    first, second = (sweep.transform.axis for sweep in trip.sweeps[:: 1 if forward else -1])
+    first, second = (sweep.transform.axis for sweep in way.order(trip.sweeps))
     middle, itemsize = trip.sweeps[0].after.subshape, trip.sweeps[0].transform.dtype.itemsize
     return math.prod(planes_between(middle, (first, second), trip.outer, itemsize))

@@ -101,7 +101,7 @@ def chosen_method(comm: MPI.Intracomm, method: str, boxes: Boxes, itemsize: int)
         On every rank: where shared memory is asked for and some peers are on several nodes, or have no room for it.
     """
     # only errors are everyone's: "auto" may find something else for other peers
-    chosen = agreed(comm, lambda: _method_of_peers(method, boxes, itemsize), lambda _: "")
+    chosen = agreed(comm, lambda: _method_of_peers(method, boxes, itemsize), lambda _: {})
     no_room = method == "auto" and chosen != "shared" and on_one_node(boxes.comm)
     if comm.allreduce(no_room, MPI.LOR):
         # agreed on, for a warning may be an error

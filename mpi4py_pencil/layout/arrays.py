@@ -27,8 +27,12 @@ def address(array: Array) -> int:
     return int(array.__array_interface__["data"][0])
 
 
-def checked_array(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any], written: bool = False) -> Array:
+def checked_array(
+    name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any], written: bool = False, whole: str = ""
+) -> Array:
     """`array`, if it is one of this shape and dtype, and may be written where that is wanted.
+
+    `whole` says in a message what the shape is a part of.
 
     Raises
     ------
@@ -40,10 +44,23 @@ def checked_array(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype
     if array.dtype != dtype:
         raise TypeError(f"{name} has dtype {array.dtype}, expected {dtype}")
     if array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}, expected this rank's block {shape}")
+        raise ValueError(f"{name} has shape {array.shape}, expected this rank's block {shape}{whole}")
     if written and not array.flags.writeable:
         raise ValueError(f"{name} is read-only: it cannot be written")
     return array
+
+
+def truth(name: str, value: Any) -> bool:
+    """`value`, if it is true or false.
+
+    Raises
+    ------
+    TypeError
+        Where it is something else, as an array is; it names the argument.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
+    return bool(value)
 
 
 def keep(kept: dict[K, V], key: K, value: V, most: int) -> V:

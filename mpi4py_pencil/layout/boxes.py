@@ -97,15 +97,15 @@ def boxes(a: Pencil, b: Pencil) -> Boxes:
     """
     if (a.shape, a.kept) != (b.shape, b.kept):
         raise ValueError(f"the pencils have different global shapes: {a.shape} and {b.shape}")
-    comm = _peers(a, b)
+    comm = peers(a, b)
     mine_a, mine_b = _runs(a, comm, comm.Get_rank()), _runs(b, comm, comm.Get_rank())
-    peers = range(comm.Get_size())
-    sends = tuple(_box(mine_a, _runs(b, comm, q)) for q in peers)
-    receives = tuple(_box(mine_b, _runs(a, comm, q)) for q in peers)
+    ranks = range(comm.Get_size())
+    sends = tuple(_box(mine_a, _runs(b, comm, q)) for q in ranks)
+    receives = tuple(_box(mine_b, _runs(a, comm, q)) for q in ranks)
     return Boxes(comm, sends, receives)
 
 
-def _peers(a: Pencil, b: Pencil) -> MPI.Intracomm:
+def peers(a: Pencil, b: Pencil) -> MPI.Intracomm:
     """The smallest communicator in which all points that change their rank between two pencils stay."""
     before, after = _divisions(a), _divisions(b)
     moved = [k for k in range(len(before)) if before[k] != after[k]]

@@ -60,7 +60,8 @@ class Pencil:
         self.shape = lengths(shape)
         if len(subcomm) != len(self.shape):
             raise ValueError(f"shape {self.shape} has {len(self.shape)} axes, subcomm has {len(subcomm)}")
-        self.subcomm = subcomm
+        # a user's list of a grid's communicators knows no grid, but they do
+        self.subcomm = subcomm if isinstance(subcomm, Subcomm) else Subcomm.of_lines(subcomm) or subcomm
         self.axis = whole_axis(axis, len(self.shape))
         self.sizes = tuple(comm.Get_size() for comm in subcomm)
         self.ranks = tuple(comm.Get_rank() for comm in subcomm)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ class Grid:
 
     Attributes
     ----------
+    parent : MPI.Intracomm
+        The communicator that was arranged.
     dims : tuple of int
         Processes along each dimension.
     cart : MPI.Cartcomm
@@ -26,12 +29,15 @@ class Grid:
     """
 
     def __init__(self, comm: MPI.Intracomm, dims: tuple[int, ...]) -> None:
+        self.parent = comm
         self.dims = dims
         self.cart = comm.Create_cart(dims, reorder=False)
         self.lines = tuple(self.cart.Sub([k == axis for k in range(len(dims))]) for axis in range(len(dims)))
         _, here = on_node(self.cart)
         for each in (self.cart, *self.lines):
             cache_of(each)[NODE] = here
+        for dimension, line in enumerate(self.lines):
+            cache_of(line)[Grid] = weakref.ref(self), dimension
 
     def free(self) -> None:
         """Free the communicators and what was made for them. Collective."""
@@ -83,7 +89,7 @@ class Subcomm(tuple):
     def __new__(cls, comm: MPI.Intracomm, dims: int | Sequence[int] | None = None) -> Subcomm:
         """Arrange the ranks of `comm`."""
         comm = communicator(comm)
-        chosen = agreed(comm, lambda: complete(comm.Get_size(), _asked(comm, dims)))
+        chosen = agreed(comm, lambda: complete(comm.Get_size(), _asked(comm, dims)), lambda found: {"dims": found})
         cache = cache_of(comm)
         if chosen not in cache:
             cache[chosen] = Grid(comm, chosen)
@@ -97,6 +103,20 @@ class Subcomm(tuple):
         self.grid = grid
         self.order = order
         return self
+
+    @classmethod
+    def of_lines(cls, comms: Sequence[Any]) -> Subcomm | None:
+        """The Subcomm that these communicators are taken from; None where they are of no grid, or not of one.
+
+        Communicators of one rank may be any. Local.
+        """
+        found = [cache_of(comm).get(Grid) if isinstance(comm, MPI.Comm) else None for comm in comms]
+        grids = {line[0]() for line in found if line is not None}
+        known = all(line is not None or comm.Get_size() == 1 for line, comm in zip(found, comms, strict=True))
+        grid = grids.pop() if len(grids) == 1 else None
+        if grid is None or not known:
+            return None
+        return cls._of(grid, [None if line is None else line[1] for line in found])
 
     def swapped(self, i: int, j: int) -> Subcomm:
         """The same communicators with those of the axes `i` and `j` exchanged."""

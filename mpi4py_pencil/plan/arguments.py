@@ -26,6 +26,12 @@ class Request:
 
     Attributes
     ----------
+    shape : tuple of int
+        Global shape as it was asked for: the modes along each axis.
+    padding : tuple of float
+        The factor of points for each axis.
+    reach : tuple of (float or None)
+        The largest wave number kept along each axis.
     points : tuple of int
         Global shape of the input.
     groups : tuple of tuple of int
@@ -52,6 +58,9 @@ class Request:
         "measure" where tuning is to measure what wisdom does not know.
     """
 
+    shape: tuple[int, ...]
+    padding: tuple[float, ...]
+    reach: tuple[float | None, ...]
     points: tuple[int, ...]
     groups: tuple[tuple[int, ...], ...]
     transforms: tuple[Transform, ...]
@@ -71,6 +80,26 @@ class Request:
     def joined(self) -> Groups:
         """The groups, as they are transformed."""
         return _collapsed(self.groups, self.dims) if self.collapse else self.groups
+
+    def arguments(self) -> dict[str, Any]:
+        """What was asked for by the names of the arguments, those first that others follow from."""
+        made = {
+            f"transforms[{t.axis}]": (t.family, t.input_dtype, t.points, t.dtype, t.length) for t in self.transforms
+        }
+        chosen = {"grid": self.dims, "backend": self.backend, "method": self.method}
+        return {
+            "shape": self.shape,
+            "axes": self.groups,
+            "dtype": self.dtype,
+            "padding": self.padding,
+            "truncation": self.ball or self.reach,
+            **made,
+            "norm": self.norm,
+            "collapse": self.collapse,
+            **{name: value if name in self.given else f"{value} by default" for name, value in chosen.items()},
+            "threads": self.threads,
+            "tune": self.tune,
+        }
 
 
 def request(
@@ -115,11 +144,14 @@ def request(
         current = made[-1].dtype
     explicit = {"grid": grid is not None, "method": method != "auto", "backend": backend is not None}
     return Request(
+        shape=modes,
+        padding=tuple(factors),
+        reach=tuple(reach),
         points=points,
         groups=groups,
         transforms=tuple(made),
         ball=truncation if isinstance(truncation, Ball) else None,
-        dims=_grid(grid, size, points, groups),
+        dims=_grid(grid, size, modes, groups),
         dtype=kind,
         backend=checked_engine("pyfftw" if backend is None else backend, lines_of(made)),
         method=checked_method(method),
@@ -185,12 +217,12 @@ def _families(transforms: Any, axes: Sequence[int], ndim: int) -> dict[int, Any]
         raise TypeError(f"transforms must be a dict of axes to transforms such as {{0: DCT(2)}}, not {transforms!r}")
     named: list[int] = []
     for key, family in transforms.items():
-        if not hasattr(family, "along"):
+        if isinstance(family, type) or not hasattr(family, "along"):
             raise TypeError(
                 f"transforms[{key!r}] is {family!r}: use Fourier(), DCT(2), DST(2), Hartley(), Chebyshev(), Legendre() "
                 "or LinearMap(forward, backward) for matrices or functions"
             )
-        group = [whole_axis(axis, ndim) for axis in ([key] if hasattr(key, "__index__") else key)]
+        group = [whole_axis(axis, ndim) for axis in (key if isinstance(key, tuple) else (key,))]
         outside = [axis for axis in group if axis not in axes]
         if outside:
             raise ValueError(f"transforms name axis {outside[0]}, which is not transformed: the axes are {tuple(axes)}")
@@ -268,14 +300,14 @@ def _threads(threads: Any) -> int:
     return int(threads)
 
 
-def _grid(grid: Any, size: int, points: Sequence[int], groups: Groups) -> tuple[int, ...]:
-    """The processes along each axis of the input."""
+def _grid(grid: Any, size: int, modes: Sequence[int], groups: Groups) -> tuple[int, ...]:
+    """The processes along each axis of the input, chosen by the modes: so padded and plain plans belong together."""
     if grid is None:
-        return choose_grid(points, groups, size)
+        return choose_grid(modes, groups, size)
     given = dimensions(grid, "grid")
-    if len(given) > len(points):
-        raise ValueError(f"grid {given} has {len(given)} entries, shape has {len(points)} axes")
-    dims = [max(0, d) for d in given] + [1] * (len(points) - len(given))
+    if len(given) > len(modes):
+        raise ValueError(f"grid {given} has {len(given)} entries, shape has {len(modes)} axes")
+    dims = [max(0, d) for d in given] + [1] * (len(modes) - len(given))
     for axis in reversed(groups[-1]):
         if dims[axis] not in (0, 1):
             raise ValueError(

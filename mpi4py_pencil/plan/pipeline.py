@@ -13,6 +13,7 @@ from ..exchange import Exchange, Local, Memory, chosen_method, open_exchange, se
 from ..layout.arrays import overlap
 from ..layout.boxes import Box, boxes, spread
 from ..layout.pencil import Pencil
+from ..layout.way import Way
 from ..sweep.tiles import Tiles
 from .leg import DirectedSweep, Leg, Side
 from .passes import Pass, local_bytes, passes
@@ -104,41 +105,35 @@ class Route:
         """The method of each exchange on the way forward."""
         return [forward.method for forward, _ in self._between if forward.method != "local"]
 
-    def pipeline(self, forward: bool, adjoint: bool = False) -> Pipeline:
-        """The pipeline forward or backward, or of the adjoint transform that runs that way. Local.
+    def pipeline(self, way: Way, adjoint: bool = False) -> Pipeline:
+        """The pipeline of one way, or of the adjoint transform that runs that way. Local.
 
         Raises
         ------
         ValueError
             Where the adjoint of a transform is not known.
         """
-        trips = self._trips if forward else self._trips[::-1]
-        exchanges = [pair[not forward] for pair in (self._between if forward else self._between[::-1])]
-        inboxes: list[Side] = [spread(_end(trips[0], not forward)), *(each.inbox for each in exchanges)]
-        outboxes: list[Side] = [*(each.outbox for each in exchanges), spread(_end(trips[-1], forward))]
+        trips = way.order(self._trips)
+        exchanges = [pair[way] for pair in way.order(self._between)]
+        inboxes: list[Side] = [spread(_end(trips[0], way)), *(each.inbox for each in exchanges)]
+        outboxes: list[Side] = [*(each.outbox for each in exchanges), spread(_end(trips[-1], way.back))]
         legs = []
         for trip, inbox, outbox in zip(trips, inboxes, outboxes, strict=True):
-            sweeps = [_directed(step, forward, adjoint) for step in trip.sweeps]
+            sweeps = [_directed(step, way, adjoint) for step in way.order(trip.sweeps)]
             scales = self._scales if trip is trips[-1] else _ONE
-            legs.append(
-                Leg(sweeps if forward else sweeps[::-1], trip.outer, (inbox, outbox), self._tiles, scales, self._pool)
-            )
-        way = "forward" if forward else "backward"
-        name = f"adjoint of {'backward' if forward else 'forward'}" if adjoint else way
-        return Pipeline(name, legs, exchanges, self._clock)
+            legs.append(Leg(sweeps, trip.outer, (inbox, outbox), self._tiles, scales, self._pool))
+        return Pipeline(f"adjoint of {way.back}" if adjoint else str(way), legs, exchanges, self._clock)
 
 
-def _directed(step: Sweep, forward: bool, adjoint: bool) -> DirectedSweep:
+def _directed(step: Sweep, way: Way, adjoint: bool) -> DirectedSweep:
     """A sweep in one direction."""
     transform = step.transform
-    return DirectedSweep(
-        transform.axis, transform.line(forward, adjoint), (step.before if forward else step.after).subshape
-    )
+    return DirectedSweep(transform.axis, transform.line(way, adjoint), (step.before, step.after)[way].subshape)
 
 
-def _end(trip: Pass, after: bool) -> Pencil:
-    """The pencil after or before a pass on the way forward."""
-    return trip.sweeps[-1].after if after else trip.sweeps[0].before
+def _end(trip: Pass, side: Way) -> Pencil:
+    """The pencil at the side of a pass that this way starts from."""
+    return (trip.sweeps[0].before, trip.sweeps[-1].after)[side]
 
 
 def _open(comm: MPI.Intracomm, trips: Sequence[Pass], method: str) -> list[tuple[Exchange, Exchange]]:

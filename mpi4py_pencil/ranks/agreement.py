@@ -4,68 +4,96 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from mpi4py import MPI
 
 T = TypeVar("T")
+# What a rank says, by the names under which users know it: arguments, as a rule.
+Said = Mapping[str, Any]
+
+# Longer values than this are cut off in a message.
+_LONGEST = 200
 
 
-def agreed(comm: MPI.Intracomm, call: Callable[[], T], said: Callable[[T], str] = repr) -> T:
+def _whole(value: Any) -> Said:
+    """A value that has no parts with names."""
+    return {"": value}
+
+
+def agreed(comm: MPI.Intracomm, call: Callable[[], T], said: Callable[[T], Said] = _whole) -> T:
     """What `call()` returns, after all ranks found that theirs returned the same.
 
-    Collective over `comm`: one small reduction where all is well. The values are compared by what `said` makes of them.
+    Collective over `comm`: one small reduction where all is well. Compared are the representations of what `said` makes
+    of the values.
 
     Raises
     ------
-    Exception
-        On every rank: where `call` raised on some ranks, each of them raises its own error and the others one of the
-        same type that names the rank; where the values differ, ValueError.
+    BaseException
+        On every rank: where `call` raised on some ranks, whatever it was, each of them raises its own error and the
+        others one of the same type that names the rank; where the values differ, ValueError, which names the first of
+        them that does.
     """
     value: Any = None
-    error: Exception | None = None
+    error: BaseException | None = None
+    texts: dict[str, str] = {}
     try:
         value = call()
-    except Exception as caught:  # whatever it is, it is raised again below, on every rank
+        texts = {name: repr(part) for name, part in said(value).items()}
+    except BaseException as caught:  # whatever it is, even an exit: it is raised again below, on every rank
         error = caught
-    text = "" if error else said(value)
-    digest = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "big")
+    digest = int.from_bytes(hashlib.blake2b(repr(texts).encode(), digest_size=7).digest(), "big")
     mine = np.array([digest, -digest, error is not None], dtype=np.int64)
     most = np.empty_like(mine)
     comm.Allreduce(mine, most, MPI.MAX)
     if most[0] != -most[1] or most[2]:
-        _raise_together(comm, text, error)
+        _raise_together(comm, texts, error)
     return value
 
 
-def checked(comm: MPI.Intracomm, call: Callable[[], T]) -> T:
+def checked(comm: MPI.Intracomm, call: Callable[[], T], said: Callable[[T], Said] = _whole) -> T:
     """What `call()` returns, agreed on where MPI4PY_PENCIL_CHECK is set: then one rank's error is everyone's.
 
     Collective over `comm` then, and local otherwise.
     """
-    return call() if os.environ.get("MPI4PY_PENCIL_CHECK", "0") in ("", "0") else agreed(comm, call)
+    return call() if os.environ.get("MPI4PY_PENCIL_CHECK", "0") in ("", "0") else agreed(comm, call, said)
 
 
-def _raise_together(comm: MPI.Intracomm, said: str, error: Exception | None) -> NoReturn:
+def _raise_together(comm: MPI.Intracomm, said: dict[str, str], error: BaseException | None) -> NoReturn:
     """Raise on this rank what explains the disagreement. Collective over `comm`."""
-    everyone = comm.allgather((said, error and (_builtin(error), str(error))))
+    everyone = comm.allgather((said, error and _of_another_rank(error)))
     if error is not None:
         raise error
     for rank, (_, refused) in enumerate(everyone):
         if refused:
-            raise refused[0](f"on rank {rank}: {refused[1]}")
-    other = next(rank for rank, (theirs, _) in enumerate(everyone) if theirs != everyone[0][0])
-    raise ValueError(
-        f"the ranks disagree: rank 0 has {everyone[0][0]}, rank {other} has {everyone[other][0]}; "
-        "all ranks must pass the same"
-    )
+            kind, message = refused
+            raise kind(f"on rank {rank}: {message}")
+    first = everyone[0][0]
+    for rank, (theirs, _) in enumerate(everyone):
+        for name in {**first, **theirs}:
+            mine, other = first.get(name, "nothing"), theirs.get(name, "nothing")
+            if mine != other:
+                raise ValueError(
+                    f"the ranks disagree{name and ' on ' + name}: rank 0 has {_short(mine)}, rank {rank} has "
+                    f"{_short(other)}; all ranks must pass the same"
+                )
+    raise RuntimeError("the ranks disagree, though all say the same: their representations have equal digests")
 
 
-def _builtin(error: Exception) -> type[Exception]:
-    """The type under which other ranks raise `error`: its own where that can be made from a message alone."""
+def _of_another_rank(error: BaseException) -> tuple[type[Exception], str]:
+    """What other ranks raise for `error`: its own type where that can be made from a message alone, and its message."""
+    try:
+        message = str(error)
+    except Exception as another:  # an error of the user's that cannot even be told is still one
+        message = f"its message cannot be made: {type(another).__name__}"
     for kind in (ImportError, TypeError, ValueError, MemoryError, NotImplementedError):
         if isinstance(error, kind):
-            return kind
-    return RuntimeError
+            return kind, message
+    return RuntimeError, f"{type(error).__name__}: {message}"
+
+
+def _short(text: str) -> str:
+    """A representation that is not too long for a message."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

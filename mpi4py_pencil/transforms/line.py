@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..layout.partition import Kept
+from ..layout.way import Way
 
 Tile = np.ndarray[Any, Any]
 
@@ -163,9 +164,9 @@ class Transform:
         """Whether it takes real points to the half of a complex spectrum."""
         return self.lines[0].kind == "r2c"
 
-    def line(self, forward: bool, adjoint: bool = False) -> Line:
-        """The lines of the way forward or backward; of an adjoint those that run that way."""
-        return adjoint_of(self.lines[forward]) if adjoint else self.lines[not forward]
+    def line(self, way: Way, adjoint: bool = False) -> Line:
+        """The lines of one way; of an adjoint those that run that way."""
+        return adjoint_of(self.lines[way.back]) if adjoint else self.lines[way]
 
     def __str__(self) -> str:
         """What it takes to what."""

@@ -1,0 +1,59 @@
+"""Calls of a plan: one at a time in a process, and the same on every rank where that is checked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from mpi4py import MPI
+
+from .agreement import Said, checked
+from .communicators import cache_of
+
+T = TypeVar("T")
+
+
+class Calls:
+    """The calls of one plan, to be made within ``with``.
+
+    Parameters
+    ----------
+    comm : MPI.Intracomm
+        The ranks over which they are collective. All of them make their plans in the same order: that numbers them.
+    what : str
+        What is called, for messages.
+
+    Raises
+    ------
+    RuntimeError
+        By ``with``, where a call is under way: tiles and outboxes serve one at a time.
+    """
+
+    def __init__(self, comm: MPI.Intracomm, what: str) -> None:
+        cache = cache_of(comm)
+        cache[Calls] = number = cache.get(Calls, 0) + 1
+        self._comm = comm
+        self._what = what
+        self._plan = f"{what} {number} of its communicator"
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        """Begin a call."""
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError(
+                f"this {self._what} is at work already, for another thread or for a call from which a function of the "
+                "user's calls it: make one for each"
+            )
+
+    def __exit__(self, *_: object) -> None:
+        """End a call."""
+        self._lock.release()
+
+    def checked(self, name: str, check: Callable[[], T], said: Callable[[T], Said]) -> T:
+        """What `check` makes of the arguments of the call `name`; agreed on, with the call, as `agreement.checked`."""
+
+        def call(made: T) -> dict[str, Any]:
+            return {"the plan": self._plan, "the call": name, **said(made)}
+
+        return checked(self._comm, check, call)
