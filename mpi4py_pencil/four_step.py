@@ -30,7 +30,7 @@ from .exchange.layout import Placed
 from .leg import DirectedSweep, Leg
 from .partition import offset, strides
 from .pencil import Pencil, boxes
-from .subcomm import Subcomm
+from .subcomm import Subcomm, check_alive
 from .sweep import CACHED_BYTES, Tiles
 from .transforms import Fourier, Line, Transform
 
@@ -94,7 +94,9 @@ class FFT1D:
         asked = agreed(comm, lambda: _asked(n, dtype, backend, method))
         self.n, self._dtype = asked[:2]
         self.factors = nearest_factors(self.n)
-        rows = Pencil(Subcomm(comm, [0, 1]), self.factors, 1)
+        subcomm = Subcomm(comm, [0, 1])
+        self._cart = subcomm.grid.cart
+        rows = Pencil(subcomm, self.factors, 1)
         # A rank's points are rows of the matrix of points, its modes are columns of the matrix of modes.
         self._matrices = (rows, rows.pencil(0))
         self._ways: tuple[_Way, ...] = _build(comm, *self._matrices, self._dtype, engine(backend), method)
@@ -119,8 +121,8 @@ class FFT1D:
         Raises
         ------
         TypeError, ValueError
-            Before a message is sent, where an array has the wrong shape or dtype or cannot be written, or the plan is
-            closed.
+            Before a message is sent, where an array has the wrong shape or dtype or cannot be written, the plan is
+            closed, or the communicator has been freed.
         """
         return self._transform(0, u, out, normalize)
 
@@ -132,6 +134,7 @@ class FFT1D:
         """Transform in one direction."""
         if not self._ways:
             raise ValueError("this FFT1D is closed")
+        check_alive(self._cart)
         checked(self.comm, lambda: self._check(way, source, target))
         if target is None:
             target = np.empty(self.shape(way == 0), self._dtype)

@@ -23,7 +23,7 @@ from .pencil import Pencil
 from .pipeline import Pipeline, Route, Scales
 from .plan import Step, steps
 from .spec import Spec
-from .subcomm import Subcomm
+from .subcomm import Subcomm, check_alive
 from .sweep import Tiles
 from .timing import Clock, Timings, timed
 from .transforms import Ball
@@ -81,7 +81,8 @@ class Direction:
         ------
         TypeError, ValueError
             Before a message is sent, where an array has the wrong shape or dtype, belongs to another distribution, or
-            cannot be written; where the adjoint of a transform is not known.
+            cannot be written; where the adjoint of a transform is not known; where the plan is closed, or its
+            communicator has been freed.
         """
         return self._fft._transform(self._way, self._adjoint, source, out, normalize)
 
@@ -267,9 +268,10 @@ class PFFT:
         return target
 
     def _check_open(self) -> None:
-        """Refuse a closed plan."""
+        """Refuse a plan that is closed or whose communicator is gone."""
         if not self._routes:
             raise ValueError("this PFFT is closed")
+        check_alive(self.subcomm.grid.cart)
 
     def _checked(self, way: int, name: str, source: Any, target: Any, normalize: Any) -> tuple[int, ...]:
         """The leading component axes of arrays that fit; others are refused."""

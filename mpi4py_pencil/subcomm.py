@@ -25,6 +25,20 @@ NODE = "ranks of the grid on this node"
 _KEYVAL = MPI.Comm.Create_keyval(delete_fn=_free_cached)
 
 
+def check_alive(comm: MPI.Comm) -> None:
+    """Refuse a communicator that has been freed, and any once MPI has ended: libraries would abort. Local.
+
+    Raises
+    ------
+    ValueError
+        Where that is so.
+    """
+    if MPI.Is_finalized():
+        raise ValueError("MPI has been finalized: its communicators are gone, and what was planned for them")
+    if not comm:
+        raise ValueError("the communicator has been freed, and with it what was planned for it")
+
+
 def cache_of(comm: MPI.Comm) -> dict[Any, Any]:
     """What has been made for a communicator and is used again: it lives as long as the communicator.
 
@@ -71,7 +85,7 @@ class Grid:
 
     def free(self) -> None:
         """Free the communicators and what was made for them. Collective."""
-        for comm in (*self.lines, self.cart):
+        for comm in filter(None, (*self.lines, self.cart)):  # a caller may have freed one
             # not left to MPI: it may delay this until operations are over that are only completed here
             _free_cached(comm, _KEYVAL, cache_of(comm))
             comm.Free()

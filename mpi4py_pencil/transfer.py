@@ -9,13 +9,13 @@ import numpy as np
 from .agreement import agreed, checked
 from .arrays import address, checked_array, keep, overlap
 from .copying import Copy
-from .exchange import Boxed, Memory, checked_method, chosen_method, open_boxed, segment_bytes
+from .exchange import Boxed, Memory, checked_method, chosen_method, open_boxed, say_no_room, segment_bytes
 from .exchange.alltoallw import Typing
 from .exchange.layout import Placed
 from .exchange.lent import Lent
 from .partition import natural, offset
 from .pencil import Boxes, Pencil, boxes
-from .subcomm import Subcomm
+from .subcomm import Subcomm, check_alive
 from .sweep import CACHED_BYTES, Strides
 
 Array = np.ndarray[Any, Any]
@@ -60,6 +60,7 @@ class Transfer:
 
     def __init__(self, a: Pencil, b: Pencil, dtype: Any, method: str = "auto") -> None:
         comm = a.subcomm.grid.cart if isinstance(a.subcomm, Subcomm) else boxes(a, b).comm
+        check_alive(comm)
         alike = (a.shape, a.axis, a.sizes, b.axis, b.sizes)
         self.dtype, asked, moved = agreed(
             comm,
@@ -67,7 +68,7 @@ class Transfer:
             lambda found: repr((found[:2], alike)),  # the boxes are each rank's own
         )
         self.pencils = (a, b)
-        self._comm = moved.comm
+        self._planned_on, self._comm = comm, moved.comm
         self._moved = (moved, moved.reversed())
         self.method = chosen_method(comm, asked, moved, self.dtype.itemsize)
         itemsize = self.dtype.itemsize
@@ -93,7 +94,8 @@ class Transfer:
         Raises
         ------
         TypeError, ValueError
-            Before a message is sent, where an array has the wrong shape or dtype, `b` is read-only, or the two overlap.
+            Before a message is sent, where an array has the wrong shape or dtype, `b` is read-only, the two overlap, or
+            the communicator has been freed.
         """
         self._move(0, a, b)
 
@@ -107,18 +109,31 @@ class Transfer:
         Where a transfer starts from such an array, its peers read there, and nothing is copied twice; it returns when
         they have read. From any other array, and with the other methods, all works as ever.
 
-        Collective over the peers. The memory is given back when every rank has dropped its array.
+        Collective over the peers. Where /dev/shm has no room for it, it is an ordinary array too, and a warning says so
+        once. It is the caller's for as long as it is kept, whatever becomes of the transfer, its communicator and MPI.
+        Its memory is given back when every rank has dropped its array and `empty` is called again or the transfer goes.
+
+        Raises
+        ------
+        ValueError
+            Where the communicator has been freed.
         """
+        check_alive(self._planned_on)
         way = int(bool(forward_output))
         pencil, boxed = self.pencils[way], self._ways[way]
         if self.method != "shared" or not isinstance(boxed, _Boxed):
             return np.empty(pencil.subshape, self.dtype)
-        if boxed.lent is None:
-            boxed.lent = Lent(self._moved[way], pencil.subshape, self.dtype)
-        return boxed.lent.array()
+        try:
+            if boxed.lent is None:
+                boxed.lent = Lent(self._moved[way], pencil.subshape, self.dtype)
+            return boxed.lent.array()
+        except MemoryError:  # on every rank
+            say_no_room(self._comm, "Transfer.empty makes ordinary arrays")
+            return np.empty(pencil.subshape, self.dtype)
 
     def _move(self, way: int, source: Array, target: Array) -> None:
         """Redistribute in one direction."""
+        check_alive(self._planned_on)
         names = ("a", "b") if way == 0 else ("b", "a")
         checked(self._comm, lambda: self._check(way, names, source, target))
         self._ways[way].move(source, target)
@@ -172,7 +187,7 @@ class _Boxed:
         at, to = address(source), address(target)
         self._exchange.claim()
         lent = self.lent
-        offered = lent is not None and lent.offer(at, source.strides)
+        offered = lent is not None and lent.offer(source)
         if not offered:
             for copy in outward:
                 copy(at, 0)
