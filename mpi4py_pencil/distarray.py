@@ -12,7 +12,7 @@ from .layout.arrays import checked_array, keep
 from .layout.pencil import Pencil, lengths, whole_axis
 from .layout.subcomm import Subcomm, dimensions
 from .ranks.agreement import agreed, checked
-from .ranks.communicators import cache_of
+from .ranks.communicators import cache_of, check_alive
 from .transfer import Transfer
 
 Plain = np.ndarray[Any, Any]
@@ -149,10 +149,11 @@ class DistArray(np.ndarray):
         Raises
         ------
         TypeError, ValueError
-            Where neither or both contradicting are given, or `out` does not fit.
+            Where neither or both contradicting are given, `out` does not fit, or the communicator has been freed.
         """
         pencil = self.pencil
         comm = pencil.subcomm.grid.cart if isinstance(pencil.subcomm, Subcomm) else MPI.COMM_SELF
+        check_alive(comm)
         target = checked(comm, lambda: self._target(axis, out))
         if out is None:
             out = DistArray.of(target, self.dtype, self._rank)

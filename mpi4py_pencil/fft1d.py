@@ -102,10 +102,11 @@ class FFT1D:
         )
         self.n, self._dtype = asked[:2]
         self.factors = nearest_factors(self.n)
-        rows = Pencil(Subcomm(comm, [0, 1]), self.factors, 1)
+        subcomm = Subcomm(comm, [0, 1])
+        rows = Pencil(subcomm, self.factors, 1)
         # A rank's points are rows of the matrix of points, its modes are columns of the matrix of modes.
         self._matrices = (rows, rows.pencil(0))
-        self._calls = Calls(comm, "FFT1D")
+        self._calls = Calls(comm, "FFT1D", subcomm.grid.cart)
         self._ways: tuple[_OneWay, ...] = _build(comm, *self._matrices, self._dtype, engine(backend), method)
 
     def forward(self, u: Array, out: Array | None = None, normalize: bool | None = None) -> Array:
@@ -128,8 +129,8 @@ class FFT1D:
         Raises
         ------
         TypeError, ValueError
-            Before a message is sent, where an array has the wrong shape or dtype or cannot be written, or the plan is
-            closed.
+            Before a message is sent, where an array has the wrong shape or dtype or cannot be written, the plan is
+            closed, or the communicator has been freed.
         """
         return self._transform(Way.FORWARD, u, out, normalize)
 

@@ -87,7 +87,8 @@ class Direction:
         ------
         TypeError, ValueError
             Before a message is sent, where an array has the wrong shape or dtype, belongs to another distribution, or
-            cannot be written; where the adjoint of a transform is not known.
+            cannot be written; where the adjoint of a transform is not known; where the plan is closed, or its
+            communicator has been freed.
         """
         return self._fft._transform(self._way, self._adjoint, source, out, normalize)
 
@@ -231,7 +232,7 @@ class PFFT:
         self._tiles = [Tiles(engine(asked.backend), asked.tile_bytes) for _ in range(asked.threads)]
         self._pool = ThreadPoolExecutor(asked.threads - 1) if asked.threads > 1 else None
         self._clock = Clock()
-        self._calls = Calls(comm, "PFFT")
+        self._calls = Calls(comm, "PFFT", self.subcomm.grid.cart)
         self._plain: _Planned | None = None
         self._plain = self._made(())
         self._with_components: dict[tuple[int, ...], _Planned] = {}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from .exchange import Boxed, Memory, checked_method, chosen_method, open_boxed, segment_bytes
+from .exchange import Boxed, Memory, checked_method, chosen_method, open_boxed, say_no_room, segment_bytes
 from .exchange.alltoallw import Typing
 from .exchange.layout import Placed
 from .exchange.lent import Lent
@@ -18,6 +18,7 @@ from .layout.subcomm import Subcomm
 from .layout.way import Way
 from .ranks.agreement import agreed
 from .ranks.calls import Calls
+from .ranks.communicators import check_alive
 from .sweep import cache
 from .sweep.copying import Copy
 from .sweep.tiles import Strides
@@ -64,13 +65,14 @@ class Transfer:
 
     def __init__(self, a: Pencil, b: Pencil, dtype: Any, method: str = "auto") -> None:
         comm = _grid_of(a, b)
+        check_alive(comm)
         self.dtype, asked, moved = agreed(
             comm,
             lambda: (_sendable(dtype), checked_method(method), _boxes(a, b)),
             lambda found: {"a": a, "b": b, "dtype": found[0], "method": found[1]},  # the boxes are each rank's own
         )
         self.pencils = (a, b)
-        self._calls = Calls(moved.comm, "transfer")
+        self._calls = Calls(moved.comm, "transfer", comm)
         self._moved = (moved, moved.reversed())
         self.method = chosen_method(comm, asked, moved, self.dtype.itemsize)
         itemsize = self.dtype.itemsize
@@ -96,7 +98,8 @@ class Transfer:
         Raises
         ------
         TypeError, ValueError
-            Before a message is sent, where an array has the wrong shape or dtype, `b` is read-only, or the two overlap.
+            Before a message is sent, where an array has the wrong shape or dtype, `b` is read-only, the two overlap, or
+            the communicator has been freed.
         """
         self._move(Way.FORWARD, a, b)
 
@@ -110,15 +113,27 @@ class Transfer:
         Where a transfer starts from such an array, its peers read there, and nothing is copied twice; it returns when
         they have read. From any other array, and with the other methods, all works as ever.
 
-        Collective over the peers. The memory is given back when every rank has dropped its array.
+        Collective over the peers. Where /dev/shm has no room for it, it is an ordinary array too, and a warning says so
+        once. It is the caller's for as long as it is kept, whatever becomes of the transfer, its communicator and MPI.
+        Its memory is given back when every rank has dropped its array and `empty` is called again or the transfer goes.
+
+        Raises
+        ------
+        ValueError
+            Where the communicator has been freed.
         """
         way = Way(bool(forward_output))
         pencil, boxed = self.pencils[way], self._ways[way]
-        if self.method != "shared" or not isinstance(boxed, _Boxed):
-            return np.empty(pencil.subshape, self.dtype)
-        if boxed.lent is None:
-            boxed.lent = Lent(self._moved[way], pencil.subshape, self.dtype)
-        return boxed.lent.array()
+        with self._calls:
+            if self.method != "shared" or not isinstance(boxed, _Boxed):
+                return np.empty(pencil.subshape, self.dtype)
+            try:
+                if boxed.lent is None:
+                    boxed.lent = Lent(self._moved[way], pencil.subshape, self.dtype)
+                return boxed.lent.array()
+            except MemoryError:  # on every rank
+                say_no_room(self._moved[way].comm, "Transfer.empty makes ordinary arrays")
+                return np.empty(pencil.subshape, self.dtype)
 
     def _move(self, way: Way, source: Array, target: Array) -> None:
         """Redistribute in one direction."""
@@ -197,7 +212,7 @@ class _Boxed:
         at, to = address(source), address(target)
         self._exchange.claim()
         lent = self.lent
-        offered = lent is not None and lent.offer(at, source.strides)
+        offered = lent is not None and lent.offer(source)
         if not offered:
             for copy in outward:
                 copy(at, 0)

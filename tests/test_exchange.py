@@ -1,6 +1,8 @@
 """One contract for every method of exchange: what lies in the outboxes comes to lie in the inboxes, byte for byte."""
 
+import errno
 import itertools
+import os
 import time
 import warnings
 from types import SimpleNamespace
@@ -14,7 +16,7 @@ from support import RANKS, check, everywhere, expect_everywhere, rng, same_every
 from mpi4py_pencil import Pencil, Subcomm, exchange
 from mpi4py_pencil.exchange import METHODS, Memory, checked_method, chosen_method, open_exchange, segment_bytes
 from mpi4py_pencil.exchange import shared as shared_module
-from mpi4py_pencil.exchange.shared import on_one_node
+from mpi4py_pencil.exchange.shared import Window, on_one_node
 from mpi4py_pencil.layout.boxes import boxes
 
 WORLD = MPI.COMM_WORLD
@@ -225,7 +227,7 @@ def test_no_room_on_one_rank_is_no_room_for_all(monkeypatch):
     if WORLD.rank == WORLD.size - 1:
         full = SimpleNamespace(f_bavail=0, f_frsize=4096)
         monkeypatch.setattr(shared_module.os, "statvfs", lambda path: full)
-    exchange._say_no_room.cache_clear()
+    exchange._warn_once.cache_clear()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(2):
@@ -244,3 +246,54 @@ def test_room_is_wanted_for_the_segments_of_all_ranks(monkeypatch):
     each = 1000 // WORLD.size
     check(shared_module.room_for(WORLD, each), "there is room")
     check(not shared_module.room_for(WORLD, each + WORLD.size), "there is no room for all")
+
+
+# Windows
+
+
+@pytest.mark.parallel([1, 2, 3])
+def test_a_window_is_memory_that_all_ranks_see():
+    nbytes = [100 * WORLD.size + 5000 * rank for rank in range(WORLD.size)]
+    window = Window(WORLD, nbytes[WORLD.rank])
+    segments = [window.segment(q, n) for q, n in enumerate(nbytes)]
+    with everywhere():
+        np.testing.assert_array_equal(np.array(window.addresses) % 64, 0)
+        for segment, address in zip(segments, window.addresses, strict=True):
+            np.testing.assert_equal(segment.ctypes.data, address)
+            np.testing.assert_array_equal(segment, 0)
+    segments[WORLD.rank][...] = WORLD.rank + 1
+    window.fence()
+    del window
+    with everywhere():
+        for rank, segment in enumerate(segments):
+            np.testing.assert_array_equal(segment, rank + 1)
+
+
+@pytest.mark.parallel([1, 3])
+def test_pages_are_taken_when_a_window_is_made(monkeypatch, tmp_path):
+    """Who writes to a page for which there is no room is killed. Nothing is left of what cannot be had."""
+    monkeypatch.setattr(shared_module, "_SHM", tmp_path)
+    Window(WORLD, 10_000)
+    check(not list(tmp_path.iterdir()), "a window has no name")
+    asked = []
+    with monkeypatch.context() as patch:
+        patch.setattr(shared_module.os, "posix_fallocate", lambda *arguments: asked.append(arguments[1:]))
+        Window(WORLD, 10_000)
+    starts, sizes = zip(*WORLD.allgather(asked[0]), strict=True)
+    np.testing.assert_array_equal(starts, np.cumsum([0, *sizes])[:-1], "each rank takes its own segment")
+    check(len(asked) == 1 and min(sizes) > 10_000, "the whole of it")
+    for error, exception in ((errno.ENOSPC, MemoryError), (errno.EACCES, (PermissionError, RuntimeError))):
+
+        def refuse(*arguments, error=error):
+            raise OSError(error, os.strerror(error))
+
+        if WORLD.rank == WORLD.size - 1:
+            monkeypatch.setattr(shared_module.os, "posix_fallocate", refuse)
+        expect_everywhere(exception, "no room in|denied", lambda: Window(WORLD, 10_000))
+        check(not list(tmp_path.iterdir()), "what cannot be had has no name")
+
+
+@pytest.mark.parallel([1, 3])
+def test_a_window_whose_file_cannot_be_made(monkeypatch, tmp_path):
+    monkeypatch.setattr(shared_module, "_SHM", tmp_path / "missing")
+    expect_everywhere((FileNotFoundError, RuntimeError), "missing", lambda: Window(WORLD, 100))

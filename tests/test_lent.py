@@ -1,7 +1,9 @@
 """Transfers from arrays in shared windows: the same bytes arrive, whoever lends and whatever is done afterwards."""
 
+import errno
 import gc
 import itertools
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,8 @@ from mpi4py import MPI
 from oracles import numbered
 from support import RANKS, check, everywhere
 
-from mpi4py_pencil import Pencil, Subcomm
-from mpi4py_pencil.exchange import METHODS
+from mpi4py_pencil import Pencil, Subcomm, exchange
+from mpi4py_pencil.exchange import METHODS, shared
 
 WORLD = MPI.COMM_WORLD
 SHAPES = [(6, 7, 5), (2, 3, 4), (1, 1, 9)]
@@ -72,21 +74,25 @@ def test_other_methods_have_ordinary_arrays():
             np.testing.assert_array_equal(target, second)
 
 
+def windows():
+    """Return how many windows this process has mapped."""
+    return Path("/proc/self/maps").read_text().count(shared._NAME)
+
+
+def settled():
+    """Return how many windows this process has mapped, without what waits for the garbage collector."""
+    gc.collect()
+    return windows()
+
+
 @pytest.mark.parallel([2, 3])
 def test_an_array_outlives_its_transfer_and_its_window_goes_with_it():
-    def room():
-        WORLD.Barrier()
-        shm = Path("/dev/shm")
-        found = sum(path.stat().st_blocks for path in shm.iterdir() if path.is_file()) if shm.is_dir() else 0
-        WORLD.Barrier()
-        return found
-
+    before = settled()
     transfer, first, _ = sides((64, 32, 16), float)
     kept = transfer.empty()
     kept[...] = first
     del transfer
-    used = []
-    for _ in range(8):
+    for _ in range(4):
         transfer, _, second = sides((64, 32, 16), float)
         source = transfer.empty()
         source[...] = first
@@ -94,7 +100,94 @@ def test_an_array_outlives_its_transfer_and_its_window_goes_with_it():
         transfer.forward(source, target)
         check(np.array_equal(target, second), "the right numbers")
         del transfer, source
-        gc.collect()
-        used.append(WORLD.allreduce(room(), MPI.MAX))
+        check(settled() == before + 1, "one window is left, that of the array which is kept")
     check(np.array_equal(kept, first), "an array that is kept is whole")
-    check(max(used[4:]) <= max(used[:4]), f"windows pile up: {used}")
+    del kept
+    check(settled() == before, "its window goes with it")
+
+
+@pytest.mark.parallel([1, 2, 3])
+def test_dropped_arrays_are_forgotten():
+    """Memory that is used again has the addresses of arrays that are no more: none of these may be found there."""
+    transfer, first, second = sides((6, 7, 5), float)
+    target = np.empty_like(second)
+    mapped = []
+    for turn in range(8):
+        source = transfer.empty()
+        source[...] = first * turn
+        transfer.forward(source, target)
+        with everywhere():
+            np.testing.assert_array_equal(target, second * turn)
+        del source
+        sides((6, 7, 5), float)  # what all ranks have dropped may be given back now
+        if turn % 3 == WORLD.rank:
+            gc.collect()
+        mapped.append(settled())
+    check(max(mapped) == mapped[0], f"windows pile up: {mapped}")
+
+
+@pytest.mark.parallel([2, 3])
+def test_one_rank_keeps_what_the_others_drop():
+    """Its peers read there, so they know the array until it is dropped there too."""
+    before = settled()
+    transfer, first, second = sides((6, 7, 5), float)
+    for owner in range(WORLD.size):
+        lent, other = transfer.empty(), np.empty_like(first)
+        if owner != WORLD.rank:
+            del lent
+        for turn in range(3):
+            transfer.empty()  # a chance to forget too much
+            source = lent if owner == WORLD.rank else other
+            source[...] = first * turn
+            target = np.zeros_like(second)
+            transfer.forward(source, target)
+            with everywhere():
+                np.testing.assert_array_equal(target, second * turn)
+        lent = source = None
+    del transfer
+    check(settled() == before, "nothing is left")
+
+
+@pytest.mark.parallel([1, 2])
+def test_what_counts_as_a_lent_array():
+    """The array and views that are the whole of it as it was made, but no others, nor those of another transfer."""
+    transfer, first, second = sides((6, 7, 5), float)
+    lent, others = transfer.empty(), sides((6, 7, 5), float)[0].empty()
+    offer = transfer._ways[0].lent.offer
+    for whole in (lent, lent[:], lent.view(), lent.reshape(-1).reshape(lent.shape), lent.view("i8").view(float)):
+        check(offer(whole), "it is the whole array")
+    for part in (lent[::-1], lent[:, ::-1], lent.copy(), others, np.asfortranarray(lent), np.empty_like(lent)):
+        check(not offer(part), "it is not the array as it was made")
+    others[...] = first
+    target = np.zeros_like(second)
+    transfer.forward(others, target)
+    check(np.array_equal(target, second), "an array of another transfer is copied like any other")
+
+
+@pytest.mark.parallel([1, 3])
+@pytest.mark.parametrize("method", ["auto", "shared"])
+def test_no_room_on_one_rank_gives_ordinary_arrays_on_all(method, monkeypatch):
+    transfer, first, second = sides((6, 7, 5), float, method)
+    if WORLD.rank == WORLD.size - 1:
+        monkeypatch.setattr(shared.os, "posix_fallocate", no_room)
+    exchange._warn_once.cache_clear()
+    before = settled()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        arrays = [transfer.empty(), transfer.empty(forward_output=True)]
+    messages = [text for texts in WORLD.allgather([str(w.message) for w in caught]) for text in texts]
+    check(len(messages) == 1 and "empty makes ordinary arrays" in messages[0], f"warned {messages}")
+    check(all(array.base is None for array in arrays), "they have memory of their own")
+    check(settled() == before, "no window is left of the attempt")
+    arrays[0][...] = first
+    transfer.forward(*arrays)
+    check(np.array_equal(arrays[1], second), "they work")
+    monkeypatch.undo()
+    lent = transfer.empty()
+    lent[...] = first * 2
+    transfer.forward(lent, arrays[1])
+    check(lent.base is not None and np.array_equal(arrays[1], second * 2), "and so does the next, for which there is")
+
+
+def no_room(descriptor, start, nbytes):
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -7,14 +7,15 @@ import time
 
 import numpy as np
 import pytest
-from layouts import empty_like, laid_out, layouts, untouched_elsewhere
-from lockstep import given, settings, st
+from layouts import Layout, empty_like, laid_out, layouts, untouched_elsewhere
+from lockstep import example, given, settings, st
 from mpi4py import MPI
 from oracles import numbered
 from support import RANKS, check, everywhere, expect_everywhere
 
 from mpi4py_pencil import Pencil, Subcomm, Transfer
-from mpi4py_pencil.exchange import METHODS
+from mpi4py_pencil.exchange import METHODS, alltoallw
+from mpi4py_pencil.layout.boxes import Box
 
 WORLD = MPI.COMM_WORLD
 RECORD = np.dtype([("a", "i2"), ("b", "f8"), ("c", "S3")])
@@ -103,6 +104,51 @@ def test_any_layout(case):
             np.testing.assert_array_equal(b, whole[two.local_slice()])
             np.testing.assert_array_equal(a_memory, memory, "the input has changed")
             untouched_elsewhere(b, b_memory)
+
+
+@pytest.mark.parallel([1, 2, 3])
+@settings(max_examples=40)
+@example((5, 1), 1, 0, 1, Layout((0, 1), (-1, 1), 0), Layout((0, 1), (1, 1), 0))
+@example((5, 1), 1, 0, 1, Layout((0, 1), (1, 1), 0), Layout((1, 0), (-1, -1), 0))
+@given(
+    st.tuples(st.integers(1, 9), st.integers(1, 5)),
+    st.sampled_from([1, 2, 3, 4, 8, 16, 32]),
+    st.integers(0, 1),
+    st.integers(0, 1),
+    layouts(2),
+    layouts(2),
+)
+def test_datatypes_of_negative_steps(shape, itemsize, axis, other, source, target):
+    """Items of any size, backwards along any axes on both sides: MPI libraries have been wrong about single bytes."""
+    whole = numbered(shape, f"S{itemsize}")
+    before = Pencil(Subcomm(WORLD, [int(k == axis) for k in range(2)]), shape, axis)
+    after = before.pencil(other)
+    a, _ = laid_out(whole[before.local_slice()], source)
+    b, memory = empty_like(after.subshape, whole.dtype, target)
+    Transfer(before, after, whole.dtype, "alltoallw").forward(a, b)
+    with everywhere():
+        np.testing.assert_array_equal(b, whole[after.local_slice()])
+        untouched_elsewhere(b, memory)
+
+
+@pytest.mark.parallel([2, 3])
+@pytest.mark.parametrize("far", [1, 24, 90])
+def test_boxes_too_far_away_for_an_int(far, monkeypatch):
+    """All or some of the boxes have their place in their datatypes, on either side of the address of the array."""
+    monkeypatch.setattr(alltoallw, "_FAR", far)
+    before = Pencil(Subcomm(WORLD, [0, 1]), (7, 6), 1)
+    after = before.pencil(0)
+    whole = numbered(before.shape, "f8")
+    for one, two in itertools.product(itertools.product((1, -1), repeat=2), repeat=2):
+        a, _ = laid_out(whole[before.local_slice()], Layout((0, 1), one, 0))
+        b, memory = empty_like(after.subshape, whole.dtype, Layout((1, 0), two, 0))
+        before.transfer(after, "f8", "alltoallw").forward(a, b)
+        with everywhere():
+            np.testing.assert_array_equal(b, whole[after.local_slice()])
+            untouched_elsewhere(b, memory)
+    last = Box((5, 0), (1, 6))
+    typed = alltoallw.Typed([Box((0, 0), (1, 6)), last], (48, 8), 8)
+    np.testing.assert_array_equal(typed.places, [0, 0], "beyond what an int can say nothing is said by ints")
 
 
 @pytest.mark.parallel([2, 3])

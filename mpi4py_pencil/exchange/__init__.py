@@ -42,6 +42,7 @@ __all__ = [
     "chosen_method",
     "open_boxed",
     "open_exchange",
+    "say_no_room",
     "segment_bytes",
 ]
 
@@ -104,8 +105,7 @@ def chosen_method(comm: MPI.Intracomm, method: str, boxes: Boxes, itemsize: int)
     chosen = agreed(comm, lambda: _method_of_peers(method, boxes, itemsize), lambda _: {})
     no_room = method == "auto" and chosen != "shared" and on_one_node(boxes.comm)
     if comm.allreduce(no_room, MPI.LOR):
-        # agreed on, for a warning may be an error
-        agreed(comm, _say_no_room if comm.Get_rank() == 0 else lambda: None)
+        say_no_room(comm, "exchanging by Alltoallv instead")
     return chosen
 
 
@@ -123,12 +123,18 @@ def _method_of_peers(method: str, boxes: Boxes, itemsize: int) -> str:
     raise ValueError("method 'shared' needs all peers on one node; use 'auto', 'alltoallv' or 'pairwise'")
 
 
+def say_no_room(comm: MPI.Intracomm, instead: str) -> None:
+    """Warn on the first rank that shared windows are not to be had, and of what is done instead.
+
+    Collective over `comm`: a warning may be an error.
+    """
+    agreed(comm, lambda: _warn_once(instead) if comm.Get_rank() == 0 else None)
+
+
 @functools.cache
-def _say_no_room() -> None:
-    """Warn that shared windows are not to be had. Once in a process."""
-    warnings.warn(
-        "no room in /dev/shm for shared windows: exchanging by Alltoallv instead", RuntimeWarning, stacklevel=2
-    )
+def _warn_once(instead: str) -> None:
+    """Warn once in a process."""
+    warnings.warn(f"no room in /dev/shm for shared windows: {instead}", RuntimeWarning, stacklevel=2)
 
 
 def open_exchange(

@@ -51,7 +51,10 @@ def _datatype(shape: tuple[int, ...], array_strides: Strides, itemsize: int, at:
     """A committed datatype of a block of a strided array that starts `at` bytes after the address given."""
     steps = [item(itemsize)]
     for n, stride in zip(reversed(shape), reversed(array_strides), strict=True):
-        steps.append(steps[-1].Create_hvector(n, 1, stride))
+        if stride == -1:  # as a vector Open MPI 5 takes single bytes that go backwards for bytes that go on
+            steps.append(steps[-1].Create_hindexed_block(1, range(0, -n, -1)))
+        else:
+            steps.append(steps[-1].Create_hvector(n, 1, stride))
     if at:
         steps.append(steps[-1].Create_hindexed([1], [at]))
     datatype = steps.pop().Commit()

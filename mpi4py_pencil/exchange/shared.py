@@ -1,17 +1,17 @@
 """Exchange through a shared-memory window: a rank's outbox is its peers' inbox, and no byte moves.
 
-The ranks tell each other by counters in the window how far they are. The window is allocated non-contiguously, so that
-each rank's segment lies in memory of its own, near the core that touches it first (MPI 4.1, 12.2.3; Hoefler et al.,
-"MPI + MPI", Computing 95, 2013).
+The ranks tell each other by counters in the window how far they are. A window is memory that the ranks of a node map,
+as MPI's own are (MPI 4.1, 12.2.3; Hoefler et al., "MPI + MPI", Computing 95, 2013), but it is not one of these: to free
+one of MPI's is collective, and at the end of MPI it may vanish under arrays that the caller still has.
 """
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
-import weakref
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,89 +19,74 @@ import numpy as np
 from mpi4py import MPI
 
 from .. import _kernels
+from ..layout.arrays import address
 from ..layout.boxes import Boxes
+from ..ranks.agreement import Said, agreed
 from ..ranks.communicators import NODE, cache_of, on_node
 from ..sweep.cache import CACHE_LINE
+from ..sweep.tiles import Bytes
 from .layout import offsets, place
 
 _SHM = Path("/dev/shm")
+# What the names of windows begin with: in the lists of what a process has mapped, and in _SHM for a moment.
+_NAME = "mpi4py_pencil_"
 # Bytes of the counters in front of a segment, each in cache lines of its own.
-_COUNTERS = 2 * CACHE_LINE
+_COUNTERS = 3 * CACHE_LINE
 # So often a waiting rank looks before it lets MPI, and others, have the core: some tens of microseconds.
 _LOOKS = 1000
-
-
-@dataclass(eq=False)
-class _Allocation:
-    """A window as MPI knows it, which outlives the `Window` that asked for it until all ranks have dropped theirs."""
-
-    win: MPI.Win
-    dropped: bool = False
-
-    def drop(self) -> None:
-        """Note that this rank no longer uses it. Local."""
-        self.dropped = True
-
-    def free(self) -> None:
-        """Free it. Collective over its ranks."""
-        self.win.Unlock_all()
-        self.win.Free()
-
-
-class _Allocations:
-    """The windows of a communicator, in the order in which all its ranks made them."""
-
-    def __init__(self) -> None:
-        self.all: list[_Allocation] = []
-
-    def collect(self, comm: MPI.Intracomm) -> None:
-        """Free the windows that every rank has dropped. Collective over `comm`."""
-        if not self.all:
-            return
-        dropped = np.array([each.dropped for each in self.all], np.int8)
-        comm.Allreduce(MPI.IN_PLACE, dropped, MPI.MIN)
-        for each in [each for each, everywhere in zip(self.all, dropped, strict=True) if everywhere]:
-            self.all.remove(each)
-            each.free()
-
-    def free(self) -> None:
-        """Free all windows, since their communicator is being freed. Collective, as that is."""
-        while self.all:
-            self.all.pop(0).free()
 
 
 class Window:
     """A segment of shared memory for each rank of a communicator on one node.
 
-    Before each segment lie two counters: how often its rank has written there, and how often it has read its peers'.
-    They are barriers of a tenth of a microsecond, where MPI's take some.
+    Before each segment lie three counters: how often its rank has written there, how often it has read its peers', and
+    whether it has left. The first two are barriers of a tenth of a microsecond, where MPI's take some.
 
-    Collective over `comm`. A window that is dropped on every rank is freed when the next is made or the communicator
-    is freed: to free is collective, and ranks drop their objects when they like.
+    Collective over `comm`; all that follows but `fence` is local. The memory is mapped on each rank until this object
+    and the arrays of `segment` are gone there, whatever the peers do, and whatever becomes of MPI.
+
+    Parameters
+    ----------
+    comm : MPI.Intracomm
+        The ranks.
+    nbytes : int
+        Of this rank's segment. Its pages are near the core of this rank.
+
+    Attributes
+    ----------
+    addresses : list of int
+        Of the segment of each rank.
+
+    Raises
+    ------
+    MemoryError
+        On every rank, where there is no room in /dev/shm.
     """
 
     def __init__(self, comm: MPI.Intracomm, nbytes: int) -> None:
         self._comm = comm
-        allocations = cache_of(comm).setdefault(Window, _Allocations())
-        allocations.collect(comm)
-        info = MPI.Info.Create({"alloc_shared_noncontig": "true"})
-        win = MPI.Win.Allocate_shared(_COUNTERS + nbytes, 1, info=info, comm=comm)
-        info.Free()
-        win.Lock_all(MPI.MODE_NOCHECK)
-        segments = [win.Shared_query(q)[0] for q in range(comm.Get_size())]
-        self.addresses = [segment.address + _COUNTERS for segment in segments]
-        # Pages are counted against the room when they are first touched; the next to ask for room must see these.
-        mine = np.asarray(segments[comm.Get_rank()])
-        mine[:: mmap.PAGESIZE] = 0
-        mine[:_COUNTERS] = 0
-        comm.Barrier()
-        self._turn = 0
-        self._written = np.array([segment.address for segment in segments], np.intp)
-        self._read = self._written + CACHE_LINE
         self._me = comm.Get_rank()
-        allocation = _Allocation(win)
-        allocations.all.append(allocation)
-        weakref.finalize(self, allocation.drop)
+        pages = comm.allgather(-(-(_COUNTERS + nbytes) // mmap.PAGESIZE))
+        ends = np.cumsum([0, *pages], dtype=np.intp) * mmap.PAGESIZE
+        self._memory = _mapped(comm, int(ends[self._me]), pages[self._me] * mmap.PAGESIZE, int(ends[-1]))
+        self._written = address(self._memory) + ends[:-1]
+        self._read = self._written + CACHE_LINE
+        self._left = self._read + CACHE_LINE
+        self.addresses = (self._written + _COUNTERS).tolist()
+        self._turn = 0
+
+    def segment(self, rank: int, nbytes: int) -> Bytes:
+        """The first bytes of a rank's segment."""
+        start = self.addresses[rank] - address(self._memory)
+        return self._memory[start : start + nbytes]
+
+    def leave(self) -> None:
+        """Say that this rank will not write to its segment again."""
+        _kernels.signal(self._left[self._me], 1)
+
+    def left(self) -> bool:
+        """Whether all ranks have left."""
+        return _kernels.arrived(self._left, 1, 1)
 
     def claim(self) -> None:
         """Wait until the peers have read what lies in this rank's segment."""
@@ -124,6 +109,58 @@ class Window:
             self._comm.Iprobe()
 
 
+def _mapped(comm: MPI.Intracomm, start: int, nbytes: int, total: int) -> Bytes:
+    """Shared memory of `total` bytes, of which this rank provides `nbytes` from `start` on. Collective over `comm`.
+
+    It is zero. The file that it is has a name until every rank has opened it.
+
+    Raises
+    ------
+    MemoryError
+        On every rank, where there is no room.
+    """
+    first = comm.Get_rank() == 0
+    name = comm.bcast(agreed(comm, lambda: _file(total) if first else "", _nothing))
+    try:
+        return agreed(comm, lambda: _map(name, start, nbytes, total), _nothing)
+    finally:
+        if first:
+            Path(name).unlink()
+
+
+def _nothing(value: object) -> Said:
+    """What the ranks need not agree on but that it could be had."""
+    return {}
+
+
+def _file(nbytes: int) -> str:
+    """The name of a new file in shared memory. It takes no room yet."""
+    descriptor, name = tempfile.mkstemp(prefix=_NAME, dir=_SHM)
+    try:
+        os.truncate(descriptor, nbytes)
+    finally:
+        os.close(descriptor)
+    return name
+
+
+def _map(name: str, start: int, nbytes: int, total: int) -> Bytes:
+    """A file of `total` bytes as memory, once there is room for `nbytes` of it from `start` on.
+
+    Who writes to a page for which there is no room is killed: so the pages are taken here, and the next to ask for room
+    sees that.
+    """
+    descriptor = os.open(name, os.O_RDWR)
+    try:
+        os.posix_fallocate(descriptor, start, nbytes)
+        return np.frombuffer(mmap.mmap(descriptor, total), np.uint8)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.ENOMEM):
+            raise
+        raise MemoryError(f"no room in {_SHM} for a window of {nbytes} bytes on each rank") from error
+    finally:
+        os.close(descriptor)
+
+
 def on_one_node(comm: MPI.Intracomm) -> bool:
     """Whether all ranks of `comm` share memory. Collective over `comm` at the first call; MPI is asked, once."""
     cache = cache_of(comm)
@@ -137,14 +174,13 @@ def on_one_node(comm: MPI.Intracomm) -> bool:
 def room_for(comm: MPI.Intracomm, nbytes: int) -> bool:
     """Whether the shared memory of the node has room for `nbytes` of each rank. Collective over `comm`.
 
-    MPI maps files there and does not ask: a process that writes to a page for which there is no room is killed. The
-    other lines of the grid on the same node want as much at the same time.
+    The other lines of the grid on the same node want as much at the same time.
     """
     totals = np.array(nbytes, np.int64)
     comm.Allreduce(MPI.IN_PLACE, totals, MPI.SUM)
     totals *= -(-cache_of(comm).get(NODE, 1) // comm.Get_size())
     stat = os.statvfs(_SHM) if _SHM.is_dir() else None
-    short = np.array(stat is not None and stat.f_bavail * stat.f_frsize < totals, np.int8)
+    short = np.array(stat is None or stat.f_bavail * stat.f_frsize < totals, np.int8)
     comm.Allreduce(MPI.IN_PLACE, short, MPI.MAX)
     return not short
 

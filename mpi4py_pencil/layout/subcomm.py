@@ -41,7 +41,7 @@ class Grid:
 
     def free(self) -> None:
         """Free the communicators and what was made for them. Collective."""
-        for comm in (*self.lines, self.cart):
+        for comm in filter(None, (*self.lines, self.cart)):  # a caller may have freed one
             # not left to MPI: it may delay this until operations are over that are only completed here
             free_cached(comm, KEYVAL, cache_of(comm))
             comm.Free()

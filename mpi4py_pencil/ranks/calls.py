@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from mpi4py import MPI
 
 from .agreement import Said, checked
-from .communicators import cache_of
+from .communicators import cache_of, check_alive
 
 T = TypeVar("T")
 
@@ -23,23 +23,29 @@ class Calls:
         The ranks over which they are collective. All of them make their plans in the same order: that numbers them.
     what : str
         What is called, for messages.
+    grid : MPI.Intracomm
+        The communicator with which what was planned goes.
 
     Raises
     ------
     RuntimeError
         By ``with``, where a call is under way: tiles and outboxes serve one at a time.
+    ValueError
+        By ``with``, where the communicator has been freed, or MPI finalized.
     """
 
-    def __init__(self, comm: MPI.Intracomm, what: str) -> None:
+    def __init__(self, comm: MPI.Intracomm, what: str, grid: MPI.Intracomm) -> None:
         cache = cache_of(comm)
         cache[Calls] = number = cache.get(Calls, 0) + 1
         self._comm = comm
         self._what = what
         self._plan = f"{what} {number} of its communicator"
+        self._grid = grid
         self._lock = threading.Lock()
 
     def __enter__(self) -> None:
         """Begin a call."""
+        check_alive(self._grid)
         if not self._lock.acquire(blocking=False):
             raise RuntimeError(
                 f"this {self._what} is at work already, for another thread or for a call from which a function of the "

@@ -36,6 +36,20 @@ NODE = "ranks of the grid on this node"
 KEYVAL = MPI.Comm.Create_keyval(delete_fn=free_cached)
 
 
+def check_alive(comm: MPI.Comm) -> None:
+    """Refuse a communicator that has been freed, and any once MPI has ended: libraries would abort. Local.
+
+    Raises
+    ------
+    ValueError
+        Where that is so.
+    """
+    if MPI.Is_finalized():
+        raise ValueError("MPI has been finalized: its communicators are gone, and what was planned for them")
+    if not comm:
+        raise ValueError("the communicator has been freed, and with it what was planned for it")
+
+
 def cache_of(comm: MPI.Comm) -> dict[Any, Any]:
     """What has been made for a communicator and is used again: it lives as long as the communicator.
 
