@@ -11,6 +11,7 @@ import errno
 import mmap
 import os
 import tempfile
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ class Window:
     """A segment of shared memory for each rank of a communicator on one node.
 
     Before each segment lie three counters: how often its rank has written there, how often it has read its peers', and
-    whether it has left. The first two are barriers of a tenth of a microsecond, where MPI's take some.
+    whether it has left, since its program ends or it has dropped the window. The first two are barriers of a tenth of a
+    microsecond, where MPI's take some.
 
     Collective over `comm`; all that follows but `fence` is local. The memory is mapped on each rank until this object
     and the arrays of `segment` are gone there, whatever the peers do, and whatever becomes of MPI.
@@ -74,6 +76,8 @@ class Window:
         self._left = self._read + CACHE_LINE
         self.addresses = (self._written + _COUNTERS).tolist()
         self._turn = 0
+        # at the end of the program too, be it by an exception that nobody caught
+        weakref.finalize(self, _leave, self._memory, int(self._left[self._me]), os.getpid())
 
     def segment(self, rank: int, nbytes: int) -> Bytes:
         """The first bytes of a rank's segment."""
@@ -82,7 +86,7 @@ class Window:
 
     def leave(self) -> None:
         """Say that this rank will not write to its segment again."""
-        _kernels.signal(self._left[self._me], 1)
+        _leave(self._memory, int(self._left[self._me]), os.getpid())
 
     def left(self) -> bool:
         """Whether all ranks have left."""
@@ -103,10 +107,29 @@ class Window:
         _kernels.signal(self._read[self._me], self._turn)
 
     def _wait(self, counters: np.ndarray[Any, np.dtype[np.intp]]) -> None:
-        """Wait until these counters of all ranks have come to the present turn."""
+        """Wait until these counters of all ranks have come to the present turn.
+
+        Raises
+        ------
+        RuntimeError
+            Where that will not be, since a rank has left before.
+        """
         while not _kernels.arrived(counters, self._turn, _LOOKS):
+            for rank in range(len(counters)):
+                one = slice(rank, rank + 1)
+                if _kernels.arrived(self._left[one], 1, 1) and not _kernels.arrived(counters[one], self._turn, 1):
+                    raise RuntimeError(
+                        f"rank {rank} of {len(counters)} that exchange data has left: its program has ended, or it has "
+                        "dropped what it exchanges with"
+                    )
             # a peer may wait for a message of this rank before it comes here, and MPI may only move it in a call
             self._comm.Iprobe()
+
+
+def _leave(memory: Bytes, counter: int, process: int) -> None:
+    """Set a counter in memory that is mapped, unless this is another process: a fork of the rank leaves nothing."""
+    if os.getpid() == process:
+        _kernels.signal(counter, 1)
 
 
 def _mapped(comm: MPI.Intracomm, start: int, nbytes: int, total: int) -> Bytes:

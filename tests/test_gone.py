@@ -1,0 +1,87 @@
+"""A rank that has left does not leave others waiting in shared memory."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mpi4py import MPI
+from support import check, everywhere
+
+from mpi4py_pencil import PFFT, newDistArray
+
+WORLD = MPI.COMM_WORLD
+
+PROGRAM = """
+import sys
+import numpy as np
+from mpi4py import MPI
+from mpi4py_pencil import FFT1D, PFFT, DistArray, Pencil, Subcomm
+
+world = MPI.COMM_WORLD
+fft = PFFT(world, (6, 7, 5), method="shared")
+u = np.ones(fft.shape(False))
+u_hat = fft.forward(u)
+line = FFT1D(world, 60, method="shared")
+points = np.ones(line.shape(False), complex)
+before = Pencil(Subcomm(world, [0, 1]), (6, 8), 1)
+transfer = before.transfer(before.pencil(0), float, "shared")
+lent = transfer.empty(), transfer.empty(True)
+calls = {
+    "forward": lambda: fft.forward(u),
+    "backward": lambda: fft.backward(u_hat),
+    "line": lambda: line.forward(points),
+    "transfer": lambda: transfer.forward(*lent),
+}
+call = calls[sys.argv[1]]
+call()
+world.Barrier()
+if world.rank == 1:
+    if sys.argv[2] == "exit":
+        sys.exit("gone")
+    raise ValueError("gone")
+call()
+"""
+
+
+@pytest.mark.parametrize("how", ["exit", "raise"])
+@pytest.mark.parametrize("call", ["forward", "backward", "line", "transfer"])
+def test_a_rank_that_ends_ends_the_others(call, how):
+    """Each says why; without it the job would wait for ever."""
+    command = ["mpiexec", "-n", "3", sys.executable, "-c", PROGRAM, call, how]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parent)
+    told = done.stdout + done.stderr
+    check(done.returncode != 0, told)
+    check("gone" in told and "rank 1 of 3 that exchange data has left" in told, told)
+
+
+@pytest.mark.parallel([2, 3])
+def test_a_rank_that_drops_its_plan():
+    fft = PFFT(WORLD, (4, 4), method="shared")
+    u = newDistArray(fft, False, val=1)
+    fft.forward(u)
+    last = WORLD.rank == WORLD.size - 1
+    if last:
+        del fft
+    with everywhere():
+        if not last:
+            with pytest.raises(
+                RuntimeError, match=f"rank {WORLD.size - 1} of {WORLD.size} that exchange data has left"
+            ):
+                fft.forward(u)
+
+
+@pytest.mark.parallel([2])
+def test_a_fork_leaves_nothing():
+    """It shares the memory, but is no rank; an exit of it is not the rank's."""
+    fft = PFFT(WORLD, (4, 4), method="shared")
+    u = newDistArray(fft, False, val=1)
+    child = os.fork()
+    if child == 0:
+        fft = None
+        os._exit(0)
+    os.waitpid(child, 0)
+    total = WORLD.allreduce(np.sum(np.asarray(fft.forward(u))))
+    check(abs(total - 1) < 1e-15, f"the modes of ones sum up to {total}")
