@@ -46,11 +46,12 @@ def copy_bandwidth(comm: MPI.Intracomm, nbytes: int) -> float:
 def transforming(comm: MPI.Intracomm, sweep: Sweep, tiles: Tiles) -> float:
     """Seconds to transform the lines of a sweep in tiles that stay in cache, on all ranks at once."""
     line = sweep.transform.line(True)
-    rows = tiles.rows(line)
-    for tile in tiles.pair(line):
+    lines = math.prod(sweep.before.subshape) // line.n
+    pair = tiles.pair(line, lines)
+    for tile in (pair.before, pair.after):
         tile[:] = 0
-    lines = math.prod(sweep.before.subshape) / line.n
-    execute = tiles.plan(line, rows)
+    rows = min(pair.rows, lines)
+    execute = pair.plan(rows)
     return lines / rows * best(comm, lambda: [execute() for _ in range(100)]) / 100
 
 

@@ -67,35 +67,54 @@ def aligned_bytes(nbytes: int) -> Bytes:
     return raw[skip : skip + nbytes]
 
 
+class Pair:
+    """The tile before and the tile after a transform: FFTW is faster from one to the other than in place.
+
+    Parameters
+    ----------
+    planner : Planner
+        The engine, whose plans are made once for each number of lines.
+    line : Line
+        The transform.
+    rows, most : int
+        How many lines fill a tile, and for how many there is memory.
+    """
+
+    def __init__(self, planner: Planner, line: Line, rows: int, most: int) -> None:
+        self._planner = planner
+        self._plans: dict[int, Plan] = {}
+        self.line = line
+        self.rows = rows
+        self.before, self.after = (_tile(line, side, most) for side in (0, 1))
+
+    def plan(self, rows: int) -> Plan:
+        """The engine's plan for the first `rows` lines of a tile."""
+        if rows not in self._plans:
+            self._plans[rows] = self.plan_from(self.before[:rows])
+        return self._plans[rows]
+
+    def plan_from(self, before: Tile) -> Plan:
+        """The engine's plan from lines elsewhere, which may be overwritten, to the tile after a transform."""
+        return self._planner(self.line, before, self.after[: len(before)])
+
+
 class Tiles:
-    """The tiles of one thread, of about `nbytes` each, and the engine's plans for them, made once for each line."""
+    """The tiles of one thread, of about `nbytes` each, which sweeps share that have the same line.
+
+    Sweeps over fewer lines than a tile has room for have smaller tiles: small arrays and huge tiles go together.
+    """
 
     def __init__(self, planner: Planner, nbytes: int | None = None) -> None:
         self._planner = planner
         self._nbytes = nbytes
-        self._tiles: dict[Line, tuple[Tile, Tile]] = {}
-        self._plans: dict[tuple[Line, int], Plan] = {}
+        self._pairs: dict[tuple[Line, int], Pair] = {}
 
-    def pair(self, line: Line) -> tuple[Tile, Tile]:
-        """The tile before and the tile after a transform: FFTW is faster from one to the other than in place."""
-        if line not in self._tiles:
-            rows = _most_rows(line, self._nbytes)
-            self._tiles[line] = (_tile(line, 0, rows), _tile(line, 1, rows))
-        return self._tiles[line]
-
-    def rows(self, line: Line) -> int:
-        """The number of lines that fill a tile."""
-        return tile_rows(line, self._nbytes)
-
-    def plan(self, line: Line, rows: int) -> Plan:
-        """The engine's plan for the first `rows` lines of a tile."""
-        if (line, rows) not in self._plans:
-            self._plans[line, rows] = self.plan_from(line, self.pair(line)[0][:rows])
-        return self._plans[line, rows]
-
-    def plan_from(self, line: Line, before: Tile) -> Plan:
-        """The engine's plan from lines elsewhere, which may be overwritten, to the tile after a transform."""
-        return self._planner(line, before, self.pair(line)[1][: len(before)])
+    def pair(self, line: Line, lines: int) -> Pair:
+        """The tiles for a sweep over so many lines of the local array."""
+        key = line, _most_rows(line, lines, self._nbytes)
+        if key not in self._pairs:
+            self._pairs[key] = Pair(self._planner, line, tile_rows(line, self._nbytes), key[1])
+        return self._pairs[key]
 
 
 def apart(nbytes: int) -> int:
@@ -119,14 +138,14 @@ def tile_rows(line: Line, nbytes: int | None = None) -> int:
     return max(1, (TILE_BYTES if nbytes is None else nbytes) // longest)
 
 
-def tile_bytes(line: Line, nbytes: int | None = None) -> int:
-    """Bytes of the tile before and the tile after a transform, where a tile is of about `nbytes`."""
-    return sum(_most_rows(line, nbytes) * _row_bytes(line, side) for side in (0, 1))
+def tile_bytes(line: Line, lines: int, nbytes: int | None = None) -> int:
+    """Bytes of the tiles for a sweep over so many lines, where a tile is of about `nbytes`."""
+    return sum(_most_rows(line, lines, nbytes) * _row_bytes(line, side) for side in (0, 1))
 
 
-def _most_rows(line: Line, nbytes: int | None) -> int:
-    """As many lines as `tiling` may put into a tile."""
-    return max(tile_rows(line, nbytes), _unit(line)) + _unit(line)
+def _most_rows(line: Line, lines: int, nbytes: int | None) -> int:
+    """As many lines as `tiling` may put into a tile, of so many that there are: it rounds up to whole units."""
+    return min(lines, -(-tile_rows(line, nbytes) // _unit(line)) * _unit(line))
 
 
 def _tile(line: Line, side: int, rows: int) -> Tile:
@@ -138,9 +157,8 @@ def _tile(line: Line, side: int, rows: int) -> Tile:
 
 
 def make(
-    tiles: Tiles,
+    pair: Pair,
     axis: int,
-    line: Line,
     extents: Sequence[int],
     source: tuple[Piece, ...],
     target: tuple[Piece, ...],
@@ -153,10 +171,10 @@ def make(
 
     Parameters
     ----------
-    tiles : Tiles
-        Where the tiles and the engine's plans come from.
-    axis, line
-        The lines' axis, and the transform.
+    pair : Pair
+        The tiles and the transform.
+    axis : int
+        The lines' axis.
     extents : sequence of int
         Extents of the local array; that of `axis` does not matter.
     source, target : tuple of Piece
@@ -170,18 +188,18 @@ def make(
     planes : ndarray of bytes, optional
         The memory that the source always lies in, if there is one, and that may be overwritten.
     """
+    line = pair.line
     widths = [d.itemsize for d in line.dtypes]
-    loops = tiling(extents, axis, source[0].strides, target[0].strides, widths, tiles.rows(line), _unit(line), outer)
+    loops = tiling(extents, axis, source[0].strides, target[0].strides, widths, pair.rows, _unit(line), outer)
     tables = [
         _table(pieces, runs, axis, width, loops)
         for pieces, runs, width in zip((source, target), line.runs, widths, strict=True)
     ]
-    before, after = tiles.pair(line)
-    executes = [] if planes is None else _direct(tiles, line, axis, source, loops, planes)
+    executes = [] if planes is None else _direct(pair, axis, source, loops, planes)
     gathered = not executes
     if gathered:
-        executes = [tiles.plan(line, loops.columns[1] * loops.batches[1])]
-    kernel_tiles = [(t.ctypes.data, t.strides[0], _TYPES[t.dtype]) for t in (before, after)]
+        executes = [pair.plan(loops.columns[1] * loops.batches[1])]
+    kernel_tiles = [(t.ctypes.data, t.strides[0], _TYPES[t.dtype]) for t in (pair.before, pair.after)]
     edits = [np.array(e, np.intp).reshape(-1, 3) for e in (line.gaps + line.edits[0], line.edits[1])]
     outer_extents = np.array([extents[k] for k in loops.outer], np.intp)
     return _kernels.Sweep(
@@ -203,11 +221,12 @@ def make(
 _MOST_DIRECT = 16
 
 
-def _direct(tiles: Tiles, line: Line, axis: int, source: tuple[Piece, ...], loops: Loops, planes: Bytes) -> list[Plan]:
+def _direct(pair: Pair, axis: int, source: tuple[Piece, ...], loops: Loops, planes: Bytes) -> list[Plan]:
     """The plans for each tile of the lines in `planes`, where they lie as in a tile and need no gathering; or none.
 
     The flat index of the outer axes counts planes, one after the other in this memory.
     """
+    line = pair.line
     (dtype, _), (length, _) = line.dtypes, line.lengths
     if planes.nbytes > 2 * TILE_BYTES:
         return []  # they lie beyond the second-level cache, from where copying a tile is faster than FFTW's own reading
@@ -224,8 +243,7 @@ def _direct(tiles: Tiles, line: Line, axis: int, source: tuple[Piece, ...], loop
     if count * len(starts) > _MOST_DIRECT or row % CACHE_LINE or plane_bytes % CACHE_LINE:
         return []
     return [
-        tiles.plan_from(
-            line,
+        pair.plan_from(
             np.ndarray(
                 (min(step, columns - c), length),
                 dtype,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..arguments import Request
 from ..exchange import segment_bytes
-from ..leg import planes_between
+from ..leg import count_lines, planes_between
 from ..pencil import boxes
 from ..pipeline import Pass
 from ..sweep import tile_bytes
@@ -39,14 +39,16 @@ def held(trips: Sequence[Pass], methods: Sequence[str], asked: Request) -> dict[
 
 def _tiles(trips: Sequence[Pass], nbytes: int | None) -> int:
     """Bytes of the tiles, and of the planes between two sweeps of a pass, of both directions."""
-    lines = set()
+    sweeps = set()
     planes = 0
     for trip in trips:
         for forward in (True, False):
             if 0 not in trip.sweeps[-1].after.subshape:
-                lines |= {sweep.transform.line(forward) for sweep in trip.sweeps}
+                for sweep in trip.sweeps:
+                    lines = count_lines(sweep.after.subshape, sweep.transform.axis)
+                    sweeps.add((sweep.transform.line(forward), lines))
                 planes += _planes(trip, forward)
-    return planes + sum(tile_bytes(line, nbytes) for line in lines)
+    return planes + sum(tile_bytes(line, lines, nbytes) for line, lines in sweeps)
 
 
 def _planes(trip: Pass, forward: bool) -> int:
