@@ -16,6 +16,7 @@ from mpi4py import MPI
 
 from mpi4py_pencil import Pencil, Subcomm
 from mpi4py_pencil.engines import engine
+from mpi4py_pencil.layout.way import Way
 from mpi4py_pencil.plan.arguments import request
 from mpi4py_pencil.plan.passes import passes
 from mpi4py_pencil.plan.steps import Sweep, steps
@@ -45,12 +46,13 @@ def copy_bandwidth(comm: MPI.Intracomm, nbytes: int) -> float:
 
 def transforming(comm: MPI.Intracomm, sweep: Sweep, tiles: Tiles) -> float:
     """Seconds to transform the lines of a sweep in tiles that stay in cache, on all ranks at once."""
-    line = sweep.transform.line(True)
-    rows = tiles.rows(line)
-    for tile in tiles.pair(line):
+    line = sweep.transform.line(Way.FORWARD)
+    lines = math.prod(sweep.before.subshape) // line.n
+    pair = tiles.pair(line, lines)
+    for tile in (pair.before, pair.after):
         tile[:] = 0
-    lines = math.prod(sweep.before.subshape) / line.n
-    execute = tiles.plan(line, rows)
+    rows = min(pair.rows, lines)
+    execute = pair.plan(rows)
     return lines / rows * best(comm, lambda: [execute() for _ in range(100)]) / 100
 
 

@@ -186,6 +186,7 @@ CASES = [
     ((5, 6, 7, 4), {"axes": (3, 1), "dtype": "F"}),
     ((40, 30, 20), {"axes": (0, 2), "dtype": "g"}),
     ((9, 8), {"dtype": "d"}),
+    ((7, 7, 7), {"dtype": "D"}),  # the same line over as many lines as the block of a step has
 ]
 
 

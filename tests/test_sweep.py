@@ -4,6 +4,8 @@ Through `PFFT` over one or two axes, where a transform is one sweep, or two over
 """
 
 import itertools
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +16,11 @@ from oracles import ELEMENTS, close, complex_of, random_array, same_bits, transf
 from support import rng
 
 from mpi4py_pencil import PFFT
+from mpi4py_pencil.pfft import planned
+from mpi4py_pencil.plan.arguments import request
+from mpi4py_pencil.sweep import tiles
+from mpi4py_pencil.sweep.tiling import tiling
+from mpi4py_pencil.transforms import Fourier
 
 SELF = MPI.COMM_SELF
 
@@ -133,3 +140,59 @@ def test_six_axes(backend):
 def plain(ndim):
     """Return the layout of a C-ordered array."""
     return Layout(tuple(range(ndim)), (1,) * ndim, 0)
+
+
+@st.composite
+def lines(draw):
+    """Draw a line and the bytes of a tile, of a few lines or some more."""
+    n, dtype = draw(st.integers(1, 40)), np.dtype(draw(st.sampled_from("fdgFDG")))
+    line = Fourier().along(0, n, n, dtype).line(draw(st.booleans()))
+    longest = max(m * d.itemsize for m, d in zip(line.lengths, line.dtypes, strict=True))
+    return line, draw(st.integers(1, 70)) * longest + draw(st.integers(0, longest - 1))
+
+
+def held(line, nbytes, extents, axis, orders):
+    """Return how many lines `tiling` puts into a tile where both sides have their axes in some order."""
+    widths = [d.itemsize for d in line.dtypes]
+    sides = []
+    for width, order in zip(widths, orders, strict=True):
+        steps, step = [0] * len(extents), width
+        for k in reversed(order):
+            steps[k], step = step, step * extents[k]
+        sides.append(tuple(steps))
+    rows, unit = tiles.tile_rows(line, nbytes), tiles.unit(line)
+    loops = tiling(extents, axis, *sides, widths, rows, unit, None)
+    return loops.columns[1] * loops.batches[1]
+
+
+@settings(max_examples=400)
+@given(lines(), st.lists(st.integers(1, 150), min_size=1, max_size=4), st.data())
+def test_a_tile_has_room_for_what_is_put_into_it(case, extents, data):
+    axes = range(len(extents))
+    axis, orders = data.draw(st.sampled_from(axes)), [data.draw(st.permutations(axes)) for _ in range(2)]
+    count = math.prod(n for k, n in enumerate(extents) if k != axis)
+    most = tiles._most_rows(case[0], count, case[1])
+    np.testing.assert_array_less(held(*case, extents, axis, orders), most + 1)
+
+
+@settings(max_examples=60)
+@given(lines())
+def test_and_for_no_more(case):
+    """There are arrays that fill it."""
+    line, nbytes = case
+    most = tiles._most_rows(line, 10**6, nbytes)
+    found = [held(line, nbytes, (4, count), 0, [(1, 0), (1, 0)]) for count in range(1, 4 * most)]
+    np.testing.assert_equal(max(found), most)
+
+
+def test_a_tile_is_no_larger_than_the_local_array():
+    """Though it may be as large as it likes; sweeps that share a line over more of them have room for these."""
+    shape = (3, 5, 5)
+    whole = random_array(rng(3), (2, 3, *shape), "D")
+    asked = replace(request(1, shape, dtype=complex, backend="numpy"), tile_bytes=1 << 45)
+    with planned(SELF, asked) as fft:
+        tiles = fft.description()["memory"]["tiles"]
+        for u in (whole[0, 0], whole, whole[0]):
+            close(fft.forward(u), transformed(u, range(u.ndim - 3, u.ndim)), "d", u.size, factor=8)
+    # both ways, before and after: 25 lines of one cache line, and 15 of three
+    np.testing.assert_equal(tiles, 2 * 2 * 64 * (25 * 1 + 15 * 3))

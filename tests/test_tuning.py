@@ -3,6 +3,7 @@
 import itertools
 import json
 import time
+import warnings
 from dataclasses import asdict
 
 import numpy as np
@@ -172,6 +173,11 @@ def entries():
         yield {key: value for key, value in good.items() if key != name}, False
         for value in (None, [], "x", {}, -1, [WORLD.size + 1, 1, 1], [1, 1, WORLD.size + 1], 1 << 40):
             yield {**good, name: value}, False
+    for grid in ([1.0, WORLD.size, 1], [1, WORLD.size, True], [1, WORLD.size, "1"], [1, WORLD.size, [1]]):
+        yield {**good, "grid": grid}, False
+    for tile_bytes in (8192.0, True, 0, tuning.MOST_TILES * TILE_BYTES + 1, float("nan"), float("inf")):
+        yield {**good, "tile_bytes": tile_bytes}, False
+    yield {**good, "method": "shared"}, False  # nobody tries it, and where a node is not all it cannot be
 
 
 @pytest.mark.parallel([1, 2])
@@ -191,6 +197,62 @@ def test_entries_that_cannot_be_followed(file):
                 found, Choice((1, WORLD.size, 1), "auto", "scipy", 8192) if good else None, str(entry)
             )
     check(choice_of(planned(WORLD, asked_for())) == default, "the default is still to be had")
+
+
+@pytest.mark.parallel([2])
+def test_an_entry_never_overrides_what_is_given(file):
+    """Also not one that somebody has edited."""
+    given = {"grid": (WORLD.size, 1, 1), "method": "alltoallw", "backend": "numpy"}
+    asked = asked_for(**given)
+    good = {**given, "tile_bytes": 8192}
+    for entry in ({**good, "grid": (1, WORLD.size, 1)}, {**good, "method": "auto"}, {**good, "backend": "scipy"}):
+        name = tuning.name_of(WORLD, asked)
+        if WORLD.rank == 0:
+            file.write_text(json.dumps({name: entry}))
+        WORLD.Barrier()
+        with everywhere(), pytest.raises((RuntimeWarning, RuntimeError), match="which is given"):
+            PFFT(WORLD, SHAPE, **given)
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
+ANYTHING = SCALARS | st.lists(SCALARS, max_size=4) | st.dictionaries(st.text(max_size=2), SCALARS, max_size=2)
+FIELDS = {
+    "grid": st.sampled_from([[1.0, 1, 1], [1, True, 1], [1, 1], "111", [[1], 1, 1]]) | ANYTHING,
+    "method": st.sampled_from(["alltoallw", "pairwise", "shared", ["auto"]]) | ANYTHING,
+    "backend": st.sampled_from([*engines(), ["numpy"], "no such", "../numpy"]) | ANYTHING,
+    "tile_bytes": st.sampled_from([1, 4096.0, 1e9, 1 << 30, True, "4096"]) | ANYTHING,
+}
+
+
+@st.composite
+def entries_that_were_edited(draw):
+    """Draw an entry that was good, with one field or two of it replaced or removed."""
+    entry = {"grid": [1, 1, 1], "method": "auto", "backend": "numpy", "tile_bytes": 4096}
+    for name in draw(st.lists(st.sampled_from(list(FIELDS)), min_size=1, max_size=2)):
+        entry.pop(name, None)
+        if draw(st.integers(0, 5)):
+            entry[name] = draw(FIELDS[name])
+    return entry
+
+
+@settings(max_examples=150)
+@given(entries_that_were_edited())
+def test_no_entry_keeps_a_plan_from_being_made(tmp_path_factory, entry):
+    """Nor makes it larger than one that is tuned: in tiles of the largest size there may be."""
+    shape = (4, 3, 5)
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file = tmp_path_factory.mktemp("wisdom") / "wisdom.json"
+        patch.setenv("MPI4PY_PENCIL_WISDOM", str(file))
+        name = tuning.name_of(MPI.COMM_SELF, request(1, shape, dtype=float))
+        file.write_text(json.dumps({name: entry}))
+        with PFFT(MPI.COMM_SELF, shape, dtype=float) as fft:
+            whole = random_array(rng(9), shape, "d")
+            close(fft.forward(whole), transformed(whole, (0, 1, 2)), "d", whole.size, factor=8)
+            chosen = choice_of(fft)
+    tile = chosen.tile_bytes
+    kept = tile is None or (type(tile) is int and 0 < tile <= tuning.MOST_TILES * TILE_BYTES)
+    check(kept, f"{chosen} of {entry}", MPI.COMM_SELF)
 
 
 def refused(kind):

@@ -4,9 +4,12 @@ import errno
 import fcntl
 import json
 import os
+import socket
+import warnings
 
 import numpy as np
 import pytest
+from lockstep import given, settings, st
 from mpi4py import MPI
 from support import check, everywhere, expect_everywhere, same_everywhere
 
@@ -90,6 +93,114 @@ def test_a_broken_file_is_told_of_and_replaced(file, text):
             np.testing.assert_equal(recalled("a"), None)
     wisdom.keep(SELF, "a", {"grid": [2]})
     np.testing.assert_equal(recalled("a"), {"grid": [2]})
+
+
+def test_without_a_home(monkeypatch, tmp_path):
+    """A home that is named and is not there is told of; without any there is no place, and none is made elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPI4PY_PENCIL_WISDOM", "~nobody-of-this-name/x.json")
+    with pytest.warns(RuntimeWarning, match="cannot be read, planning without: there is no home ~nobody-of-this-name"):
+        np.testing.assert_equal(recalled("a"), None)
+    with pytest.warns(RuntimeWarning, match="cannot be kept in ~nobody-of-this-name/x.json: there is no home"):
+        np.testing.assert_equal(wisdom.keep(SELF, "a", {"grid": [1]}), None)
+    monkeypatch.delenv("MPI4PY_PENCIL_WISDOM")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    np.testing.assert_equal((recalled("a"), wisdom.keep(SELF, "a", {"grid": [1]})), (None, None))
+    np.testing.assert_equal(list(tmp_path.iterdir()), [])
+
+
+def make_other(file, kind):
+    """Make something that is no small regular file; return what keeps it as it is."""
+    file.parent.mkdir(exist_ok=True)
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "device":
+        file.symlink_to(os.devnull)
+    elif kind == "directory":
+        file.mkdir()
+    elif kind == "loop":
+        file.symlink_to(file.name)
+    elif kind == "huge":
+        file.touch()
+        os.truncate(file, 1 << 32)
+    else:
+        bound = socket.socket(socket.AF_UNIX)
+        bound.bind(str(file))
+        return bound
+    return None
+
+
+OTHERS = ["pipe", "device", "directory", "loop", "huge", "socket"]
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_what_is_no_regular_file_is_neither_read_nor_replaced(file, monkeypatch, kind):
+    """As a pipe, which nobody writes to, would be waited for."""
+    monkeypatch.chdir(file.parent.parent)
+    monkeypatch.setenv("MPI4PY_PENCIL_WISDOM", "cache/wisdom.json")  # names of sockets are short
+    monkeypatch.setattr(wisdom, "_replace", lambda *_: pytest.fail("it would be replaced"))
+    keeper = make_other(file.relative_to(file.parent.parent), kind)
+    before = file.lstat()
+    with pytest.warns(RuntimeWarning, match="the wisdom in cache/wisdom.json cannot be read, planning without: "):
+        np.testing.assert_equal(recalled("a"), None)
+    with pytest.warns(RuntimeWarning, match="the wisdom cannot be kept in cache/wisdom.json: "):
+        np.testing.assert_equal(wisdom.keep(SELF, "a", {"grid": [1]}), None)
+    after = file.lstat()
+    np.testing.assert_equal((after.st_mode, after.st_ino), (before.st_mode, before.st_ino))
+    np.testing.assert_equal([path.name for path in file.parent.iterdir()], ["wisdom.json"])
+    if keeper is not None:
+        keeper.close()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "directory", "loop"])
+def test_a_lock_that_is_no_regular_file(file, kind):
+    make_other(file.with_name("wisdom.json.lock"), kind)
+    with pytest.warns(RuntimeWarning, match=f"the wisdom cannot be kept in {file}: .*wisdom.json.lock"):
+        np.testing.assert_equal(wisdom.keep(SELF, "a", {"grid": [1]}), None)
+    np.testing.assert_equal(recalled("a"), None)
+
+
+def test_a_file_grows_no_larger_than_is_read(file, monkeypatch):
+    wisdom.keep(SELF, "a", {"grid": [1]})
+    monkeypatch.setattr(wisdom, "MOST_BYTES", file.stat().st_size)
+    with pytest.warns(RuntimeWarning, match="it would have .* bytes, expected at most"):
+        np.testing.assert_equal(wisdom.keep(SELF, "b", {"grid": [2]}), None)
+    np.testing.assert_equal((recalled("a"), recalled("b")), ({"grid": [1]}, None))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "grid"]), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.binary(max_size=30) | JSON.map(lambda value: json.dumps(value).encode()))
+@settings(max_examples=150)
+def test_any_contents(tmp_path_factory, contents):
+    """They are read as entries, or warned of; what is kept is found again."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file = tmp_path_factory.mktemp("wisdom") / "wisdom.json"
+        patch.setenv("MPI4PY_PENCIL_WISDOM", str(file))
+        file.write_bytes(contents)
+        entry = recalled("a")
+        check(entry is None or isinstance(entry, dict), repr(entry), SELF)
+        np.testing.assert_equal(wisdom.keep(SELF, "b", {"grid": [2]}), file)
+        np.testing.assert_equal(recalled("b"), {"grid": [2]})
+        check(entry is None or str(recalled("a")) == str(entry), "the other entry is lost", SELF)
+
+
+@pytest.mark.parallel([1, 2])
+def test_an_entry_too_deep_to_be_sent(file):
+    """JSON may be nested as deep as Python's stack allows, and what is sent only half as deep."""
+    for depth in (2, 100, 400, 500, 600, 700, 800):
+        if WORLD.rank == 0:
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(f'{{"a": {{"grid": {"[" * depth}{"]" * depth}, "method": "auto", "more": {{"b": 1}}}}}}')
+        found = recalled("a", WORLD)
+        check(found == {"method": "auto"}, f"{depth} deep: {found}")
 
 
 def unwritable(file, how):
@@ -185,7 +296,7 @@ def test_a_warning_that_is_an_error_is_everyone_s(file):
     if WORLD.rank == 0:
         file.parent.mkdir()
         file.write_text("{")
-    kind, rank = (RuntimeWarning, "") if WORLD.rank == 0 else (RuntimeError, "on rank 0: ")
+    kind, rank = (RuntimeWarning, "") if WORLD.rank == 0 else (RuntimeError, "on rank 0: RuntimeWarning: ")
     expect_everywhere(kind, f"^{rank}the wisdom in .* cannot be read", lambda: recalled("a", WORLD))
     file.unlink(missing_ok=True)
     with everywhere():

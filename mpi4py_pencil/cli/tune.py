@@ -60,7 +60,7 @@ def tune(**asked_for: Any) -> int:
 def not_kept(best: Choice) -> str:
     """Return why the best choice was not kept, and how to make use of it all the same."""
     file = wisdom_file()
-    why = "MPI4PY_PENCIL_WISDOM is empty" if file is None else f"{file} cannot be written"
+    why = "MPI4PY_PENCIL_WISDOM is empty, or there is no home" if file is None else f"{file} cannot be written"
     return f"Not kept: {why}. Pass grid={best.grid}, method={best.method!r}, backend={best.backend!r} to PFFT"
 
 

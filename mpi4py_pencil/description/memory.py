@@ -9,7 +9,7 @@ from ..exchange import segment_bytes
 from ..layout.boxes import boxes
 from ..layout.way import Way
 from ..plan.arguments import Request
-from ..plan.leg import planes_between
+from ..plan.leg import count_lines, planes_between
 from ..plan.passes import Pass
 from ..sweep.tiles import tile_bytes
 
@@ -40,14 +40,16 @@ def held(trips: Sequence[Pass], methods: Sequence[str], asked: Request) -> dict[
 
 def _tiles(trips: Sequence[Pass], nbytes: int | None) -> int:
     """Bytes of the tiles, and of the planes between two sweeps of a pass, of both directions."""
-    lines = set()
+    sweeps = set()
     planes = 0
     for trip in trips:
         for way in Way:
             if 0 not in trip.sweeps[-1].after.subshape:
-                lines |= {sweep.transform.line(way) for sweep in trip.sweeps}
+                for sweep in trip.sweeps:
+                    lines = count_lines(sweep.after.subshape, sweep.transform.axis)
+                    sweeps.add((sweep.transform.line(way), lines))
                 planes += _planes(trip, way)
-    return planes + sum(tile_bytes(line, nbytes) for line in lines)
+    return planes + sum(tile_bytes(line, lines, nbytes) for line, lines in sweeps)
 
 
 def _planes(trip: Pass, way: Way) -> int:

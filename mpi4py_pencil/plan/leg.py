@@ -36,6 +36,11 @@ class DirectedSweep:
     line: Line
     extents: tuple[int, ...]
 
+    @property
+    def lines(self) -> int:
+        """How many lines the local array has."""
+        return count_lines(self.extents, self.axis)
+
     def shape(self, side: int) -> tuple[int, ...]:
         """Of the local array before (0) or after (1)."""
         return tuple(self.line.extent(side) if k == self.axis else n for k, n in enumerate(self.extents))
@@ -116,8 +121,7 @@ class Leg:
         last = sweeps[-1]
         target = last.shape(1)
         self._empty = 0 in target
-        lines = math.prod(target) // last.line.extent(1)
-        self._stream = lines * last.line.lengths[1] * last.line.dtypes[1].itemsize > cache.CACHED_BYTES
+        self._stream = last.lines * last.line.lengths[1] * last.line.dtypes[1].itemsize > cache.CACHED_BYTES
         self._threads = len(tiles) if self._stream else 1
         if not self._empty:
             if outer is not None:
@@ -203,7 +207,13 @@ class Leg:
         scales = self._scales if last else (np.longdouble(1),) * 2
         sizes = [size for _, size in part]
         stream = last and self._stream
-        return make(tiles, sweep.axis, sweep.line, sizes, source, target, scales, self._outer, stream, planes)
+        pair = tiles.pair(sweep.line, sweep.lines)
+        return make(pair, sweep.axis, sizes, source, target, scales, self._outer, stream, planes)
+
+
+def count_lines(shape: Sequence[int], axis: int) -> int:
+    """The number of lines along an axis of an array."""
+    return math.prod(n for k, n in enumerate(shape) if k != axis)
 
 
 def planes_between(shape: Sequence[int], axes: tuple[int, int], outer: Sequence[int], itemsize: int) -> tuple[int, int]:

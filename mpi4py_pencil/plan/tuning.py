@@ -17,7 +17,7 @@ import numpy as np
 from mpi4py import MPI
 
 from ..engines import ENGINES, checked_engine
-from ..exchange import METHODS, checked_method
+from ..exchange import METHODS
 from ..sweep import cache
 from . import wisdom
 from .arguments import Request, lines_of
@@ -25,6 +25,11 @@ from .grids import ranked_grids
 
 # Of many ranks' grids, those that should be the fastest.
 MOST_GRIDS = 8
+# "auto" is shared memory wherever peers have it.
+TRIED = [method for method in METHODS if method != "shared"]
+# A tile in an entry may be so many times larger than here by default: twice the default is the largest that is tried,
+# and processors of one name may have caches of different sizes. FFTW measures on tiles, which takes long on huge ones.
+MOST_TILES = 8
 # A candidate is tried this many times, and more often where that takes less than these seconds.
 LEAST_TRIES, MOST_TRIES, SECONDS = 3, 50, 0.2
 
@@ -143,8 +148,7 @@ def search(among: Candidates, seconds: Callable[[Choice], float]) -> Choice:
 def candidates(comm: MPI.Intracomm, asked: Request) -> Candidates:
     """What there is to try for a request. Collective over `comm`: ranks may have other engines, and other caches."""
     tile = comm.bcast(cache.TILE_BYTES)
-    # "auto" is shared memory wherever peers have it
-    methods = ["auto"] if comm.Get_size() == 1 else [method for method in METHODS if method != "shared"]
+    methods = ["auto"] if comm.Get_size() == 1 else TRIED
     here = np.array([_usable(name, asked) for name in ENGINES], np.int8)
     comm.Allreduce(MPI.IN_PLACE, here, MPI.MIN)
     backends = [name for name, everywhere in zip(ENGINES, here, strict=True) if everywhere]
@@ -187,7 +191,7 @@ def recalled(comm: MPI.Intracomm, asked: Request) -> Choice | None:
     try:
         choice = _checked(comm.Get_size(), asked, entry)
     except (KeyError, TypeError, ValueError, ImportError) as error:
-        problem = f"the wisdom for this transform is of no use here, planning without: {error!r}"
+        problem = f"the wisdom for this transform is of no use here, planning without: {error!r:.300}"
     problems = [one for one in comm.allgather(problem) if one]
     if problems:
         wisdom.warn_on_rank_0(comm, problems[0])
@@ -200,11 +204,16 @@ def name_of(comm: MPI.Intracomm, asked: Request) -> str:
 
     Collective over `comm` at the first call.
     """
-    given = {"grid": asked.dims, "method": asked.method, "backend": asked.backend}
-    fixed = "".join(f"; {name}={given[name]}" for name in asked.given)
+    fixed = "".join(f"; {name}={value}" for name, value in _given(asked).items())
     what = ", ".join(f"{t} along {t.axis}" for t in asked.transforms)
     threads = f", {asked.threads} threads" if asked.threads > 1 else ""
     return f"{wisdom.machine(comm)}{threads}; {asked.points} {asked.dtype}; {what}; {asked.groups}{fixed}"
+
+
+def _given(asked: Request) -> dict[str, Any]:
+    """What was given explicitly, by its name in a choice."""
+    values = {"grid": asked.dims, "method": asked.method, "backend": asked.backend}
+    return {name: values[name] for name in asked.given}
 
 
 def _chosen(asked: Request, choice: Choice) -> Request:
@@ -213,14 +222,23 @@ def _chosen(asked: Request, choice: Choice) -> Request:
 
 
 def _checked(size: int, asked: Request, entry: wisdom.Entry) -> Choice:
-    """The choice in an entry, if it can be made here."""
-    choice = Choice(tuple(entry["grid"]), entry["method"], entry["backend"], entry["tile_bytes"])
-    if choice.grid != asked.dims and ("grid" in asked.given or choice.grid not in _grids(size, asked)):
+    """The choice in an entry, if it can be made here and tuning might have made it."""
+    grid, method, backend, tile_bytes = (entry[name] for name in ("grid", "method", "backend", "tile_bytes"))
+    whole = [tile_bytes, *grid] if isinstance(grid, list) else [grid]
+    if not all(type(n) is int for n in whole) or not all(isinstance(name, str) for name in (method, backend)):
+        raise TypeError(f"grid {grid!r}, method {method!r}, backend {backend!r}, tile_bytes {tile_bytes!r}")
+    choice = Choice(tuple(grid), method, backend, tile_bytes)
+    given = _given(asked)
+    for name, value in given.items():
+        if getattr(choice, name) != value:
+            raise ValueError(f"{name} {getattr(choice, name)!r} instead of {value!r}, which is given")
+    if "grid" not in given and choice.grid not in _grids(size, asked):
         raise ValueError(f"grid {choice.grid} is none for {size} ranks")
-    checked_method(choice.method)
-    checked_engine(choice.backend, lines_of(asked.transforms))
-    if not isinstance(choice.tile_bytes, int) or not 0 < choice.tile_bytes <= 1 << 30:
-        raise ValueError(f"tile_bytes {choice.tile_bytes!r} is no size of a tile")
+    if "method" not in given and method not in TRIED:
+        raise ValueError(f"method {method!r} is none of {', '.join(map(repr, TRIED))}")
+    checked_engine(backend, lines_of(asked.transforms))
+    if not 0 < tile_bytes <= MOST_TILES * cache.TILE_BYTES:
+        raise ValueError(f"tile_bytes {tile_bytes} is no size of a tile")
     return choice
 
 

@@ -1,7 +1,7 @@
 """The wisdom file: what tuning has found to be fastest, one entry for each transform on each kind of machine.
 
-A small JSON file that rank 0 alone reads and writes. It is a cache: where it is missing, unreadable or read-only,
-plans are made without it.
+A small JSON file that rank 0 alone reads and writes. It is a cache: where it is missing, unreadable, read-only or no
+file at all, plans are made without it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import json
 import os
 import platform
 import secrets
+import stat
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +27,20 @@ from ..ranks.communicators import cache_of, on_node
 Entry = dict[str, Any]
 
 LOCK_SECONDS = 2.0
+# An entry has some hundreds; what is larger is something else, and is neither read nor replaced.
+MOST_BYTES = 4 * 1024 * 1024
 
 # What was last read, and the state of the file then.
 _read: dict[Path, tuple[tuple[int, ...], dict[str, Entry]]] = {}
 
 
 def wisdom_file() -> Path | None:
-    """Where the wisdom lies; None where MPI4PY_PENCIL_WISDOM is set and empty: then none is read or kept."""
+    """Where the wisdom lies; None where none is read or kept: MPI4PY_PENCIL_WISDOM is empty, or there is no home."""
     named = os.environ.get("MPI4PY_PENCIL_WISDOM")
     if named is not None:
-        return Path(named).expanduser() if named else None
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111, Path raises without home
-    return Path(cache, "mpi4py-pencil", "wisdom.json")
+        return Path(os.path.expanduser(named)) if named else None  # noqa: PTH111, Path raises without home
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
+    return None if cache.startswith("~") else Path(cache, "mpi4py-pencil", "wisdom.json")
 
 
 def machine(comm: MPI.Intracomm) -> str:
@@ -85,7 +88,7 @@ def recall(comm: MPI.Intracomm, describe: Callable[[], str]) -> Entry | None:
     if not some:
         return None
     name = describe()
-    entry: Entry | None = comm.bcast(entries.get(name))
+    entry: Entry | None = comm.bcast(_shallow(entries[name]) if name in entries else None)
     return entry
 
 
@@ -118,7 +121,7 @@ def _load(file: Path | None) -> tuple[dict[str, Entry], str | None]:
     if file is None:
         return {}, None
     try:
-        state = file.stat()
+        state = _state(file)
         version = (state.st_mtime_ns, state.st_size, state.st_ino, state.st_dev)
         if file not in _read or _read[file][0] != version:
             _read[file] = version, _entries(file)
@@ -129,6 +132,26 @@ def _load(file: Path | None) -> tuple[dict[str, Entry], str | None]:
         return {}, f"the wisdom in {file} cannot be read, planning without: {error}"
 
 
+def _state(file: Path) -> os.stat_result:
+    """The state of a file, or of what it is a link to.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is none.
+    OSError
+        Where it is no small regular file: a pipe would be waited for, and a device replaced by a file.
+    """
+    if file.parts and file.parts[0].startswith("~"):
+        raise OSError(f"there is no home {file.parts[0]}")
+    state = file.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise OSError(f"{file} is not a regular file")
+    if state.st_size > MOST_BYTES:
+        raise OSError(f"{file} has {state.st_size} bytes, expected at most {MOST_BYTES}")
+    return state
+
+
 def _entries(file: Path) -> dict[str, Entry]:
     """The entries of a file, read now."""
     entries = json.loads(file.read_text(encoding="utf-8"))
@@ -137,26 +160,45 @@ def _entries(file: Path) -> dict[str, Entry]:
     return entries
 
 
+def _shallow(entry: Entry) -> Entry:
+    """An entry without what is nested deeper than a list of numbers: none of ours, and perhaps too deep to send."""
+    return {
+        key: value
+        for key, value in entry.items()
+        if not any(isinstance(part, (dict, list)) for part in (value if isinstance(value, list) else [value]))
+    }
+
+
 def _store(file: Path, name: str, entry: Entry) -> str | None:
     """Write an entry into a file, beside what is there; return what keeps it from being written. Local.
 
     The file is replaced as a whole, so that others read what was there before or after. What cannot be read is replaced
-    too.
+    too, where it is a small regular file.
     """
     try:
-        file = Path(os.path.realpath(file))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(file):
+        _refuse_others(file)
+        target = Path(os.path.realpath(file))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(target):
             try:
-                entries = _entries(file)
+                entries = _entries(target)
             except (FileNotFoundError, ValueError, RecursionError):
                 entries = {}
             entries[name] = entry
             lines = [f"{json.dumps(name)}: {json.dumps(entries[name])}" for name in sorted(entries)]
-            _replace(file, "{\n" + ",\n".join(lines) + "\n}\n")
-    except OSError as error:
+            text = "{\n" + ",\n".join(lines) + "\n}\n"
+            if len(text) > MOST_BYTES:
+                raise OSError(f"it would have {len(text)} bytes, expected at most {MOST_BYTES}: delete it")
+            _replace(target, text)
+    except (OSError, RecursionError) as error:
         return f"the wisdom cannot be kept in {file}: {error}"
     return None
+
+
+def _refuse_others(file: Path) -> None:
+    """Raise OSError where a file is there that `_state` refuses."""
+    with suppress(FileNotFoundError):
+        _state(file)
 
 
 def _replace(file: Path, text: str) -> None:
@@ -179,7 +221,9 @@ def _locked(file: Path) -> Iterator[None]:
 
     Where the file system has no locks, or one is not given back in time, without: the file stays whole all the same.
     """
-    with file.with_name(f"{file.name}.lock").open("a") as lock:
+    beside = file.with_name(f"{file.name}.lock")
+    _refuse_others(beside)
+    with beside.open("a") as lock:
         deadline = time.monotonic() + LOCK_SECONDS
         while not _lock(lock.fileno()) and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -10,10 +10,10 @@ import numpy as np
 from .. import _kernels
 from ..engines import Plan
 from ..layout.partition import overlap
-from ..transforms import Line, Run
+from ..transforms import Run
 from . import cache
 from .cache import CACHE_LINE
-from .tiles import Bytes, Strides, Tile, Tiles, unit
+from .tiles import Bytes, Pair, Strides, Tile, unit
 from .tiling import Loops, tiling
 
 # Element types as cython_kernels/copy.h numbers them.
@@ -41,9 +41,8 @@ class Piece:
 
 
 def make(
-    tiles: Tiles,
+    pair: Pair,
     axis: int,
-    line: Line,
     extents: Sequence[int],
     source: tuple[Piece, ...],
     target: tuple[Piece, ...],
@@ -56,10 +55,10 @@ def make(
 
     Parameters
     ----------
-    tiles : Tiles
-        Where the tiles and the engine's plans come from.
-    axis, line
-        The lines' axis, and the transform.
+    pair : Pair
+        The tiles and the transform.
+    axis : int
+        The lines' axis.
     extents : sequence of int
         Extents of the local array; that of `axis` does not matter.
     source, target : tuple of Piece
@@ -73,18 +72,18 @@ def make(
     planes : ndarray of bytes, optional
         The memory that the source always lies in, if there is one, and that may be overwritten.
     """
+    line = pair.line
     widths = [d.itemsize for d in line.dtypes]
-    loops = tiling(extents, axis, source[0].strides, target[0].strides, widths, tiles.rows(line), unit(line), outer)
+    loops = tiling(extents, axis, source[0].strides, target[0].strides, widths, pair.rows, unit(line), outer)
     tables = [
         _table(pieces, runs, axis, width, loops)
         for pieces, runs, width in zip((source, target), line.runs, widths, strict=True)
     ]
-    before, after = tiles.pair(line)
-    executes = [] if planes is None else _direct(tiles, line, axis, source, loops, planes)
+    executes = [] if planes is None else _direct(pair, axis, source, loops, planes)
     gathered = not executes
     if gathered:
-        executes = [tiles.plan(line, loops.columns[1] * loops.batches[1])]
-    kernel_tiles = [(t.ctypes.data, t.strides[0], _TYPES[t.dtype]) for t in (before, after)]
+        executes = [pair.plan(loops.columns[1] * loops.batches[1])]
+    kernel_tiles = [(t.ctypes.data, t.strides[0], _TYPES[t.dtype]) for t in (pair.before, pair.after)]
     edits = [np.array(e, np.intp).reshape(-1, 3) for e in (line.gaps + line.edits[0], line.edits[1])]
     outer_extents = np.array([extents[k] for k in loops.outer], np.intp)
     return _kernels.Sweep(
@@ -106,11 +105,12 @@ def make(
 _MOST_DIRECT = 16
 
 
-def _direct(tiles: Tiles, line: Line, axis: int, source: tuple[Piece, ...], loops: Loops, planes: Bytes) -> list[Plan]:
+def _direct(pair: Pair, axis: int, source: tuple[Piece, ...], loops: Loops, planes: Bytes) -> list[Plan]:
     """The plans for each tile of the lines in `planes`, where they lie as in a tile and need no gathering; or none.
 
     The flat index of the outer axes counts planes, one after the other in this memory.
     """
+    line = pair.line
     (dtype, _), (length, _) = line.dtypes, line.lengths
     if planes.nbytes > 2 * cache.TILE_BYTES:
         return []  # they lie beyond the second-level cache, from where copying a tile is faster than FFTW's own reading
@@ -127,8 +127,7 @@ def _direct(tiles: Tiles, line: Line, axis: int, source: tuple[Piece, ...], loop
     if count * len(starts) > _MOST_DIRECT or row % CACHE_LINE or plane_bytes % CACHE_LINE:
         return []
     return [
-        tiles.plan_from(
-            line,
+        pair.plan_from(
             np.ndarray(
                 (min(step, columns - c), length),
                 dtype,

@@ -23,35 +23,54 @@ def aligned_bytes(nbytes: int) -> Bytes:
     return raw[skip : skip + nbytes]
 
 
+class Pair:
+    """The tile before and the tile after a transform: FFTW is faster from one to the other than in place.
+
+    Parameters
+    ----------
+    planner : Planner
+        The engine, whose plans are made once for each number of lines.
+    line : Line
+        The transform.
+    rows, most : int
+        How many lines fill a tile, and for how many there is memory.
+    """
+
+    def __init__(self, planner: Planner, line: Line, rows: int, most: int) -> None:
+        self._planner = planner
+        self._plans: dict[int, Plan] = {}
+        self.line = line
+        self.rows = rows
+        self.before, self.after = (_tile(line, side, most) for side in (0, 1))
+
+    def plan(self, rows: int) -> Plan:
+        """The engine's plan for the first `rows` lines of a tile."""
+        if rows not in self._plans:
+            self._plans[rows] = self.plan_from(self.before[:rows])
+        return self._plans[rows]
+
+    def plan_from(self, before: Tile) -> Plan:
+        """The engine's plan from lines elsewhere, which may be overwritten, to the tile after a transform."""
+        return self._planner(self.line, before, self.after[: len(before)])
+
+
 class Tiles:
-    """The tiles of one thread, of about `nbytes` each, and the engine's plans for them, made once for each line."""
+    """The tiles of one thread, of about `nbytes` each, which sweeps share that have the same line.
+
+    Sweeps over fewer lines than a tile has room for have smaller tiles: small arrays and huge tiles go together.
+    """
 
     def __init__(self, planner: Planner, nbytes: int | None = None) -> None:
         self._planner = planner
         self._nbytes = nbytes
-        self._tiles: dict[Line, tuple[Tile, Tile]] = {}
-        self._plans: dict[tuple[Line, int], Plan] = {}
+        self._pairs: dict[tuple[Line, int], Pair] = {}
 
-    def pair(self, line: Line) -> tuple[Tile, Tile]:
-        """The tile before and the tile after a transform: FFTW is faster from one to the other than in place."""
-        if line not in self._tiles:
-            rows = _most_rows(line, self._nbytes)
-            self._tiles[line] = (_tile(line, 0, rows), _tile(line, 1, rows))
-        return self._tiles[line]
-
-    def rows(self, line: Line) -> int:
-        """The number of lines that fill a tile."""
-        return tile_rows(line, self._nbytes)
-
-    def plan(self, line: Line, rows: int) -> Plan:
-        """The engine's plan for the first `rows` lines of a tile."""
-        if (line, rows) not in self._plans:
-            self._plans[line, rows] = self.plan_from(line, self.pair(line)[0][:rows])
-        return self._plans[line, rows]
-
-    def plan_from(self, line: Line, before: Tile) -> Plan:
-        """The engine's plan from lines elsewhere, which may be overwritten, to the tile after a transform."""
-        return self._planner(line, before, self.pair(line)[1][: len(before)])
+    def pair(self, line: Line, lines: int) -> Pair:
+        """The tiles for a sweep over so many lines of the local array."""
+        key = line, _most_rows(line, lines, self._nbytes)
+        if key not in self._pairs:
+            self._pairs[key] = Pair(self._planner, line, tile_rows(line, self._nbytes), key[1])
+        return self._pairs[key]
 
 
 def apart(nbytes: int) -> int:
@@ -75,14 +94,14 @@ def tile_rows(line: Line, nbytes: int | None = None) -> int:
     return max(1, (cache.TILE_BYTES if nbytes is None else nbytes) // longest)
 
 
-def tile_bytes(line: Line, nbytes: int | None = None) -> int:
-    """Bytes of the tile before and the tile after a transform, where a tile is of about `nbytes`."""
-    return sum(_most_rows(line, nbytes) * _row_bytes(line, side) for side in (0, 1))
+def tile_bytes(line: Line, lines: int, nbytes: int | None = None) -> int:
+    """Bytes of the tiles for a sweep over so many lines, where a tile is of about `nbytes`."""
+    return sum(_most_rows(line, lines, nbytes) * _row_bytes(line, side) for side in (0, 1))
 
 
-def _most_rows(line: Line, nbytes: int | None) -> int:
-    """As many lines as `tiling` may put into a tile."""
-    return max(tile_rows(line, nbytes), unit(line)) + unit(line)
+def _most_rows(line: Line, lines: int, nbytes: int | None) -> int:
+    """As many lines as `tiling` may put into a tile, of so many that there are: it rounds up to whole units."""
+    return min(lines, -(-tile_rows(line, nbytes) // unit(line)) * unit(line))
 
 
 def _tile(line: Line, side: int, rows: int) -> Tile:
