@@ -1,4 +1,4 @@
-"""Nothing grows: communicators, windows, datatypes, requests, Python's objects and memory, over thousands of uses.
+"""Nothing grows: communicators, datatypes, requests, windows, Python's objects and memory, over thousands of uses.
 
 MPI does not say how many objects it holds. But it numbers them and uses the numbers of freed ones again: as long as
 nothing leaks, new objects get numbers as low as before. (Open MPI numbers datatypes and requests only when asked for
@@ -13,17 +13,17 @@ from functools import partial
 import numpy as np
 import pytest
 from mpi4py import MPI
-from support import check, same_everywhere
+from support import check, same_everywhere, windows
 
 from mpi4py_pencil import FFT1D, PFFT, DistArray, Pencil, Subcomm, newDistArray
 from mpi4py_pencil.exchange import METHODS
+from mpi4py_pencil.exchange.shared import Window
 from mpi4py_pencil.plan import tuning
 
 WORLD = MPI.COMM_WORLD
 
 MAKERS = {
     "communicators": lambda: WORLD.Dup(),
-    "windows": lambda: MPI.Win.Allocate_shared(8, 1, comm=WORLD),
     "datatypes": lambda: MPI.BYTE.Create_contiguous(3).Commit(),
     "requests": lambda: WORLD.Send_init([bytearray(8), MPI.BYTE], 0),
 }
@@ -44,6 +44,7 @@ class Growth:
     def __init__(self):
         gc.collect()
         self.numbers = {name: highest_number(make) for name, make in MAKERS.items()}
+        self.windows = windows()
         self.objects = len(gc.get_objects())
         self.kibibytes = peak()
 
@@ -51,10 +52,14 @@ class Growth:
         """Raise AssertionError on every rank if something has grown with the number of uses."""
         gc.collect()
         numbers = {name: highest_number(make) - self.numbers[name] for name, make in MAKERS.items()}
+        mapped = windows() - self.windows
         objects = len(gc.get_objects()) - self.objects
         kibibytes = peak() - self.kibibytes
-        grown = f"after {uses} uses: numbers grew by {numbers}, objects by {objects}, memory by {kibibytes} KiB"
+        grown = (
+            f"after {uses} uses: numbers grew by {numbers}, windows {mapped}, objects {objects}, memory {kibibytes} KiB"
+        )
         check(max(numbers.values()) < 100, grown)
+        check(mapped < 10, grown)
         check(objects < 500, grown)
         check(kibibytes < 6 * 1024, grown)
 
@@ -78,13 +83,16 @@ def peak():
 @pytest.mark.parallel(2)
 def test_what_leaks_is_seen():
     """The measure itself: what is not freed raises the numbers of what comes after it."""
-    for name in ("communicators", "windows"):
-        growth = Growth()
-        leaked = [MAKERS[name]() for _ in range(150)]
-        with pytest.raises(AssertionError, match="numbers grew"):
-            growth.check(150)
-        for one in leaked:
-            one.Free()
+    growth = Growth()
+    leaked = [WORLD.Dup() for _ in range(150)]
+    with pytest.raises(AssertionError, match="numbers grew"):
+        growth.check(150)
+    for one in leaked:
+        one.Free()
+    growth = Growth()
+    kept = [Window(WORLD, 8) for _ in range(10)]
+    with pytest.raises(AssertionError, match=f"windows {len(kept)}"):
+        growth.check(10)
 
 
 @pytest.mark.parallel([1, 2])
