@@ -1,6 +1,6 @@
 """Pencil-decomposed transposes and parallel FFTs for spectral solvers."""
 
-from . import spectral
+from . import installation, spectral  # noqa: F401 - the first says what is missing before the others miss it
 from .distarray import DistArray
 from .fft1d import FFT1D
 from .layout.pencil import Pencil

@@ -17,8 +17,6 @@ import pytest
 from mpi4py import MPI
 from support import SEED
 
-HERE = Path(__file__).resolve().parent
-
 pytest_plugins = ["watchdog", "ranks", "jobs"]
 
 # Defaults for the ranks that the session starts; what the user has set in the environment wins.
@@ -50,20 +48,7 @@ def _prepare_environment():
         os.environ["PYTHONOPTIMIZE"] = str(sys.flags.optimize)
 
 
-def _hide_sources():
-    """Have the installed package tested: ``python -m`` puts the sources on the path, without the kernels."""
-    root = str(HERE.parent)
-    if Path(sys.argv[0]).name == "__main__.py" and root in sys.path:
-        sys.path.remove(root)
-
-
 _prepare_environment()
-_hide_sources()
-
-
-def pytest_sessionstart():
-    """Leave the directory of the sources: it would be on the path of the programs that tests start."""
-    os.chdir(HERE)
 
 
 def pytest_report_header():
