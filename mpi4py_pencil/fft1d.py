@@ -23,7 +23,7 @@ from mpi4py import MPI
 from .engines import Plan, Planner, checked_engine, engine
 from .exchange import Exchange, Memory, checked_method, chosen_method, open_exchange, segment_bytes
 from .exchange.alltoallw import Alltoallw
-from .exchange.layout import Placed
+from .exchange.placement import Placed
 from .layout.arrays import address, checked_array, keep, offset, strides, truth
 from .layout.boxes import boxes
 from .layout.pencil import Pencil

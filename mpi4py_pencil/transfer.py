@@ -9,8 +9,8 @@ from mpi4py import MPI
 
 from .exchange import Boxed, Memory, checked_method, chosen_method, open_boxed, say_no_room, segment_bytes
 from .exchange.alltoallw import Typing
-from .exchange.layout import Placed
 from .exchange.lent import Lent
+from .exchange.placement import Placed
 from .layout.arrays import address, checked_array, keep, natural, offset, overlap
 from .layout.boxes import Boxes, boxes, peers
 from .layout.pencil import Pencil

@@ -14,10 +14,10 @@ from lockstep import example, given, settings, st
 from mpi4py import MPI
 from support import RANKS, check, everywhere, expect_everywhere
 
-from mpi4py_pencil import PFFT, exchange
+from mpi4py_pencil import PFFT
 from mpi4py_pencil.cli import run_command
 from mpi4py_pencil.description import emulated, text
-from mpi4py_pencil.exchange import METHODS, memory
+from mpi4py_pencil.exchange import METHODS, memory, methods
 from mpi4py_pencil.plan import leg
 from mpi4py_pencil.plan.grids import choose_grid
 from mpi4py_pencil.sweep import cache, tiles
@@ -236,7 +236,7 @@ def test_memory_is_what_a_plan_reserves(monkeypatch):
 
     for module in (tiles, leg, memory):
         monkeypatch.setattr(module, "aligned_bytes", counted(module.aligned_bytes, "private", 0))
-    monkeypatch.setattr(exchange, "Window", counted(exchange.Window, "shared", 1))
+    monkeypatch.setattr(methods, "Window", counted(methods.Window, "shared", 1))
     for (shape, asked), method in itertools.product(CASES, METHODS):
         reserved.update(private=0, shared=0)
         with PFFT(WORLD, shape, method=method, **asked) as fft:

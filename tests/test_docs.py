@@ -156,7 +156,7 @@ def test_imports_go_down_the_floors():
     below = {}
     for path in root.rglob("*.py"):
         parts = path.relative_to(root).with_suffix("").parts
-        if parts[0] not in ("__init__", "__main__", "installation"):
+        if parts[0] not in ("__init__", "__main__"):
             package = ".".join(["mpi4py_pencil", *parts[:-1]])
             below.setdefault(parts[0], set()).update(name[1] for name in imported(path, package))
     missing = below.keys() - floor.keys()

@@ -13,10 +13,10 @@ from mpi4py import MPI
 from oracles import same_bits
 from support import RANKS, check, everywhere, expect_everywhere, rng, same_everywhere
 
-from mpi4py_pencil import Pencil, Subcomm, exchange
-from mpi4py_pencil.exchange import METHODS, Memory, checked_method, chosen_method, open_exchange, segment_bytes
-from mpi4py_pencil.exchange import shared as shared_module
-from mpi4py_pencil.exchange.shared import Window, on_one_node
+from mpi4py_pencil import Pencil, Subcomm
+from mpi4py_pencil.exchange import METHODS, Memory, checked_method, chosen_method, methods, open_exchange, segment_bytes
+from mpi4py_pencil.exchange import window as window_module
+from mpi4py_pencil.exchange.window import Window, on_one_node
 from mpi4py_pencil.layout.boxes import boxes
 
 WORLD = MPI.COMM_WORLD
@@ -226,8 +226,8 @@ def test_no_room_on_one_rank_is_no_room_for_all(monkeypatch):
     """One warning in all, and none the second time; whoever insists gets an error, everywhere."""
     if WORLD.rank == WORLD.size - 1:
         full = SimpleNamespace(f_bavail=0, f_frsize=4096)
-        monkeypatch.setattr(shared_module.os, "statvfs", lambda path: full)
-    exchange._warn_once.cache_clear()
+        monkeypatch.setattr(window_module.os, "statvfs", lambda path: full)
+    methods._warn_once.cache_clear()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(2):
@@ -242,10 +242,10 @@ def test_no_room_on_one_rank_is_no_room_for_all(monkeypatch):
 @pytest.mark.parallel([1, 2])
 def test_room_is_wanted_for_the_segments_of_all_ranks(monkeypatch):
     small = SimpleNamespace(f_bavail=1, f_frsize=1000)
-    monkeypatch.setattr(shared_module.os, "statvfs", lambda path: small)
+    monkeypatch.setattr(window_module.os, "statvfs", lambda path: small)
     each = 1000 // WORLD.size
-    check(shared_module.room_for(WORLD, each), "there is room")
-    check(not shared_module.room_for(WORLD, each + WORLD.size), "there is no room for all")
+    check(window_module.room_for(WORLD, each), "there is room")
+    check(not window_module.room_for(WORLD, each + WORLD.size), "there is no room for all")
 
 
 # Windows
@@ -272,12 +272,12 @@ def test_a_window_is_memory_that_all_ranks_see():
 @pytest.mark.parallel([1, 3])
 def test_pages_are_taken_when_a_window_is_made(monkeypatch, tmp_path):
     """Who writes to a page for which there is no room is killed. Nothing is left of what cannot be had."""
-    monkeypatch.setattr(shared_module, "_SHM", tmp_path)
+    monkeypatch.setattr(window_module, "_SHM", tmp_path)
     Window(WORLD, 10_000)
     check(not list(tmp_path.iterdir()), "a window has no name")
     asked = []
     with monkeypatch.context() as patch:
-        patch.setattr(shared_module.os, "posix_fallocate", lambda *arguments: asked.append(arguments[1:]))
+        patch.setattr(window_module.os, "posix_fallocate", lambda *arguments: asked.append(arguments[1:]))
         Window(WORLD, 10_000)
     starts, sizes = zip(*WORLD.allgather(asked[0]), strict=True)
     np.testing.assert_array_equal(starts, np.cumsum([0, *sizes])[:-1], "each rank takes its own segment")
@@ -288,12 +288,12 @@ def test_pages_are_taken_when_a_window_is_made(monkeypatch, tmp_path):
             raise OSError(error, os.strerror(error))
 
         if WORLD.rank == WORLD.size - 1:
-            monkeypatch.setattr(shared_module.os, "posix_fallocate", refuse)
+            monkeypatch.setattr(window_module.os, "posix_fallocate", refuse)
         expect_everywhere(exception, "no room in|denied", lambda: Window(WORLD, 10_000))
         check(not list(tmp_path.iterdir()), "what cannot be had has no name")
 
 
 @pytest.mark.parallel([1, 3])
 def test_a_window_whose_file_cannot_be_made(monkeypatch, tmp_path):
-    monkeypatch.setattr(shared_module, "_SHM", tmp_path / "missing")
+    monkeypatch.setattr(window_module, "_SHM", tmp_path / "missing")
     expect_everywhere((FileNotFoundError, RuntimeError), "missing", lambda: Window(WORLD, 100))

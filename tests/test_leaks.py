@@ -17,7 +17,7 @@ from support import check, same_everywhere, windows
 
 from mpi4py_pencil import FFT1D, PFFT, DistArray, Pencil, Subcomm, newDistArray
 from mpi4py_pencil.exchange import METHODS
-from mpi4py_pencil.exchange.shared import Window
+from mpi4py_pencil.exchange.window import Window
 from mpi4py_pencil.plan import tuning
 
 WORLD = MPI.COMM_WORLD

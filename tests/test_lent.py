@@ -12,8 +12,8 @@ from mpi4py import MPI
 from oracles import numbered
 from support import RANKS, check, everywhere, windows
 
-from mpi4py_pencil import Pencil, Subcomm, exchange
-from mpi4py_pencil.exchange import METHODS, shared
+from mpi4py_pencil import Pencil, Subcomm
+from mpi4py_pencil.exchange import METHODS, methods, window
 
 WORLD = MPI.COMM_WORLD
 SHAPES = [(6, 7, 5), (2, 3, 4), (1, 1, 9)]
@@ -165,8 +165,8 @@ def test_what_counts_as_a_lent_array():
 def test_no_room_on_one_rank_gives_ordinary_arrays_on_all(method, monkeypatch):
     transfer, first, second = sides((6, 7, 5), float, method)
     if WORLD.rank == WORLD.size - 1:
-        monkeypatch.setattr(shared.os, "posix_fallocate", no_room)
-    exchange._warn_once.cache_clear()
+        monkeypatch.setattr(window.os, "posix_fallocate", no_room)
+    methods._warn_once.cache_clear()
     before = settled()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

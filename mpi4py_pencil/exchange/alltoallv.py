@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..layout.boxes import Boxes
-from .layout import Placed
 from .memory import Memory, item, window
+from .placement import Placed
 
 
 class Alltoallv:

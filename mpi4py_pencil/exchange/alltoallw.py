@@ -10,8 +10,8 @@ from mpi4py import MPI
 from ..layout.arrays import keep, natural
 from ..layout.boxes import Box, Boxes
 from ..sweep.tiles import Strides
-from .layout import Placed
 from .memory import Memory, free, item, window
+from .placement import Placed
 
 # Layouts of arrays whose datatypes are kept; beyond that the oldest are freed.
 _LAYOUTS = 8

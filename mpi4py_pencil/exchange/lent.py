@@ -14,7 +14,7 @@ import numpy as np
 
 from ..layout.arrays import natural, offset
 from ..layout.boxes import Boxes
-from .shared import Window
+from .window import Window
 
 _NUMBER = np.dtype(np.int64)
 

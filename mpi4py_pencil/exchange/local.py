@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..layout.boxes import Box
-from .layout import place
 from .memory import Memory
+from .placement import place
 
 
 class Local:

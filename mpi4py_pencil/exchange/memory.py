@@ -10,7 +10,7 @@ from mpi4py import MPI
 
 from ..layout.boxes import Boxes
 from ..sweep.tiles import Bytes, aligned_bytes
-from .layout import Placed, offsets, place
+from .placement import Placed, offsets, place
 
 
 class Memory:

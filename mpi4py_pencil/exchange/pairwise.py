@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from mpi4py import MPI
 
 from ..layout.boxes import Boxes
-from .layout import Placed
 from .memory import Memory, free, item, window
+from .placement import Placed
 
 _TAG = 0
 

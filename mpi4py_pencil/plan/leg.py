@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from .. import _kernels
-from ..exchange.layout import Placed
+from ..exchange.placement import Placed
 from ..layout.arrays import address, keep, natural, offset, strides
 from ..layout.boxes import Box, Spread
 from ..layout.partition import block, overlap
