@@ -221,6 +221,18 @@ def test_across_nodes_nothing_is_shared():
     parent.Free()
 
 
+@pytest.mark.parallel([2, 3])
+def test_a_node_whose_ranks_have_not_the_same_files_shares_nothing(monkeypatch):
+    """As in containers on one host, which MPI takes for a node."""
+    comm = WORLD.Dup()
+    if WORLD.rank == WORLD.size - 1:
+        monkeypatch.setattr(window_module, "Path", lambda name: SimpleNamespace(is_file=lambda: False))
+    check(not same_everywhere(on_one_node(comm)), "it is found out")
+    monkeypatch.undo()
+    check(same_everywhere(on_one_node(WORLD)), "here they have")
+    comm.Free()
+
+
 @pytest.mark.parallel([1, 3])
 def test_no_room_on_one_rank_is_no_room_for_all(monkeypatch):
     """One warning in all, and none the second time; whoever insists gets an error, everywhere."""
