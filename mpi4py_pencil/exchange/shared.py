@@ -155,7 +155,7 @@ def _map(name: str, start: int, nbytes: int, total: int) -> Bytes:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.ENOMEM):
             raise
-        raise MemoryError(f"no room in {_SHM} for a window of {nbytes} bytes on each rank") from error
+        raise MemoryError(f"no room in {_SHM} for a segment of {nbytes} bytes in a window") from error
     finally:
         os.close(descriptor)
 
@@ -197,6 +197,7 @@ class Shared:
         self.outbox = place(boxes.sends, [base + at for at in mine], order, itemsize)
         inbox = [base + at for base, at in zip(window.addresses, theirs, strict=True)]
         self.inbox = place(boxes.receives, inbox, order, itemsize)
+        self._window = window
         self.claim = window.claim
         self.deliver = window.fence
         self.release = window.release
