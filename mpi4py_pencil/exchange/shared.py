@@ -22,6 +22,7 @@ class Shared:
         self.outbox = place(boxes.sends, [base + at for at in mine], order, itemsize)
         inbox = [base + at for base, at in zip(window.addresses, theirs, strict=True)]
         self.inbox = place(boxes.receives, inbox, order, itemsize)
+        self._window = window
         self.claim = window.claim
         self.deliver = window.fence
         self.release = window.release

@@ -176,7 +176,7 @@ def _map(name: str, start: int, nbytes: int, total: int) -> Bytes:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.ENOMEM):
             raise
-        raise MemoryError(f"no room in {_SHM} for a window of {nbytes} bytes on each rank") from error
+        raise MemoryError(f"no room in {_SHM} for a segment of {nbytes} bytes in a window") from error
     finally:
         os.close(descriptor)
 
