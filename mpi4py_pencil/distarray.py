@@ -200,13 +200,13 @@ class DistArray(np.ndarray):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Compute on plain blocks; the result is a DistArray where it is a block of the operands' common pencil."""
         blockwise = method == "__call__" and ufunc.signature is None
-        return _computed(getattr(ufunc, method), inputs, kwargs, blockwise and kwargs.get("subok", True))
+        return _computed(getattr(ufunc, method), inputs, kwargs, blockwise, kwargs.get("subok", True))
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """Other functions of numpy compute on plain blocks; those that are blockwise give blocks again."""
-        blockwise = func in _BLOCKWISE and _subok(_BLOCKWISE[func], args, kwargs)
         indices = func is np.where and len(args) == 1
-        return _computed(func, args, kwargs, blockwise and not indices)
+        subok = _subok(_BLOCKWISE.get(func), args, kwargs)
+        return _computed(func, args, kwargs, func in _BLOCKWISE and not indices, subok)
 
     @property
     def T(self) -> Plain:  # type: ignore[override]
@@ -279,7 +279,9 @@ def _plain(x: Any) -> Any:
     return x.view(np.ndarray) if isinstance(x, DistArray) else x
 
 
-def _computed(call: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], blockwise: bool) -> Any:
+def _computed(
+    call: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], blockwise: bool, subok: bool = True
+) -> Any:
     """What `call` makes of plain blocks, as DistArrays where it is blockwise; what it was given to write into as it is.
 
     Raises
@@ -297,14 +299,18 @@ def _computed(call: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, A
             passed[id(view)] = x, view
             given.extend([x] if isinstance(x, DistArray) else [])
             return view
-        return type(x)(map(plain, x)) if type(x) in (list, tuple) else x
+        if not isinstance(x, Sequence) or isinstance(x, (str, bytes, bytearray, memoryview, range)):
+            return x
+        parts = [plain(part) for part in x]
+        same = all(a is b for a, b in zip(x, parts, strict=True))
+        return x if same else tuple(parts) if isinstance(x, tuple) else parts
 
     def wrapped(x: Any) -> Any:
         if type(x) is tuple:
             return tuple(map(wrapped, x))
         if id(x) in passed:
             return passed[id(x)][0]
-        return _rewrap(x, given) if blockwise else x
+        return _rewrap(x, given) if blockwise and subok else x
 
     plain_args, plain_kwargs = plain(tuple(args)), {name: plain(x) for name, x in kwargs.items()}
     out = kwargs.get("out")

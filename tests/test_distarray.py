@@ -1,5 +1,6 @@
 """Distributed arrays: where they go by redistribution, and that they never claim to be what they are not."""
 
+import collections
 import copy
 import io
 import itertools
@@ -268,6 +269,7 @@ def test_blocks_of_two_pencils_make_something_plain():
         "+=": lambda: w.__iadd__(v),
         "out": lambda: np.add(u, v, out=w),
         "one of two": lambda: np.divmod(v, 2, out=(None, w)),
+        "no subclass": lambda: np.add(v, 1, out=w, subok=False),
         "where": lambda: np.add(u, 1, out=w, where=mask),
         "clip": lambda: np.clip(v, 0, 1, out=w),
         "clip method": lambda: v.clip(0, 1, out=w),
@@ -492,6 +494,10 @@ OTHERS = {
     "apply": lambda u, w: np.apply_along_axis(sum, 0, u),
     "interp": lambda u, w: np.interp(u, [0, 9], [0, 18]),
     "svd": lambda u, w: np.linalg.svd(u)[1],
+    "deque": lambda u, w: np.vstack(collections.deque([u, w])),
+    "own list": lambda u, w: np.concatenate(collections.UserList([u, w])),
+    "own tuple": lambda u, w: np.stack(collections.namedtuple("Pair", "u w")(u, w)),
+    "sequences of sequences": lambda u, w: np.select(collections.deque([u > 3, w > 3]), (u, w)),
     "block": lambda u, w: np.block([[u, w], [w, u]]),
     "of a line": lambda u, w: np.add.reduce(u, axis=0, where=u > 3),
 }
