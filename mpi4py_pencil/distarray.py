@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
-from .layout.arrays import checked_array, keep
+from .layout.arrays import checked_array, keep, refuse_masked
 from .layout.pencil import Pencil, lengths, whole_axis
 from .layout.subcomm import Subcomm, dimensions
 from .ranks.agreement import agreed, checked
@@ -22,7 +22,9 @@ class DistArray(np.ndarray):
     """This rank's block of a distributed array, an ndarray that knows its pencil.
 
     What is computed from blocks of the same pencil elementwise is a DistArray again. Whatever is no longer that block
-    (a reduction, a transpose, a slice) is a plain ndarray.
+    (a reduction, a transpose, a slice) is a plain ndarray. Blocks of different pencils are different parts of the
+    whole: what is computed from them is plain too, and is not written into a DistArray. Masked arrays are refused, as
+    their mask would be lost.
 
     Parameters
     ----------
@@ -95,9 +97,16 @@ class DistArray(np.ndarray):
     @property
     def pencil(self) -> Pencil:
         """The pencil of all axes, component axes included."""
-        if self._pencil is None or self.shape != self._pencil.subshape:
+        pencil = self._block
+        if pencil is None:
             raise AttributeError("this array is not a distributed block: take it as a plain ndarray, np.asarray(...)")
-        return self._pencil
+        return pencil
+
+    @property
+    def _block(self) -> Pencil | None:
+        """The pencil whose block this is; None where it is none, or none any more since it was reshaped in place."""
+        pencil = self._pencil
+        return pencil if pencil is not None and self.shape == pencil.subshape else None
 
     @property
     def global_shape(self) -> tuple[int, ...]:
@@ -177,28 +186,30 @@ class DistArray(np.ndarray):
     def __getitem__(self, key: Any) -> Any:
         """A component is a DistArray; anything else is plain."""
         block = self.view(np.ndarray)[key]
+        pencil = self._block
         ints = key if isinstance(key, tuple) else (key,)
-        if self._pencil is None or not ints or len(ints) > self._rank or not all(_is_index(k) for k in ints):
+        if pencil is None or not ints or len(ints) > self._rank or not all(_is_index(k) for k in ints):
             return block
         rest = len(ints)
-        pencil = self._pencil
         return DistArray.of(pencil.without_components(rest), self.dtype, self._rank - rest, block)
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Fill a part of the block; the whole, by ``[...]`` or ``[:]``, not from a block of another pencil."""
+        refuse_masked("value", value)
+        if isinstance(value, DistArray) and (key is Ellipsis or (isinstance(key, slice) and key == slice(None))):
+            _refuse_other_parts(self, [value])
+        super().__setitem__(key, value)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Compute on plain blocks; the result is a DistArray where it is a block of the operands' common pencil."""
-        given = [x for x in (*inputs, *(out or ())) if isinstance(x, DistArray)]
-        if out is not None:
-            kwargs["out"] = tuple(_plain(x) for x in out)
-        result = getattr(ufunc, method)(*map(_plain, inputs), **kwargs)
-        if out is not None:
-            return out[0] if len(out) == 1 else out
-        return _rewrap(result, given) if method == "__call__" and ufunc.signature is None else result
+        blockwise = method == "__call__" and ufunc.signature is None
+        return _computed(getattr(ufunc, method), inputs, kwargs, blockwise, kwargs.get("subok", True))
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """Other functions of numpy compute on plain blocks; the `*_like` functions and copies give blocks again."""
-        result = func(*_plain_all(args), **_plain_all(kwargs))
-        given = [x for x in (*args, *kwargs.values()) if isinstance(x, DistArray)]
-        return _rewrap(result, given) if func in _BLOCKWISE and isinstance(result, np.ndarray) else result
+        """Other functions of numpy compute on plain blocks; those that are blockwise give blocks again."""
+        indices = func is np.where and len(args) == 1
+        subok = _subok(_BLOCKWISE.get(func), args, kwargs)
+        return _computed(func, args, kwargs, func in _BLOCKWISE and not indices, subok)
 
     @property
     def T(self) -> Plain:  # type: ignore[override]
@@ -217,6 +228,7 @@ class DistArray(np.ndarray):
 
     @real.setter
     def real(self, value: Any) -> None:
+        refuse_masked("value", value)
         self.view(np.ndarray).real = value
 
     @property
@@ -226,6 +238,7 @@ class DistArray(np.ndarray):
 
     @imag.setter
     def imag(self, value: Any) -> None:
+        refuse_masked("value", value)
         self.view(np.ndarray).imag = value
 
     def __reduce__(self) -> Any:
@@ -233,7 +246,30 @@ class DistArray(np.ndarray):
         return self.view(np.ndarray).__reduce__()
 
 
-_BLOCKWISE = {np.copy, np.empty_like, np.full_like, np.ones_like, np.zeros_like, np.real, np.imag, np.where}
+# Functions of numpy that compute point by point, and the position of their argument subok, where they have one.
+_BLOCKWISE: dict[Any, int | None] = {
+    np.angle: None,
+    np.around: None,
+    np.clip: None,
+    np.copy: 2,
+    np.empty_like: 3,
+    np.fix: None,
+    np.full_like: 4,
+    np.imag: None,
+    np.isclose: None,
+    np.nan_to_num: None,
+    np.ones_like: 3,
+    np.real: None,
+    np.round: None,
+    np.sinc: None,
+    np.where: None,
+    np.zeros_like: 3,
+}
+
+
+def _subok(position: int | None, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
+    """Whether the result may be of a class of its own."""
+    return bool(args[position] if position is not None and len(args) > position else kwargs.get("subok", True))
 
 
 def _is_index(key: Any) -> bool:
@@ -246,43 +282,91 @@ def _plain(x: Any) -> Any:
     return x.view(np.ndarray) if isinstance(x, DistArray) else x
 
 
-def _plain_all(x: Any) -> Any:
-    """Arguments with the DistArrays in them as ndarrays."""
-    if isinstance(x, dict):
-        return {k: _plain_all(v) for k, v in x.items()}
-    return type(x)(map(_plain_all, x)) if type(x) in (list, tuple) else _plain(x)
+def _computed(
+    call: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], blockwise: bool, subok: bool = True
+) -> Any:
+    """What `call` makes of plain blocks, as DistArrays where it is blockwise; what it was given to write into as it is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where there is a masked array, or blocks of different pencils would be written into one.
+    """
+    given: list[DistArray] = []
+    passed: dict[int, tuple[Any, Plain]] = {}  # by what stands for it: what is returned as it was passed
+
+    def plain(x: Any) -> Any:
+        refuse_masked("an operand", x)
+        if isinstance(x, np.ndarray):
+            view = _plain(x)
+            passed[id(view)] = x, view
+            given.extend([x] if isinstance(x, DistArray) else [])
+            return view
+        if not isinstance(x, Sequence) or isinstance(x, (str, bytes, bytearray, memoryview, range)):
+            return x
+        parts = [plain(part) for part in x]
+        same = all(a is b for a, b in zip(x, parts, strict=True))
+        return x if same else tuple(parts) if isinstance(x, tuple) else parts
+
+    def wrapped(x: Any) -> Any:
+        if type(x) is tuple:
+            return tuple(map(wrapped, x))
+        if id(x) in passed:
+            return passed[id(x)][0]
+        return _rewrap(x, given) if blockwise and subok else x
+
+    plain_args, plain_kwargs = plain(tuple(args)), {name: plain(x) for name, x in kwargs.items()}
+    out = kwargs.get("out")
+    if blockwise:
+        for target in out if isinstance(out, tuple) else (out,):
+            _refuse_other_parts(target, given)
+    return wrapped(call(*plain_args, **plain_kwargs))
+
+
+def _refuse_other_parts(target: Any, given: Iterable[DistArray]) -> None:
+    """Refuse to write into a block what comes from blocks that are other parts of the whole, components aside."""
+    if not isinstance(target, DistArray) or target._block is None:
+        return
+    for x in given:
+        if x._block is None or x._block.same_block(target._block):
+            continue
+        if not x._block.without_components(x._rank).same_block(target._block.without_components(target._rank)):
+            raise ValueError(
+                f"a block of {x._block} cannot be written into one of {target._block}, another part of the whole: "
+                "redistribute it"
+            )
 
 
 def _rewrap(result: Any, given: Sequence[DistArray]) -> Any:
-    """Results that are blocks of the pencil which all the given arrays share, as DistArrays."""
-    if isinstance(result, tuple):
-        return tuple(_rewrap(r, given) for r in result)
-    first = given[0]
-    same = all(g._pencil and first._pencil and g._pencil.same_block(first._pencil) for g in given)
-    if not same or not isinstance(result, np.ndarray) or result.shape != first.shape:
+    """A result that is a block of the pencil which all the given arrays share, as a DistArray."""
+    first = given[0]._block
+    same = first is not None and all(x._block is not None and x._block.same_block(first) for x in given)
+    if first is None or not same or type(result) is not np.ndarray or result.shape != first.subshape:
         return result
-    return DistArray.of(first.pencil, None, first._rank, result)
+    return DistArray.of(first, None, given[0]._rank, result)
 
 
-def _method(name: str, blockwise: bool) -> Any:
+def _method(name: str, blockwise: bool, position: int | None = None) -> Any:
     """An ndarray method that computes on the plain block; where it is blockwise the result is a block again."""
     method = getattr(np.ndarray, name)
 
     def call(self: DistArray, *args: Any, **kwargs: Any) -> Any:
-        result = method(self.view(np.ndarray), *args, **kwargs)
-        return _rewrap(result, [self]) if blockwise else result
+        if not _subok(position, args, kwargs):
+            return method(self.view(np.ndarray), *args, **kwargs)
+        return _computed(method, (self, *args), kwargs, blockwise)
 
     call.__name__, call.__doc__ = name, method.__doc__
     return call
 
 
-_KEEP_THE_BLOCK = "astype conj conjugate copy round clip __copy__ __deepcopy__"
+_KEEP_THE_BLOCK = "conj conjugate copy round clip __copy__ __deepcopy__"
 _MAKE_ANOTHER = (
     "argmax argmin argpartition argsort choose compress cumprod cumsum diagonal dot flatten getfield ravel repeat "
     "reshape squeeze swapaxes take trace transpose"
 )
 for _name in _KEEP_THE_BLOCK.split():
     setattr(DistArray, _name, _method(_name, blockwise=True))
+DistArray.astype = _method("astype", blockwise=True, position=3)  # type: ignore[method-assign]
 for _name in _MAKE_ANOTHER.split():
     setattr(DistArray, _name, _method(_name, blockwise=False))
 

@@ -64,7 +64,7 @@ class Spec:
             Where it has another shape or dtype, belongs to another distribution, or is to be written and cannot be.
         """
         checked_array(name, array, components + self.shape, self.dtype, written, self._whole)
-        if isinstance(array, DistArray) and array._pencil is not None:
+        if isinstance(array, DistArray) and array._block is not None:
             _same_distribution(name, array, self.pencil)
         return array
 

@@ -1,16 +1,19 @@
 """Distributed arrays: where they go by redistribution, and that they never claim to be what they are not."""
 
+import collections
 import copy
+import io
 import itertools
 import pickle
 
 import numpy as np
 import pytest
+from lockstep import given, settings, st
 from mpi4py import MPI
 from oracles import numbered
-from support import RANKS, check, everywhere, expect_everywhere, gather_global
+from support import RANKS, check, everywhere, expect_everywhere, gather_global, rng
 
-from mpi4py_pencil import DistArray, Pencil, Subcomm
+from mpi4py_pencil import FFT1D, PFFT, DistArray, Pencil, Subcomm
 
 WORLD = MPI.COMM_WORLD
 
@@ -261,8 +264,23 @@ def test_blocks_of_two_pencils_make_something_plain():
         with everywhere():
             is_plain(result)
             np.testing.assert_equal(np.shape(result), u.shape, name)
-    w = u.copy()
-    w += v
+    w, mask = u.copy(), v > 0
+    for name, call in {
+        "+=": lambda: w.__iadd__(v),
+        "out": lambda: np.add(u, v, out=w),
+        "one of two": lambda: np.divmod(v, 2, out=(None, w)),
+        "no subclass": lambda: np.add(v, 1, out=w, subok=False),
+        "where": lambda: np.add(u, 1, out=w, where=mask),
+        "clip": lambda: np.clip(v, 0, 1, out=w),
+        "clip method": lambda: v.clip(0, 1, out=w),
+        "[...]": lambda: w.__setitem__(..., v),
+        "[:]": lambda: w.__setitem__(slice(None), v),
+        "val": lambda: DistArray((4, 4), [2, 1], val=v),
+    }.items():
+        expect_everywhere(ValueError, "another part of the whole: redistribute it", call)
+        with everywhere():
+            np.testing.assert_array_equal(w, 1, name)
+    w += np.asarray(v)
     with everywhere():
         is_block(w, np.full((4, 4), 3.0), 1)
 
@@ -293,6 +311,291 @@ def test_in_place_and_out():
         is_block(array, np.full((5, 4), 3.0), 1)
 
 
+UFUNCS = sorted({x for x in vars(np).values() if isinstance(x, np.ufunc)}, key=lambda x: x.__name__)
+VALUES = {"d": [0.0, 1.5, -2.0, 3.0], "D": [0.0, 1 + 2j, -1.5, 2j], "q": [0, 1, 2, 5], "?": [False, True]}
+
+
+def blocks(draw, code):
+    """Return a square DistArray with values of a dtype, the same at each draw of the same number."""
+    array = DistArray((WORLD.size * 3, 3), [0, 1], dtype=code)
+    array[...] = rng(draw(st.integers(0, 5)), WORLD.rank).choice(VALUES[code], array.shape)
+    return array
+
+
+@st.composite
+def ufunc_calls(draw):
+    """Draw a ufunc, a method of it, and arguments of all kinds, most of them DistArrays."""
+    ufunc = draw(st.sampled_from(UFUNCS))
+    methods = ["__call__"] * 4 + ["reduce", "accumulate", "outer", "at", "reduceat"] * (ufunc.nin == 2)
+    method, code = draw(st.sampled_from(methods)), draw(st.sampled_from("ddDq?"))
+    inputs = [blocks(draw, code) for _ in range(ufunc.nin)]
+    if ufunc.nin == 2 and draw(st.booleans()):
+        inputs[draw(st.integers(0, 1))] = draw(st.sampled_from([2, np.arange(3) + 1, np.ones((3, 3), code)]))
+    kwargs = {}
+    if method in ("reduce", "accumulate"):
+        inputs = inputs[:1]
+        kwargs["axis"] = draw(st.sampled_from([0, 1, -1] + [None, (0, 1)] * (method == "reduce")))
+    if method == "reduceat":
+        inputs, kwargs["axis"] = [inputs[0], [0, 2]], draw(st.integers(0, 1))
+    if method == "at":
+        inputs.insert(1, draw(st.sampled_from([[0, 1, 1], (slice(None), [0, 0])])))
+    if method == "reduce":
+        kwargs |= draw(st.sampled_from([{}, {"keepdims": True}, {"initial": 1}, {"initial": 1, "keepdims": True}]))
+    if method in ("__call__", "reduce") and draw(st.booleans()):
+        kwargs["where"] = draw(st.sampled_from([blocks(draw, "?"), np.ones((3, 3), bool), True]))
+    if method == "__call__" and draw(st.integers(0, 2)) == 0:
+        kwargs |= draw(st.sampled_from([{"order": "F"}, {"casting": "unsafe", "dtype": code}, {"subok": False}]))
+    if method != "at" and ("where" in kwargs or draw(st.booleans())):
+        kwargs["out"] = tuple(out_for(draw, kwargs) for _ in range(ufunc.nout))
+    return ufunc, method, inputs, kwargs
+
+
+def out_for(draw, kwargs):
+    """Draw what a ufunc is to write into; with `where` there is something, as there would be garbage."""
+    kinds = [DistArray, np.ndarray] + [type(None)] * ("where" not in kwargs)
+    kind, code = draw(st.sampled_from(kinds)), draw(st.sampled_from("ddDq?"))
+    out = blocks(draw, code)
+    return out if kind is DistArray else None if kind is type(None) else np.array(out)
+
+
+def plain(x):
+    """Return a copy of arguments with all arrays plain."""
+    if isinstance(x, (list, tuple)):
+        return type(x)(map(plain, x))
+    return np.array(x) if isinstance(x, np.ndarray) else x
+
+
+def outcome(call, *args, **kwargs):
+    """Return the result, or the type of what is raised."""
+    with np.errstate(all="ignore"):
+        try:
+            return call(*args, **kwargs)
+        except (TypeError, ValueError, IndexError, RuntimeError, Warning) as error:
+            return type(error)
+
+
+def same(found, expected, what):
+    """Raise AssertionError unless two results are the same, whatever their classes."""
+    np.testing.assert_equal(isinstance(found, tuple), isinstance(expected, tuple), what)
+    for a, b in zip(*((x if isinstance(x, tuple) else (x,)) for x in (found, expected)), strict=True):
+        np.testing.assert_equal(getattr(a, "dtype", a), getattr(b, "dtype", b), what)
+        np.testing.assert_equal(np.asarray(a), np.asarray(b), what)
+
+
+@settings(max_examples=400)
+@given(ufunc_calls())
+def test_any_ufunc_is_that_of_plain_arrays(case):
+    """The same values or the same error; blocks where they are due; what was written into is what was given."""
+    ufunc, method, inputs, kwargs = case
+    what = f"np.{ufunc.__name__}.{method}, {[type(x).__name__ for x in inputs]}, {kwargs}"
+    others, plain_kwargs = plain(inputs), {name: plain(x) for name, x in kwargs.items()}
+    expected = outcome(getattr(ufunc, method), *others, **plain_kwargs)
+    found = outcome(getattr(ufunc, method), *inputs, **kwargs)
+    outs = kwargs.get("out", (None,) * ufunc.nout)
+    blockwise = method == "__call__" and ufunc.signature is None and kwargs.get("subok", True)
+    some = any(isinstance(x, DistArray) for x in (*inputs, kwargs.get("where"), *outs))
+    with everywhere():
+        same(found, expected, what)
+        same(
+            tuple(x for x in inputs if isinstance(x, np.ndarray)), tuple(x for x in others if hasattr(x, "shape")), what
+        )
+        if isinstance(found, type):
+            return
+        for result, out in zip(found if isinstance(found, tuple) else (found,), outs, strict=True):
+            if out is not None:
+                np.testing.assert_equal(result is out, True, what)
+            elif blockwise and some:
+                np.testing.assert_equal((type(result), result.alignment), (DistArray, 1), what)
+            else:
+                np.testing.assert_equal(isinstance(result, DistArray), False, what)
+
+
+BLOCKWISE = {
+    "copy": lambda u, w: np.copy(u, subok=True),
+    "nan_to_num": lambda u, w: np.nan_to_num(u),
+    "clip": lambda u, w: np.clip(u, 1, 4),
+    "clip to blocks": lambda u, w: u.clip(u - 1, np.minimum(u, 4)),
+    "round": lambda u, w: np.round(u / 3, 1),
+    "fix": lambda u, w: np.fix(u / 3),
+    "sinc": lambda u, w: np.sinc(u),
+    "angle": lambda u, w: np.angle(u * 1j),
+    "isclose": lambda u, w: np.isclose(u, w),
+    "ones_like": lambda u, w: np.ones_like(u, "i4"),
+    "zeros_like of a shape": lambda u, w: np.zeros_like(u, shape=u.shape),
+    "full_like of an array": lambda u, w: np.full_like(u, w),
+    "astype, no copy": lambda u, w: u.astype(u.dtype, copy=False),
+    "atleast_1d": lambda u, w: np.atleast_1d(u),
+    "conj": lambda u, w: u.conj(),
+    "deepcopy of a list": lambda u, w: copy.deepcopy([u])[0],
+    "of one row": lambda u, w: u * u[0],
+    "select": lambda u, w: np.where(u > 3, u, 0),
+}
+
+INTO = {
+    "sum": lambda u, w: u.sum(axis=0, keepdims=True, out=w[:1]) + w,
+    "cumsum": lambda u, w: u.cumsum(0, None, w),
+    "np.cumsum": lambda u, w: np.cumsum(u, axis=1, out=w),
+    "clip": lambda u, w: u.clip(1, 4, out=w),
+    "np.clip": lambda u, w: np.clip(u, 1, 4, w),
+    "round": lambda u, w: (u / 3).round(1, w),
+    "np.round": lambda u, w: np.round(u / 3, out=w),
+    "take": lambda u, w: u.take([0, 2, 0], 0, w),
+    "matmul": lambda u, w: np.matmul(u, u, out=w),
+    "dot": lambda u, w: u.dot(u, out=w),
+    "einsum": lambda u, w: np.einsum("ij->ji", u, out=w),
+    "concatenate": lambda u, w: np.concatenate([u[:1], u[1:]], out=w),
+    "copyto": lambda u, w: (np.copyto(w, u, where=u > 3), w)[1],
+    "putmask": lambda u, w: (np.putmask(w, u > 3, u), w)[1],
+    "place": lambda u, w: (np.place(w, u > 3, [1, 2]), w)[1],
+    "put": lambda u, w: (np.put(w, [0, 2], u), w)[1],
+    "fill_diagonal": lambda u, w: (np.fill_diagonal(w, 7), w)[1],
+    "masked assignment": lambda u, w: (w.__setitem__(u > 3, 0), w)[1],
+    "masked assignment of values": lambda u, w: (w.__setitem__(u > 3, u[u > 3]), w)[1],
+    "indices": lambda u, w: (w.__setitem__([0, 2], u[[2, 0]]), w)[1],
+    "columns": lambda u, w: (w.__setitem__((slice(None), 1), u[:, 0]), w)[1],
+    "sort": lambda u, w: (w.sort(axis=0), w)[1],
+    "partition": lambda u, w: (w.partition(1, axis=1), w)[1],
+    "fill": lambda u, w: (w.fill(3), w)[1],
+    "flat": lambda u, w: (setattr(w, "flat", u), w)[1],
+    "real": lambda u, w: (setattr(w, "real", u), w)[1],
+    "@=": lambda u, w: w.__imatmul__(u),
+    "+=": lambda u, w: w.__iadd__(u[0]),
+    "nan_to_num": lambda u, w: np.nan_to_num(w, copy=False),
+    "mean": lambda u, w: (u.mean(axis=0, out=w[0]), w)[1],
+    "std": lambda u, w: (u.std(axis=0, out=w[0]), w)[1],
+}
+
+OTHERS = {
+    "sum where": lambda u, w: u.sum(where=u > 3),
+    "mean where": lambda u, w: u.mean(axis=0, where=u > 3),
+    "var where": lambda u, w: u.var(where=u > 0),
+    "std": lambda u, w: (u * 1j).std(axis=0),
+    "max where": lambda u, w: np.max(u, where=u > 3, initial=0),
+    "any": lambda u, w: np.any(u > 3, axis=0, where=w > 3),
+    "norm": lambda u, w: np.linalg.norm(u, axis=1),
+    "broadcast_to": lambda u, w: np.broadcast_to(u, (2, 3, 3), subok=True),
+    "broadcast_arrays": lambda u, w: np.broadcast_arrays(u, w[0])[1],
+    "zeros_like, no subclass": lambda u, w: np.zeros_like(u, subok=False),
+    "zeros_like, in its place": lambda u, w: np.zeros_like(u, None, "K", False),
+    "full_like, no subclass": lambda u, w: np.full_like(u, 3, subok=False),
+    "copy, no subclass": lambda u, w: np.copy(u, "K", False),
+    "astype, no subclass": lambda u, w: u.astype(u.dtype, subok=False, copy=False),
+    "add, no subclass": lambda u, w: np.add(u, 1, subok=False),
+    "zeros_like of another shape": lambda u, w: np.zeros_like(u, shape=(3,)),
+    "indices": lambda u, w: np.where(u),
+    "nonzero": lambda u, w: u.nonzero(),
+    "searchsorted": lambda u, w: u[0].searchsorted(u),
+    "choose": lambda u, w: (u > 3).astype(int).choose([u, w]),
+    "array2string": lambda u, w: np.array2string(u),
+    "tolist": lambda u, w: u.tolist(),
+    "pickle": lambda u, w: pickle.loads(pickle.dumps(u, 5)),
+    "save": lambda u, w: saved(u),
+    "histogram": lambda u, w: np.histogram(u, 3)[0],
+    "apply": lambda u, w: np.apply_along_axis(sum, 0, u),
+    "interp": lambda u, w: np.interp(u, [0, 9], [0, 18]),
+    "svd": lambda u, w: np.linalg.svd(u)[1],
+    "deque": lambda u, w: np.vstack(collections.deque([u, w])),
+    "own list": lambda u, w: np.concatenate(collections.UserList([u, w])),
+    "own tuple": lambda u, w: np.stack(collections.namedtuple("Pair", "u w")(u, w)),
+    "sequences of sequences": lambda u, w: np.select(collections.deque([u > 3, w > 3]), (u, w)),
+    "block": lambda u, w: np.block([[u, w], [w, u]]),
+    "of a line": lambda u, w: np.add.reduce(u, axis=0, where=u > 3),
+}
+
+
+def saved(u):
+    """Return an array that was written into a file, and read."""
+    file = io.BytesIO()
+    np.save(file, u)
+    file.seek(0)
+    return np.load(file)
+
+
+def two():
+    """Return two arrays of 3 x 3 on each rank with other values."""
+    u, v = squares()
+    w = v * 2 - 1
+    u[...] = np.array(u)[::-1] % 7
+    return u, w
+
+
+@pytest.mark.parallel([1, 2])
+def test_functions_are_those_of_plain_arrays():
+    for kind, calls in ((DistArray, BLOCKWISE), (DistArray, INTO), (np.ndarray, OTHERS)):
+        for name, call in calls.items():
+            u, w = two()
+            a, b = np.array(u), np.array(w)
+            found, expected = call(u, w), call(a, b)
+            with everywhere():
+                for one, other in zip(*((x if isinstance(x, tuple) else (x,)) for x in (found, expected)), strict=True):
+                    np.testing.assert_array_equal(np.asarray(one), np.asarray(other), name)
+                    np.testing.assert_equal(isinstance(one, DistArray), kind is DistArray, f"{name}: {type(one)}")
+                    if kind is DistArray:
+                        np.testing.assert_equal(one.alignment, 1, name)
+                np.testing.assert_array_equal(np.asarray(w), b, name)
+                np.testing.assert_array_equal(np.asarray(u), a, name)
+
+
+@pytest.mark.parallel([1, 2])
+def test_components_and_their_fields_may_be_written_into_each_other():
+    """A vector times a scalar in place: they are the same part of the whole."""
+    vector, whole = filled((3, 4, 5), [0, 1], rank=1)
+    scalar, field = filled((4, 5), [0, 1])
+    vector *= scalar
+    np.add.reduce(vector, axis=0, out=scalar)
+    with everywhere():
+        is_block(vector, whole * field, 1, 1)
+        is_block(scalar, (whole * field).sum(axis=0), 1)
+        is_plain(vector * scalar)
+
+
+@pytest.mark.parallel([1, 2])
+def test_masked_arrays_are_refused():
+    """As the mask would be lost: the data are the caller's to give."""
+    u, _ = squares()
+    masked = np.ma.array(np.array(u), mask=np.array(u) > 3)
+    for call in (
+        lambda: u + masked,
+        lambda: u.__iadd__(masked),
+        lambda: np.add(u, 1, out=masked),
+        lambda: np.add(u, 1, out=u, where=masked > 3),
+        lambda: np.where(u > 3, u, masked),
+        lambda: np.concatenate([u, masked]),
+        lambda: u.__setitem__(..., masked),
+        lambda: u.__setitem__(0, np.ma.masked),
+        lambda: setattr(u, "real", masked),
+        lambda: u.clip(0, masked),
+        lambda: np.copyto(u, masked),
+        lambda: DistArray(u.global_shape, [0, 1], val=masked),
+    ):
+        expect_everywhere(TypeError, "masked array, whose mask would be lost", call)
+    sum_ = masked + u
+    with everywhere():  # numpy.ma's own, which keeps the mask
+        np.testing.assert_equal((type(sum_), sum_.mask.sum()), (np.ma.MaskedArray, masked.mask.sum()))
+
+
+@pytest.mark.parallel([1, 2])
+def test_plans_refuse_masked_arrays():
+    shape = (2, 3)
+    subcomm = Subcomm(WORLD, [0, 1])
+    pencil = Pencil(subcomm, shape, 1)
+    transfer = pencil.transfer(pencil.pencil(0), complex)
+    with PFFT(WORLD, shape, dtype=complex) as fft, FFT1D(WORLD, 6) as line:
+        for plan, shapes in (
+            (fft, (fft.shape(False), fft.shape(True))),
+            (line, (line.shape(False), line.shape(True))),
+            (transfer, (pencil.subshape, pencil.pencil(0).subshape)),
+        ):
+            a, b = (np.zeros(one, complex) for one in shapes)
+            for call in (
+                lambda plan=plan, a=a, b=b: plan.forward(np.ma.array(a), b),
+                lambda plan=plan, a=a, b=b: plan.forward(a, np.ma.array(b)),
+                lambda plan=plan, a=a, b=b: plan.backward(np.ma.array(b), a),
+                lambda plan=plan, a=a, b=b: plan.backward(b, np.ma.array(a)),
+            ):
+                expect_everywhere(TypeError, "masked array, whose mask would be lost", call)
+
+
 @pytest.mark.parallel([1, 2])
 def test_a_shape_that_is_not_the_block_s_is_not_claimed():
     array, _ = filled((4, 6), [0, 1])
@@ -303,6 +606,11 @@ def test_a_shape_that_is_not_the_block_s_is_not_claimed():
         return  # a numpy that no longer lets arrays be reshaped in place
     with everywhere(), pytest.raises(AttributeError, match="not a distributed block"):
         print(reshaped.global_shape)
+    for result in (reshaped + 1, reshaped.copy(), reshaped.real, np.zeros_like(reshaped), reshaped[0]):
+        is_plain(result)
+    reshaped += 1
+    with everywhere():
+        np.testing.assert_array_equal(reshaped, np.asarray(array).ravel() + 1)
 
 
 @pytest.mark.parallel([1, 2])

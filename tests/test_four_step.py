@@ -204,7 +204,10 @@ def test_as_exact_as_an_fft_can_be(dtype):
 )
 @pytest.mark.parametrize("dtype", "FDG")
 def test_twiddle_factors(n, columns, dtype):
-    """Right to a rounding, also where products of columns and modes do not fit into 32 bits, or into a float."""
+    """Rounded once, also where products of columns and modes do not fit into 32 bits, or into a float.
+
+    Where there is something wider to compute in, real and imaginary part are then at most a quarter of eps away.
+    """
     modes = n // columns.stop
     factors = twiddles(n, columns, modes, np.dtype(dtype))
     picked = np.unique(np.concatenate([np.arange(5) % modes, np.arange(0, modes, 1 + modes // 50), [modes - 1]]))
@@ -213,7 +216,8 @@ def test_twiddle_factors(n, columns, dtype):
     angles = -8 * np.arctan(np.longdouble(1)) * turns
     exact = np.cos(angles) + 1j * np.sin(angles)
     eps = np.finfo(dtype).eps
-    np.testing.assert_array_less(np.abs(factors[:, picked] - exact), (4 if dtype == "G" else 0.75) * eps)
+    allowed = 0.36 if eps > np.finfo(np.longdouble).eps else 4
+    np.testing.assert_array_less(np.abs(factors[:, picked] - exact), allowed * eps)
 
 
 def test_factors():

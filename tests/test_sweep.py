@@ -16,7 +16,9 @@ from oracles import ELEMENTS, close, complex_of, random_array, same_bits, transf
 from support import rng
 
 from mpi4py_pencil import PFFT
+from mpi4py_pencil.layout.arrays import keep
 from mpi4py_pencil.pfft import planned
+from mpi4py_pencil.plan import leg
 from mpi4py_pencil.plan.arguments import request
 from mpi4py_pencil.sweep import tiles
 from mpi4py_pencil.sweep.tiling import tiling
@@ -124,6 +126,30 @@ def test_many_layouts_one_after_the_other():
     with PFFT(SELF, whole.shape) as fft:
         for layout in [*cases, *cases[:3]]:
             check_forward(fft, whole, layout, cases[-1])
+
+
+def test_the_oldest_makes_room():
+    kept = {}
+    for k in (*range(5), 1):
+        np.testing.assert_equal(keep(kept, k, str(k), 3), str(k))
+    np.testing.assert_equal(list(kept.items()), [(3, "3"), (4, "4"), (1, "1")])
+
+
+def test_the_latest_layouts_are_not_prepared_again(monkeypatch):
+    """However many came before: a program goes from one set of arrays to another."""
+    made, make = [], leg.make
+    monkeypatch.setattr(leg, "make", lambda *arguments: made.append(1) or make(*arguments))
+    whole = random_array(rng(2), (3, 4), "d")
+    cases = [Layout((0, 1), (step, 1), 0) for step in range(1, 41)]
+    with PFFT(SELF, whole.shape, backend="numpy") as fft:
+        for layout in cases:
+            check_forward(fft, whole, layout, layout)
+        made.clear()
+        for layout in cases[-8:]:
+            check_forward(fft, whole, layout, layout)
+        np.testing.assert_equal(len(made), 0)
+        check_forward(fft, whole, cases[1], cases[1])
+        np.testing.assert_equal(len(made) > 0, True)
 
 
 @pytest.mark.parametrize("backend", ["pyfftw", "scipy", "numpy"])

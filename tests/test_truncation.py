@@ -91,6 +91,32 @@ def test_fixed_cases():
         check_truncation((8, 9, 10), dtype, Ball(3), backend="scipy", padding=(1, 1.5, 2))
 
 
+def inside(waves, reach):
+    """Return which wave numbers are in an ellipsoid, computed in whole numbers."""
+    whole = math.lcm(*reach)
+    squares = sum((np.asarray(k, object) * (whole // r)) ** 2 for k, r in zip(waves, reach, strict=True))
+    return squares <= whole**2
+
+
+@pytest.mark.parametrize(
+    "reach", [*((r,) * 3 for r in (1, 3, 7, 13, 17, 26, 39)), (6, 10, 15), (26, 13, 39), (7, 49, 21)]
+)
+def test_the_surface_of_a_ball_is_inside(reach):
+    """Also where the squares of what is rounded sum to more than 1; the next points are not."""
+    waves = np.ogrid[tuple(slice(-r, r + 2) for r in reach)]
+    expected = inside(waves, reach)
+    np.testing.assert_equal(Ball(reach).outside(waves), ~expected.astype(bool))
+    if len(set(reach)) == 1:
+        np.testing.assert_equal(Ball(reach[0]).outside(waves), ~expected.astype(bool))
+
+
+def test_a_plan_keeps_the_surface():
+    with PFFT(MPI.COMM_SELF, (28, 27, 28), dtype=complex, truncation=Ball(13), backend="numpy") as fft:
+        u_hat = fft.forward(random_array(rng(13), (28, 27, 28), "D"))
+    waves = np.meshgrid(*(np.fft.fftfreq(n, 1 / n).round().astype(int) for n in (28, 27, 28)), indexing="ij")
+    np.testing.assert_equal(np.asarray(u_hat) != 0, inside(waves, (13, 13, 13)).astype(bool))
+
+
 @pytest.mark.parallel([4, 6])
 def test_grids_of_two_axes():
     for method, dtype in itertools.product(METHODS, "dD"):

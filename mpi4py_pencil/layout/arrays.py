@@ -41,6 +41,7 @@ def checked_array(
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{name} must be a numpy array, not {type(array).__name__}")
+    refuse_masked(name, array)
     if array.dtype != dtype:
         raise TypeError(f"{name} has dtype {array.dtype}, expected {dtype}")
     if array.shape != shape:
@@ -48,6 +49,12 @@ def checked_array(
     if written and not array.flags.writeable:
         raise ValueError(f"{name} is read-only: it cannot be written")
     return array
+
+
+def refuse_masked(name: str, array: Any) -> None:
+    """Refuse, with TypeError, an array of numpy.ma: its mask would be lost."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, whose mask would be lost: pass its .data, or .filled(value)")
 
 
 def truth(name: str, value: Any) -> bool:
