@@ -92,7 +92,7 @@ class FFT1D:
     ) -> None:
         self.comm = communicator(comm)
         asked = agreed(comm, lambda: _asked(n, dtype, backend, method))
-        self.n, self._dtype = asked[:2]
+        self.n, self._dtype, self._backend, self._method = asked
         self.factors = nearest_factors(self.n)
         rows = Pencil(Subcomm(comm, [0, 1]), self.factors, 1)
         # A rank's points are rows of the matrix of points, its modes are columns of the matrix of modes.
@@ -170,6 +170,13 @@ class FFT1D:
     def close(self) -> None:
         """Give back the plan's memory; the communicators stay, with those who share them. Local."""
         self._ways = ()
+
+    def __repr__(self) -> str:
+        """What it transforms and how, with the exchange that was chosen while it is open. Local."""
+        method = self._ways[0].method if self._ways else self._method
+        told = f"n={self.n}, dtype={str(self._dtype)!r}, factors={self.factors}, ranks={self.comm.Get_size()}"
+        closed = "" if self._ways else "closed "
+        return f"{closed}FFT1D({told}, method={method!r}, backend={self._backend!r})"
 
     def __enter__(self) -> FFT1D:
         """The plan itself."""
@@ -388,6 +395,11 @@ class _Way:
         self._legs = lines[0].leg(forward, first, second, scale), lines[1].leg(forward, second, third, scale)
         self._empty = _End(third.inbox, steps[1], itemsize, False)
         self._twiddled = twiddled
+
+    @property
+    def method(self) -> str:
+        """What the exchanges are."""
+        return self._exchanges[0].method
 
     def __call__(self, source: Array, target: Array, normalize: bool) -> None:
         """Transform `source` into `target`. Collective over the ranks."""

@@ -26,7 +26,7 @@ from .spec import Spec
 from .subcomm import Subcomm
 from .sweep import Tiles
 from .timing import Clock, Timings, timed
-from .transforms import Ball
+from .transforms import Ball, Fourier
 from .tuning import settled
 
 Array = np.ndarray[Any, Any]
@@ -93,6 +93,11 @@ class Direction:
         counted once; its real part where the points are real and the modes complex.
         """
         return Direction(self._fft, 1 - self._way, not self._adjoint)
+
+    def __repr__(self) -> str:
+        """Which direction of which plan."""
+        name = ("forward", "backward")[self._way != self._adjoint]
+        return f"{self._fft!r}.{name}{'.adjoint' * self._adjoint}"
 
 
 class PFFT:
@@ -396,6 +401,21 @@ class PFFT:
         self._routes.clear()
         if self._pool is not None:
             self._pool.shutdown()
+
+    def __repr__(self) -> str:
+        """What it transforms and how, with the exchanges that were chosen while it is open. Local."""
+        asked = self._asked
+        by_axis = {t.axis: t for t in reversed(asked.transforms)}
+        others = {axis: t.family for axis, t in by_axis.items() if not isinstance(t.family, Fourier)}
+        shape = tuple(by_axis[k].modes if k in by_axis and k not in others else n for k, n in enumerate(asked.points))
+        told: dict[str, Any] = {"shape": shape, "dtype": str(asked.dtype), "axes": self.axes, "grid": asked.dims}
+        told |= {"padded": asked.points} if asked.points != shape else {}
+        told |= {"transforms": others} if others else {}
+        told |= {"threads": asked.threads} if asked.threads > 1 else {}
+        methods = self._routes[()].route.methods if self._routes else []
+        told |= {"method": "/".join(dict.fromkeys(methods)) or asked.method, "backend": asked.backend}
+        closed = "" if self._routes else "closed "
+        return f"{closed}PFFT({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
     def __enter__(self) -> PFFT:
         """The plan itself."""

@@ -117,6 +117,11 @@ class Transfer:
             boxed.lent = Lent(self._moved[way], pencil.subshape, self.dtype)
         return boxed.lent.array()
 
+    def __repr__(self) -> str:
+        """From which pencil to which, of what and how. Local."""
+        a, b = self.pencils
+        return f"Transfer({a}, {b}, dtype={str(self.dtype)!r}, method={self.method!r})"
+
     def _move(self, way: int, source: Array, target: Array) -> None:
         """Redistribute in one direction."""
         names = ("a", "b") if way == 0 else ("b", "a")
