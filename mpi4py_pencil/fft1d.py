@@ -100,7 +100,7 @@ class FFT1D:
             lambda: _asked(n, dtype, backend, method),
             lambda found: dict(zip(("n", "dtype", "backend", "method"), found, strict=True)),
         )
-        self.n, self._dtype = asked[:2]
+        self.n, self._dtype, self._backend, self._method = asked
         self.factors = nearest_factors(self.n)
         subcomm = Subcomm(comm, [0, 1])
         rows = Pencil(subcomm, self.factors, 1)
@@ -184,6 +184,13 @@ class FFT1D:
     def close(self) -> None:
         """Give back the plan's memory; the communicators stay, with those who share them. Local."""
         self._ways = ()
+
+    def __repr__(self) -> str:
+        """What it transforms and how, with the exchange that was chosen while it is open. Local."""
+        method = self._ways[0].method if self._ways else self._method
+        told = f"n={self.n}, dtype={str(self._dtype)!r}, factors={self.factors}, ranks={self.comm.Get_size()}"
+        closed = "" if self._ways else "closed "
+        return f"{closed}FFT1D({told}, method={method!r}, backend={self._backend!r})"
 
     def __enter__(self) -> FFT1D:
         """The plan itself."""
@@ -402,6 +409,11 @@ class _OneWay:
         self._legs = lines[0].leg(way, first, second, scale), lines[1].leg(way, second, third, scale)
         self._empty = _End(third.inbox, steps[1], itemsize, False)
         self._twiddled = twiddled
+
+    @property
+    def method(self) -> str:
+        """What the exchanges are."""
+        return self._exchanges[0].method
 
     def __call__(self, source: Array, target: Array, normalize: bool) -> None:
         """Transform `source` into `target`. Collective over the ranks."""

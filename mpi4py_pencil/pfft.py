@@ -30,7 +30,7 @@ from .ranks.calls import Calls
 from .ranks.communicators import communicator
 from .spec import Spec
 from .sweep.tiles import Tiles
-from .transforms import Ball, mesh
+from .transforms import Ball, Fourier, mesh
 
 Array = np.ndarray[Any, Any]
 
@@ -100,6 +100,10 @@ class Direction:
         counted once; its real part where the points are real and the modes complex.
         """
         return Direction(self._fft, self._way.back, not self._adjoint)
+
+    def __repr__(self) -> str:
+        """Which direction of which plan."""
+        return f"{self._fft!r}.{self._way.back if self._adjoint else self._way}{'.adjoint' * self._adjoint}"
 
 
 class PFFT:
@@ -440,6 +444,19 @@ class PFFT:
         self._with_components.clear()
         if self._pool is not None:
             self._pool.shutdown()
+
+    def __repr__(self) -> str:
+        """What it transforms and how, with the exchanges that were chosen while it is open. Local."""
+        asked = self._asked
+        others = {t.axis: t.family for t in reversed(asked.transforms) if not isinstance(t.family, Fourier)}
+        told: dict[str, Any] = {"shape": asked.shape, "dtype": str(asked.dtype), "axes": self.axes, "grid": asked.dims}
+        told |= {"padded": asked.points} if asked.points != asked.shape else {}
+        told |= {"transforms": others} if others else {}
+        told |= {"threads": asked.threads} if asked.threads > 1 else {}
+        methods = [] if self._plain is None else self._plain.route.methods
+        told |= {"method": "/".join(dict.fromkeys(methods)) or asked.method, "backend": asked.backend}
+        closed = "closed " if self._plain is None else ""
+        return f"{closed}PFFT({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
     def __enter__(self) -> PFFT:
         """The plan itself."""

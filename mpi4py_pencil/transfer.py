@@ -135,6 +135,11 @@ class Transfer:
                 say_no_room(self._moved[way].comm, "Transfer.empty makes ordinary arrays")
                 return np.empty(pencil.subshape, self.dtype)
 
+    def __repr__(self) -> str:
+        """From which pencil to which, of what and how. Local."""
+        a, b = self.pencils
+        return f"Transfer({a}, {b}, dtype={str(self.dtype)!r}, method={self.method!r})"
+
     def _move(self, way: Way, source: Array, target: Array) -> None:
         """Redistribute in one direction."""
         with self._calls:

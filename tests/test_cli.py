@@ -1,8 +1,11 @@
 """The command line: what it prints, what it refuses, and how it ends."""
 
+import contextlib
 import json
 import os
+import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -303,6 +306,38 @@ def test_a_missing_library_is_one_line(library):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     expected = f"Error: the command line needs {library}: pip install 'mpi4py-pencil[cli]'\n"
     np.testing.assert_equal((done.returncode, done.stdout, done.stderr), (2, "", expected))
+
+
+def drain(terminal):
+    """Return what was written to a pseudo-terminal until all have closed it."""
+    parts = []
+    with contextlib.suppress(OSError):  # which is how Linux says that
+        while part := os.read(terminal, 4096):
+            parts.append(part)
+    return b"".join(parts).decode()
+
+
+@pytest.mark.parametrize(
+    ("log", "redirect"), [(False, ""), (True, ""), (False, "2> rank.log")], ids=["terminal", "log", "log of a rank"]
+)
+def test_the_bar_is_for_a_terminal(tmp_path, log, redirect):
+    """Where mpiexec writes to decides, not the ranks' pipes; a log gets the rows alone."""
+    program = f"exec {shlex.quote(sys.executable)} -m mpi4py_pencil taylor-green --size 8 --end 0.2 {redirect}"
+    ours, theirs = pty.openpty()
+    with (tmp_path / "mpiexec.log").open("wb") as file, os.fdopen(theirs, "wb") as terminal:
+        process = subprocess.Popen(
+            ["mpiexec", "-n", "2", "sh", "-c", program],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=file if log else terminal,
+        )
+    shown = drain(ours)
+    os.close(ours)
+    output, _ = process.communicate(timeout=100)
+    logged = "".join(path.read_text() for path in tmp_path.glob("*.log"))
+    np.testing.assert_equal((process.returncode, len(re.findall(rb"^ +0\.\d+ ", output, re.MULTILINE))), (0, 5))
+    np.testing.assert_equal(("%|" in shown, "%|" in logged), (not log and not redirect, False))
 
 
 def test_coordinates_in_pi():

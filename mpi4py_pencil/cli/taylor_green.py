@@ -15,6 +15,7 @@ from tqdm import tqdm
 from ..examples import taylor_green as example
 from . import INTERRUPTED
 from .options import method_option, name_option, option, refusing
+from .terminal import watched
 from .values import count, not_negative, png, positive, process_grid, sizes
 
 HELP = """Simulate the Taylor-Green vortex, which breaks up into turbulence: a pseudo-spectral solution
@@ -118,7 +119,7 @@ def simulate(solver: example.NavierStokes, steps: int, every: int) -> bool:
     print(header, flush=True)
     before = signal.signal(signal.SIGINT, interrupt)
     try:
-        width, hidden = len(header) - 1, solver.comm.rank != 0
+        width, hidden = len(header) - 1, solver.comm.rank != 0 or not watched()
         with tqdm(total=steps, disable=hidden, bar_format=BAR, ncols=width, file=ParkedCursor(), leave=False) as bar:
             return example.run(solver, steps, every, report, bar.update, lambda: bool(interrupts))
     finally:
