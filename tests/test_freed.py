@@ -74,6 +74,7 @@ def test_a_line_of_the_grid_is_freed_by_the_caller():
 
 
 AFTER_THE_END = """
+import sys
 import numpy as np
 from mpi4py import MPI
 from test_freed import METHODS, Everything
@@ -91,7 +92,8 @@ for each in made:
             call()
         except ValueError as error:
             told.append("MPI has been finalized" in str(error))
-print(len(told), all(told), flush=True)
+if told != [True] * (len(made) * (2 + 12)):
+    sys.exit(f"{told}")
 """
 
 
@@ -100,9 +102,7 @@ def test_mpi_has_ended(ranks):
     """MPI libraries would abort, or have unmapped their windows."""
     call = ["mpiexec", "-n", str(ranks), sys.executable, "-c", AFTER_THE_END]
     done = subprocess.run(call, capture_output=True, text=True, timeout=100, cwd=Path(__file__).parent)
-    checks = 2 * len(METHODS) * (2 + 12)
     np.testing.assert_equal(done.returncode, 0, done.stderr)
-    np.testing.assert_equal(done.stdout.count(f"{checks} True"), ranks, done.stdout + done.stderr)
 
 
 @pytest.mark.parallel([2])
