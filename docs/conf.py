@@ -21,7 +21,14 @@ try:
 except metadata.PackageNotFoundError:  # imported from a source tree
     release = ""
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "sphinx.ext.viewcode"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+]
 exclude_patterns = ["_build"]
 
 # A name in single backticks is a link where there is something of that name, and code where not.
@@ -33,8 +40,13 @@ autodoc_typehints = "none"
 autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
+autosummary_generate = False  # tables of what the page itself describes
 # The plan and the kernels both have a Sweep, the plan and the exchanges an Exchange: a bare name may mean either.
 suppress_warnings = ["ref.python"]
+
+# What is copied from a session or a console is what was typed.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 
 html_theme = "furo"
 html_title = f"mpi4py_pencil {release}".strip()

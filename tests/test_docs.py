@@ -14,6 +14,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -133,6 +134,11 @@ def test_no_python_is_left_out(page):
     fragments = [b.line for b in blocks(page) if b.language == "python" and not re.match(r">>> |# \w+\.py\n", b.text)]
     if unused or fragments:
         pytest.fail(f"no console runs {sorted(unused)}; neither a session nor a script are the blocks in {fragments}")
+
+
+def test_the_citation_is_of_this_version():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    np.testing.assert_equal(re.findall(r"^version: (.*)$", text, re.MULTILINE), [version("mpi4py-pencil")])
 
 
 def floors():
