@@ -1,6 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""Loops on memory: the sweep's tile loop and the strided copy. Nothing here checks; the callers have."""
+"""Loops on memory: the sweep's tile loop and the strided copy; and memory that ranks share. Nothing here checks."""
 
+from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.exc cimport PyErr_SetFromErrno
 from libc.stddef cimport ptrdiff_t
 
 cdef extern from "copy.h" nogil:
@@ -17,6 +19,12 @@ cdef extern from "copy.h" nogil:
 cdef extern from "flags.h" nogil:
     void raise_flag(char *, long long)
     int reached(const Py_ssize_t *, Py_ssize_t, long long, Py_ssize_t)
+
+cdef extern from "<sys/mman.h>" nogil:
+    void *mmap(void *, size_t, int, int, int, Py_ssize_t)
+    int munmap(void *, size_t)
+    const int PROT_READ, PROT_WRITE, MAP_SHARED
+    void *MAP_FAILED
 
 # The columns of a table of pieces; the strides of the outer axes follow.
 cdef enum:
@@ -195,6 +203,30 @@ def copy(Py_ssize_t source, Py_ssize_t[::1] source_strides, Py_ssize_t target, P
                 break
         if stream:
             FENCE()
+
+
+cdef class Mapping:
+    """The bytes of a file as memory that is shared with all who map it, for as long as this object or a view of it is.
+
+    Python's own mmap holds on to a descriptor, of which a process has not many.
+    """
+
+    cdef char *at
+    cdef Py_ssize_t nbytes
+
+    def __cinit__(self, int descriptor, Py_ssize_t nbytes):
+        cdef void *at = mmap(NULL, nbytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
+        if at == MAP_FAILED:
+            PyErr_SetFromErrno(OSError)
+        self.at = <char *>at
+        self.nbytes = nbytes
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.at, self.nbytes, 0, flags)
+
+    def __dealloc__(self):
+        if self.at != NULL:
+            munmap(self.at, self.nbytes)
 
 
 def signal(Py_ssize_t flag, long long value):

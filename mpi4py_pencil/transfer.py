@@ -18,7 +18,6 @@ from .layout.subcomm import Subcomm
 from .layout.way import Way
 from .ranks.agreement import agreed
 from .ranks.calls import Calls
-from .ranks.communicators import check_alive
 from .sweep import cache
 from .sweep.copying import Copy
 from .sweep.tiles import Strides
@@ -65,7 +64,6 @@ class Transfer:
 
     def __init__(self, a: Pencil, b: Pencil, dtype: Any, method: str = "auto") -> None:
         comm = _grid_of(a, b)
-        check_alive(comm)
         self.dtype, asked, moved = agreed(
             comm,
             lambda: (_sendable(dtype), checked_method(method), _boxes(a, b)),

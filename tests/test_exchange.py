@@ -5,6 +5,7 @@ import itertools
 import os
 import time
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -309,3 +310,15 @@ def test_pages_are_taken_when_a_window_is_made(monkeypatch, tmp_path):
 def test_a_window_whose_file_cannot_be_made(monkeypatch, tmp_path):
     monkeypatch.setattr(window_module, "_SHM", tmp_path / "missing")
     expect_everywhere((FileNotFoundError, RuntimeError), "missing", lambda: Window(WORLD, 100))
+
+
+@pytest.mark.parallel([1, 2])
+def test_windows_hold_no_descriptors():
+    """Of these a process has a thousand, as a rule; and of plans there may be many."""
+
+    def descriptors():
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = descriptors()
+    held = [Window(WORLD, 100) for _ in range(20)]
+    check(descriptors() == before, f"{before} descriptors became {descriptors()} with {len(held)} windows")

@@ -77,10 +77,13 @@ AFTER_THE_END = """
 import sys
 import numpy as np
 from mpi4py import MPI
+from mpi4py_pencil import FFT1D, PFFT, DistArray, Pencil, Subcomm, newDistArray
 from test_freed import METHODS, Everything
 
 world = MPI.COMM_WORLD
 made = [Everything(comm, method) for comm in (world, world.Dup()) for method in METHODS]
+fft = PFFT(world, (4, 4))
+before = Pencil(Subcomm(world, [0, 1]), (4, 4), 1)
 MPI.Finalize()
 told = []
 for each in made:
@@ -92,7 +95,20 @@ for each in made:
             call()
         except ValueError as error:
             told.append("MPI has been finalized" in str(error))
-if told != [True] * (len(made) * (2 + 12)):
+for make in (
+    lambda: PFFT(world, (4, 4)),
+    lambda: FFT1D(world, 16),
+    lambda: Subcomm(world, [0, 1]),
+    lambda: DistArray((4, 4)),
+    lambda: newDistArray(fft),
+    lambda: before.pencil(0),
+    lambda: Pencil(before.subcomm, (4, 4)),
+):
+    try:
+        make()
+    except ValueError as error:
+        told.append("MPI has been finalized" in str(error))
+if told != [True] * (len(made) * (2 + 12) + 7):
     sys.exit(f"{told}")
 """
 

@@ -172,7 +172,7 @@ def _map(name: str, start: int, nbytes: int, total: int) -> Bytes:
     descriptor = os.open(name, os.O_RDWR)
     try:
         os.posix_fallocate(descriptor, start, nbytes)
-        return np.frombuffer(mmap.mmap(descriptor, total), np.uint8)
+        return np.frombuffer(memoryview(_kernels.Mapping(descriptor, total)), np.uint8)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.ENOMEM):
             raise

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpi4py import MPI
 
+from ..ranks.communicators import check_running
 from .partition import Kept, block
 from .subcomm import Subcomm
 
@@ -44,7 +45,7 @@ class Pencil:
     Raises
     ------
     TypeError, ValueError
-        Where the shape and the communicators do not fit, or `axis` is divided.
+        Where the shape and the communicators do not fit, `axis` is divided, or MPI has ended.
 
     Examples
     --------
@@ -57,6 +58,7 @@ class Pencil:
     def __init__(
         self, subcomm: Sequence[Any], shape: Sequence[int], axis: int = -1, kept: Sequence[Kept | None] | None = None
     ) -> None:
+        check_running()
         self.shape = lengths(shape)
         if len(subcomm) != len(self.shape):
             raise ValueError(f"shape {self.shape} has {len(self.shape)} axes, subcomm has {len(subcomm)}")

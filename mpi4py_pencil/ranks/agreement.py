@@ -10,6 +10,8 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 from mpi4py import MPI
 
+from .communicators import check_alive
+
 T = TypeVar("T")
 # What a rank says, by the names under which users know it: arguments, as a rule.
 Said = Mapping[str, Any]
@@ -34,8 +36,9 @@ def agreed(comm: MPI.Intracomm, call: Callable[[], T], said: Callable[[T], Said]
     BaseException
         On every rank: where `call` raised on some ranks, whatever it was, each of them raises its own error and the
         others one of the same type that names the rank; where the values differ, ValueError, which names the first of
-        them that does.
+        them that does; ValueError too where the communicator has been freed or MPI has ended.
     """
+    check_alive(comm)
     value: Any = None
     error: BaseException | None = None
     texts: dict[str, str] = {}

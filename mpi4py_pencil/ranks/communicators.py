@@ -13,8 +13,9 @@ def communicator(comm: Any, name: str = "comm") -> MPI.Intracomm:
     Raises
     ------
     TypeError, ValueError
-        Where it is something else, or the null communicator.
+        Where it is something else, the null communicator, or MPI has ended.
     """
+    check_running()
     if isinstance(comm, MPI.Comm) and comm == MPI.COMM_NULL:
         raise ValueError(f"{name} is MPI.COMM_NULL: only ranks that belong to a communicator can take part")
     if not isinstance(comm, MPI.Intracomm):
@@ -36,16 +37,15 @@ NODE = "ranks of the grid on this node"
 KEYVAL = MPI.Comm.Create_keyval(delete_fn=free_cached)
 
 
-def check_alive(comm: MPI.Comm) -> None:
-    """Refuse a communicator that has been freed, and any once MPI has ended: libraries would abort. Local.
-
-    Raises
-    ------
-    ValueError
-        Where that is so.
-    """
+def check_running() -> None:
+    """Refuse, with ValueError, to go on once MPI has ended: libraries would abort. Local."""
     if MPI.Is_finalized():
         raise ValueError("MPI has been finalized: its communicators are gone, and what was planned for them")
+
+
+def check_alive(comm: MPI.Comm) -> None:
+    """Refuse, with ValueError, a communicator that has been freed, and any once MPI has ended. Local."""
+    check_running()
     if not comm:
         raise ValueError("the communicator has been freed, and with it what was planned for it")
 
