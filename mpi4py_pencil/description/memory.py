@@ -33,12 +33,12 @@ def held(trips: Sequence[Pass], methods: Sequence[str], asked: Request) -> dict[
     private = {
         "outboxes": len(turns) * max(sizes),
         "inbox": inboxes * max(sizes),
-        "tiles": asked.threads * _tiles(trips, asked.tile_bytes),
+        "tiles": asked.threads * _tiles(trips, asked.tile_bytes, asked.backend == "vertical"),
     }
     return {**private, "windows": windows, "total": sum(private.values()) + windows}
 
 
-def _tiles(trips: Sequence[Pass], nbytes: int | None) -> int:
+def _tiles(trips: Sequence[Pass], nbytes: int | None, vertical: bool) -> int:
     """Bytes of the tiles, and of the planes between two sweeps of a pass, of both directions."""
     lines = set()
     planes = 0
@@ -47,7 +47,7 @@ def _tiles(trips: Sequence[Pass], nbytes: int | None) -> int:
             if 0 not in trip.sweeps[-1].after.subshape:
                 lines |= {sweep.transform.line(way) for sweep in trip.sweeps}
                 planes += _planes(trip, way)
-    return planes + sum(tile_bytes(line, nbytes) for line in lines)
+    return planes + sum(tile_bytes(line, nbytes, vertical) for line in lines)
 
 
 def _planes(trip: Pass, way: Way) -> int:

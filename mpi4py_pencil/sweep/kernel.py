@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _kernels
-from ..engines import Plan
+from ..engines import Plan, with_vertical
 from ..layout.partition import overlap
 from ..transforms import Line, Run
 from . import cache
 from .cache import CACHE_LINE
 from .tiles import Bytes, Strides, Tile, Tiles, unit
-from .tiling import Loops, tiling
+from .tiling import Loops, merged, tiling
 
 # Element types as cython_kernels/copy.h numbers them.
 _TYPES = {np.dtype(c): k for k, c in enumerate("fdgFDG")}
@@ -51,7 +51,7 @@ def make(
     outer: Sequence[int] | None,
     stream: bool,
     planes: Bytes | None = None,
-) -> _kernels.Sweep:
+) -> _kernels.Sweep | _kernels.Vertical:
     """The kernel that sweeps lines along `axis` from `source` to `target`.
 
     Parameters
@@ -73,6 +73,8 @@ def make(
     planes : ndarray of bytes, optional
         The memory that the source always lies in, if there is one, and that may be overwritten.
     """
+    if tiles.vertical(line):
+        return _vertical(tiles, axis, line, extents, (source, target), scales, outer, stream)
     widths = [d.itemsize for d in line.dtypes]
     loops = tiling(extents, axis, source[0].strides, target[0].strides, widths, tiles.rows(line), unit(line), outer)
     tables = [
@@ -99,6 +101,36 @@ def make(
         edits,
         np.array(scales, np.longdouble),
         stream,
+    )
+
+
+def _vertical(
+    tiles: Tiles,
+    axis: int,
+    line: Line,
+    extents: Sequence[int],
+    sides: tuple[tuple[Piece, ...], tuple[Piece, ...]],
+    scales: tuple[np.longdouble, np.longdouble],
+    outer: Sequence[int] | None,
+    stream: bool,
+) -> _kernels.Vertical:
+    """The kernel of a vertical sweep: `make`'s arguments."""
+    if outer is None:
+        extents = merged(extents, axis, [piece.strides for pieces in sides for piece in pieces])
+    widths = [d.itemsize for d in line.dtypes]
+    (source, *_), (target, *_) = sides
+    loops = tiling(extents, axis, source.strides, target.strides, widths, tiles.rows(line), unit(line), outer)
+    columns, batches = loops.columns[0], loops.batches[0]
+    return with_vertical.kernel(
+        line,
+        [_table(p, runs, axis, w, loops) for p, runs, w in zip(sides, line.runs, widths, strict=True)],
+        np.array([extents[k] for k in loops.outer], np.intp),
+        columns,
+        batches,
+        tiles.lines(line),
+        np.array(scales, np.longdouble),
+        stream,
+        tiles.workspace(line),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engines import Plan, Planner
+from ..engines import Plan, Planner, with_vertical
 from ..transforms import Line
 from . import cache
 from .cache import CACHE_LINE
@@ -24,13 +24,32 @@ def aligned_bytes(nbytes: int) -> Bytes:
 
 
 class Tiles:
-    """The tiles of one thread, of about `nbytes` each, and the engine's plans for them, made once for each line."""
+    """The tiles of one thread, of about `nbytes` each, and the engine's plans for them, made once for each line.
 
-    def __init__(self, planner: Planner, nbytes: int | None = None) -> None:
+    Where `vertical` says so, sweeps are vertical for the lines that are known there, and `workspace` is their memory.
+    """
+
+    def __init__(self, planner: Planner, nbytes: int | None = None, vertical: bool = False) -> None:
         self._planner = planner
         self._nbytes = nbytes
+        self._vertical = vertical
         self._tiles: dict[Line, tuple[Tile, Tile]] = {}
         self._plans: dict[tuple[Line, int], Plan] = {}
+        self._workspaces: dict[Line, Bytes] = {}
+
+    def vertical(self, line: Line) -> bool:
+        """Whether sweeps of these lines are vertical."""
+        return self._vertical and with_vertical.known(line)
+
+    def workspace(self, line: Line) -> Bytes:
+        """The memory of a vertical sweep, as (2, n)."""
+        if line not in self._workspaces:
+            self._workspaces[line] = aligned_bytes(vertical_bytes(line, self._nbytes)).reshape(2, -1)
+        return self._workspaces[line]
+
+    def lines(self, line: Line) -> int:
+        """The number of lines that a vertical sweep takes at once."""
+        return vertical_lines(line, self._nbytes)
 
     def pair(self, line: Line) -> tuple[Tile, Tile]:
         """The tile before and the tile after a transform: FFTW is faster from one to the other than in place."""
@@ -75,8 +94,21 @@ def tile_rows(line: Line, nbytes: int | None = None) -> int:
     return max(1, (cache.TILE_BYTES if nbytes is None else nbytes) // longest)
 
 
-def tile_bytes(line: Line, nbytes: int | None = None) -> int:
+def vertical_lines(line: Line, nbytes: int | None = None) -> int:
+    """The number of lines that a vertical sweep takes at once, in whole vectors."""
+    lanes = with_vertical.lanes(line)
+    return max(1, tile_rows(line, nbytes) // lanes) * lanes
+
+
+def vertical_bytes(line: Line, nbytes: int | None = None) -> int:
+    """Bytes of the two tiles of a vertical sweep."""
+    return 2 * with_vertical.workspace_bytes(line, vertical_lines(line, nbytes))
+
+
+def tile_bytes(line: Line, nbytes: int | None = None, vertical: bool = False) -> int:
     """Bytes of the tile before and the tile after a transform, where a tile is of about `nbytes`."""
+    if vertical and with_vertical.known(line):
+        return vertical_bytes(line, nbytes)
     return sum(_most_rows(line, nbytes) * _row_bytes(line, side) for side in (0, 1))
 
 
