@@ -37,6 +37,7 @@ cdef extern from "vertical/vertical.h" nogil:
         int stream
         char *tiles[2]
         char **bases
+        char **rows
         Py_ssize_t *index
     ctypedef void (*vertical_run)(const vertical_sweep *, char *, char *, Py_ssize_t, Py_ssize_t, int)
     ctypedef struct vertical_instructions:
@@ -44,7 +45,7 @@ cdef extern from "vertical/vertical.h" nogil:
         Py_ssize_t bytes
         vertical_run runs[2]
     const vertical_instructions *vertical_available()
-    int VERTICAL_C2C, VERTICAL_R2C, VERTICAL_C2R
+    int VERTICAL_C2C, VERTICAL_R2C, VERTICAL_C2R, VERTICAL_AHEAD
 
 cdef extern from "flags.h" nogil:
     void raise_flag(char *, long long)
@@ -257,8 +258,9 @@ cdef class Vertical:
         self.function = vertical_available()[instructions].runs[passes[1].itemsize == 8]
         cdef Py_ssize_t[::1] index = np.zeros(max(1, outer.shape[0]), np.intp)
         cdef Py_ssize_t[::1] bases = np.zeros(max(1, v.source.count + v.target.count), np.intp)
-        v.index, v.bases = &index[0], <char **>&bases[0]
-        self.kept = (passes, sides, outer, workspace, index, bases)
+        cdef Py_ssize_t[::1] rows = np.zeros(points + VERTICAL_AHEAD, np.intp)
+        v.index, v.bases, v.rows = &index[0], <char **>&bases[0], <char **>&rows[0]
+        self.kept = (passes, sides, outer, workspace, index, bases, rows)
         self.count = 1
         for k in range(outer.shape[0]):
             self.count *= outer[k]

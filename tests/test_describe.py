@@ -187,7 +187,7 @@ CASES = [
     ((40, 30, 20), {"axes": (0, 2), "dtype": "g"}),
     ((9, 8), {"dtype": "d"}),
     ((64, 48, 39), {"dtype": "f", "padding": 1.5, "backend": "vertical"}),
-    ((20, 17, 12), {"backend": "vertical", "threads": 2}),  # lines that it knows, and some that it does not
+    ((20, 17, 12), {"backend": "vertical"}),  # lines that it knows, and some that it does not
 ]
 
 

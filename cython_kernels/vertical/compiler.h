@@ -16,9 +16,11 @@
 
 #if defined(__x86_64__)
 #include <emmintrin.h>
-#define HAVE_STREAM 1
 #define FENCE() _mm_sfence()
+INLINE void stream_16(char *to, const char *from) {
+    _mm_stream_si128((__m128i *)to, _mm_loadu_si128((const __m128i *)from));
+}
 #else
-#define HAVE_STREAM 0
 #define FENCE() ((void)0)
+INLINE void stream_16(char *to, const char *from) { memcpy(to, from, 16); }
 #endif

@@ -24,9 +24,33 @@ static void find_lines(const vertical_sweep *v, const ptrdiff_t *piece, char *ba
     }
 }
 
-/* Whether these lines lie side by side in memory. */
-INLINE int dense(const vertical_sweep *v, const ptrdiff_t *piece, ptrdiff_t first, ptrdiff_t count, ptrdiff_t width) {
-    return piece[PIECE_COLUMN] == width && count == W && first % v->columns + W <= v->columns;
+/* Whether these lines are whole groups and lie side by side in memory. */
+INLINE int dense(const vertical_sweep *v, const ptrdiff_t *piece, ptrdiff_t first, ptrdiff_t lines, ptrdiff_t width) {
+    return piece[PIECE_COLUMN] == width && lines % W == 0 && first % v->columns + lines <= v->columns;
+}
+
+/* Whether the lines of the first piece of a side do so where there are enough of them. */
+INLINE int side_by_side(const vertical_sweep *v) {
+    return (v->source.count && v->source.pieces[PIECE_COLUMN] == (v->source.real ? POINT / 2 : POINT)) ||
+           (v->target.count && v->target.pieces[PIECE_COLUMN] == (v->target.real ? POINT / 2 : POINT));
+}
+
+/* Whether they do so in all pieces, and no points are edited but those that lie in none: then the table `rows` is filled
+ * with where each point lies, or with `nowhere`. */
+static int find_rows(const vertical_sweep *v, const vertical_side *side, char *const *bases, ptrdiff_t first,
+                     ptrdiff_t lines, char *nowhere, char **rows) {
+    for (ptrdiff_t n = 0; n < side->count; n++)
+        if (!dense(v, side->pieces + n * (PIECE_OUTER + v->outer_count), first, lines, POINT)) return 0;
+    for (ptrdiff_t n = 0; n < side->edit_count; n++)
+        if (side->edits[3 * n] != EDIT_ZERO) return 0;
+    for (ptrdiff_t i = 0; i < v->points + VERTICAL_AHEAD; i++) rows[i] = nowhere;
+    for (ptrdiff_t n = 0; n < side->count; n++) {
+        const ptrdiff_t *piece = side->pieces + n * (PIECE_OUTER + v->outer_count);
+        const ptrdiff_t at = piece[PIECE_AT] / POINT, points = piece[PIECE_POINTS], line = piece[PIECE_LINE];
+        char *from = bases[n] + first / v->columns * piece[PIECE_BATCH] + first % v->columns * piece[PIECE_COLUMN];
+        for (ptrdiff_t i = 0; i < points; i++, from += line) rows[at + i] = from;
+    }
+    return 1;
 }
 
 /* Lines whose numbers follow each other: W of W lines at a time, transposed. */
@@ -48,13 +72,12 @@ static void gather_lines(char *const *lines, ptrdiff_t numbers, const placing *r
 }
 
 /* Lines side by side. */
-static void gather_columns(const char *from, ptrdiff_t line, ptrdiff_t points, int real, const placing *rows,
-                                 ptrdiff_t at) {
-    if (real)
-        for (ptrdiff_t i = 0; i < points; i++) *(V *)place(rows, at + i) = to_lanes(*(const U *)(from + i * line));
-    else
-        for (ptrdiff_t i = 0; i < points; i++)
-            store_split(rows->tile + (at + i) * rows->row, load_pairs(from + i * line, rows->swap));
+static void gather_columns(const char *from, ptrdiff_t line, ptrdiff_t points, ptrdiff_t groups, int real,
+                           const placing *rows, ptrdiff_t at) {
+    for (ptrdiff_t i = 0; i < points; i++, from += line)
+        for (ptrdiff_t g = 0; g < groups; g++)
+            if (real) *(V *)(place(rows, at + i) + g * GROUP) = to_lanes(*(const U *)(from + g * BYTES));
+            else store_split(rows->tile + (at + i) * rows->row + g * GROUP, load_pairs(from + g * GROUP, rows->swap));
 }
 
 /* Lines that lie anyhow. */
@@ -75,13 +98,14 @@ static void gather(const vertical_sweep *v, char *const *bases, ptrdiff_t first,
     for (ptrdiff_t n = 0; n < side->count; n++) {
         const ptrdiff_t *piece = side->pieces + n * (PIECE_OUTER + v->outer_count);
         const ptrdiff_t at = piece[PIECE_AT] / width, points = piece[PIECE_POINTS], line = piece[PIECE_LINE];
-        for (ptrdiff_t g = 0; g * W < lines; g++) {
+        const ptrdiff_t together = dense(v, piece, first, lines, width) ? lines / W : 1;
+        for (ptrdiff_t g = 0; g * W < lines; g += together) {
             const ptrdiff_t count = lines - g * W < W ? lines - g * W : W;
             char *begin[W];
             find_lines(v, piece, bases[n], first + g * W, count, begin);
             rows.tile = tile + g * GROUP;
             if (dense(v, piece, first + g * W, count, width))
-                gather_columns(begin[0], line, points, side->real, &rows, at);
+                gather_columns(begin[0], line, points, together, side->real, &rows, at);
             else if (line == width) gather_lines(begin, points * numbers, &rows, at * numbers);
             else gather_points(begin, line, points, numbers, &rows, at);
         }

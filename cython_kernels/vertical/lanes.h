@@ -70,6 +70,12 @@ INLINE void store_split(char *to, C x) {
     *(V *)(to + BYTES) = x.im;
 }
 
+/* Asks for the memory of a point of W consecutive lines. */
+INLINE void prefetch(const char *from) {
+    UNROLL
+    for (int k = 0; k < GROUP; k += 64) __builtin_prefetch(from + k);
+}
+
 /* A point of W consecutive lines in memory. */
 INLINE C load_pairs(const char *from, int swap) {
     const V a = *(const U *)from, b = *(const U *)(from + BYTES);
@@ -78,20 +84,13 @@ INLINE C load_pairs(const char *from, int swap) {
 }
 
 /* Past the cache, where `stream` says so: 16 bytes at a time, since wider stores fault on what is not aligned to their
- * width, and numpy aligns to 16. The processor puts whole lines together. */
+ * width, and numpy aligns to 16. The processor puts lines of 64 bytes together, if all of one come soon after each other:
+ * parts of them cost several times as much. */
 INLINE void store(char *to, V v, int stream) {
-#if HAVE_STREAM
     if (stream) {
         UNROLL
-        for (int k = 0; k < BYTES / 16; k++) {
-            __m128i part;
-            memcpy(&part, (const char *)&v + 16 * k, 16);
-            _mm_stream_si128((__m128i *)to + k, part);
-        }
-        return;
-    }
-#endif
-    *(U *)to = v;
+        for (int k = 0; k < BYTES / 16; k++) stream_16(to + 16 * k, (const char *)&v + 16 * k);
+    } else *(U *)to = v;
 }
 
 INLINE void store_pairs(char *to, C x, int swap, int stream) {

@@ -34,6 +34,10 @@ enum { EDIT_ZERO, EDIT_COPY, EDIT_ADD, EDIT_REAL, EDIT_HALVE, EDIT_DOUBLE };
 /* Bytes between the groups of two rows of a tile: rows that are apart by powers of two fall onto each other in the cache. */
 enum { VERTICAL_SPARE = 64 };
 
+/* Butterflies ahead of which memory is asked for, where a pass gathers: its reads are too far apart for the processor to
+ * guess. */
+enum { VERTICAL_AHEAD = 2 };
+
 typedef struct {
     const ptrdiff_t *pieces; /* a row each */
     ptrdiff_t count;
@@ -60,6 +64,7 @@ typedef struct {
     int stream;            /* whether to scatter past the cache */
     char *tiles[2];        /* memory for two tiles of `vertical_tile_bytes` */
     char **bases;          /* memory for the address of each piece */
+    char **rows;           /* memory for the addresses of `points` points, and VERTICAL_AHEAD */
     ptrdiff_t *index;      /* memory for an index of the outer axes */
 } vertical_sweep;
 

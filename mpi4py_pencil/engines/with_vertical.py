@@ -27,7 +27,7 @@ PRECISIONS = with_pyfftw.PRECISIONS
 SIMD = "MPI4PY_PENCIL_SIMD"
 
 _PRIMES = (2, 3, 5, 7, 11, 13)
-_EDITS = {Edit.ZERO, Edit.COPY, Edit.ADD, Edit.REAL, Edit.HALVE, Edit.DOUBLE}
+_EDITS = {Edit.COPY, Edit.ADD, Edit.REAL, Edit.HALVE, Edit.DOUBLE}
 # Bytes that lie between two rows of a tile, as vertical/vertical.h has them.
 _SPARE = 64
 
@@ -53,7 +53,7 @@ def instruction_set() -> tuple[int, int]:
 
 def known(line: Line) -> bool:
     """Whether lines are transformed here: Fourier transforms of small prime factors, in single and double precision."""
-    kinds, edits = [d.kind for d in line.dtypes], line.gaps + line.edits[0] + line.edits[1]
+    kinds, edits = [d.kind for d in line.dtypes], line.edits[0] + line.edits[1]
     return (
         line.kind in FOURIER
         and line.dtypes[0].char in "fdFD"
