@@ -1,12 +1,15 @@
 """Build the Cython kernels; everything else about the package is in pyproject.toml."""
 
+from pathlib import Path
+
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
+vertical = Path("cython_kernels/vertical")
 kernels = Extension(
     "mpi4py_pencil._kernels",
-    sources=["cython_kernels/kernels.pyx"],
-    depends=["cython_kernels/copy.h", "cython_kernels/flags.h"],
+    sources=["cython_kernels/kernels.pyx", *sorted(map(str, vertical.glob("*.c")))],
+    depends=["cython_kernels/copy.h", "cython_kernels/flags.h", *map(str, vertical.glob("*.h"))],
     include_dirs=["cython_kernels"],
     extra_compile_args=["-O3"],
 )

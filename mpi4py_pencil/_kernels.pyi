@@ -23,6 +23,27 @@ class Sweep:
     ) -> None: ...
     def run(self, source_at: int, target_at: int, start: int, stop: int, normalize: bool) -> None: ...
 
+class Vertical:
+    count: int
+    def __init__(
+        self,
+        instructions: int,
+        kind: str,
+        length: int,
+        points: int,
+        passes: tuple[Table, np.ndarray[Any, Any], np.ndarray[Any, Any]],
+        sides: Sequence[tuple[Table, Table]],
+        outer: Table,
+        columns: int,
+        batches: int,
+        step: int,
+        scales: np.ndarray[Any, np.dtype[np.longdouble]],
+        stream: bool,
+        workspace: np.ndarray[Any, np.dtype[np.uint8]],
+    ) -> None: ...
+    def run(self, source_at: int, target_at: int, start: int, stop: int, normalize: bool) -> None: ...
+
+def instruction_sets() -> list[tuple[str, int]]: ...
 def copy(
     source: int,
     source_strides: Table,

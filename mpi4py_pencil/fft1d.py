@@ -37,6 +37,7 @@ from .sweep import cache
 from .sweep.copying import Copy
 from .sweep.tiles import Tiles
 from .transforms import Fourier, Line, Transform
+from .transforms.roots import roots
 
 Array = np.ndarray[Any, Any]
 
@@ -107,7 +108,7 @@ class FFT1D:
         # A rank's points are rows of the matrix of points, its modes are columns of the matrix of modes.
         self._matrices = (rows, rows.pencil(0))
         self._calls = Calls(comm, "FFT1D", subcomm.grid.cart)
-        self._ways: tuple[_OneWay, ...] = _build(comm, *self._matrices, self._dtype, engine(backend), method)
+        self._ways: tuple[_OneWay, ...] = _build(comm, *self._matrices, self._dtype, backend, method)
 
     def forward(self, u: Array, out: Array | None = None, normalize: bool | None = None) -> Array:
         """Transform points into modes. Collective over the ranks.
@@ -245,24 +246,11 @@ def twiddles(n: int, columns: range, modes: int, dtype: np.dtype[Any]) -> Array:
     step = max(1, 2**14 // modes)  # the numbers on the way stay in cache
     for start in range(0, len(columns), step):
         j = np.array(columns[start : start + step], np.int64)
-        coarse = _roots(n, np.outer(j, np.arange(0, modes, width)), wide)
-        fine = _roots(n, np.outer(j, np.arange(width)), wide)
+        coarse = roots(n, np.outer(j, np.arange(0, modes, width)), wide)
+        fine = roots(n, np.outer(j, np.arange(width)), wide)
         product = coarse[:, :, None] * fine[:, None, :]
         factors[start : start + step] = product.reshape(len(j), -1)[:, :modes]
     return factors
-
-
-def _roots(n: int, exponents: Array, wide: type[np.floating[Any]]) -> Array:
-    """The roots of unity exp(-2 pi i m / n) for exponents 0 <= m < n.
-
-    Angles are reduced to the first eighth of the circle in integers, where sine and cosine lose nothing.
-    """
-    octants, rest = np.divmod(8 * exponents, n)
-    odd = octants % 2 == 1
-    angles = np.where(odd, n - rest, rest) / wide(n) * np.arctan(wide(1))
-    cosine, sine = np.cos(angles), np.sin(angles)
-    first = np.where(odd, sine, cosine) - 1j * np.where(odd, cosine, sine)
-    return first * np.array([1, -1j, -1, 1j])[octants // 2]
 
 
 class _Twiddled:
@@ -447,7 +435,7 @@ class _ByColumns:
 
 
 def _build(
-    comm: MPI.Intracomm, rows: Pencil, columns: Pencil, dtype: np.dtype[Any], planner: Planner, method: str
+    comm: MPI.Intracomm, rows: Pencil, columns: Pencil, dtype: np.dtype[Any], backend: str, method: str
 ) -> tuple[_OneWay, _OneWay]:
     """Forward and backward. Collective over `comm`.
 
@@ -457,9 +445,10 @@ def _build(
     (there, back), (again, home) = _open(comm, rows, columns, dtype.itemsize, method)
     n1, n2 = rows.shape
     start, count = columns.substart[1], columns.subshape[1]
+    planner = engine(backend)
     twiddled = _Twiddled(planner, twiddles(n1 * n2, range(start, start + count), n1, dtype))
     down = _Lines(Fourier().along(0, n1, n1, dtype), columns.subshape, Tiles(twiddled))
-    along = _Lines(Fourier().along(1, n2, n2, dtype), rows.subshape, Tiles(planner))
+    along = _Lines(Fourier().along(1, n2, n2, dtype), rows.subshape, Tiles(planner, vertical=backend == "vertical"))
     points, modes = (n2, 1), (1, n1)
     # an Alltoallw finds its boxes in plain arrays, which cannot be turned
     turned = [x if isinstance(x, Alltoallw) else _ByColumns(x, dtype.itemsize) for x in (there, back)]

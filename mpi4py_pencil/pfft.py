@@ -139,8 +139,8 @@ class PFFT:
         Whether to join the groups of axes that are undivided at the start, as mpi4py-fft does. It changes how the
         output may be distributed, not what is computed: local axes are transformed in one trip through memory anyway.
     backend : str, optional
-        The engine that transforms lines: "pyfftw", "mkl", "ducc" (faster on odd lengths), "scipy" or "numpy". By
-        default from wisdom, or else "pyfftw".
+        The engine that transforms lines: "pyfftw", "vertical" (sweeps of this package's own), "mkl", "ducc" (faster on
+        odd lengths), "scipy" or "numpy". By default from wisdom, or else "pyfftw".
     transforms : dict, optional
         For an axis, or a tuple of axes, what is computed in place of `Fourier`: `DCT`, `DST`, `Hartley`, `Chebyshev`,
         `Legendre`, or a `LinearMap`. `shape` counts the points of these axes.
@@ -233,7 +233,8 @@ class PFFT:
         self._asked = asked
         self.axes = tuple(t.axis for t in reversed(asked.transforms))
         self.subcomm = Subcomm(comm, asked.dims)
-        self._tiles = [Tiles(engine(asked.backend), asked.tile_bytes) for _ in range(asked.threads)]
+        planner, vertical = engine(asked.backend), asked.backend == "vertical"
+        self._tiles = [Tiles(planner, asked.tile_bytes, vertical) for _ in range(asked.threads)]
         self._pool = ThreadPoolExecutor(asked.threads - 1) if asked.threads > 1 else None
         self._clock = Clock()
         self._calls = Calls(comm, "PFFT", self.subcomm.grid.cart)

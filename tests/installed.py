@@ -7,7 +7,14 @@ import pytest
 
 from mpi4py_pencil.engines import ENGINES
 
-LIBRARIES = {"pyfftw": "pyfftw", "mkl": "mkl_fft", "ducc": "ducc0", "scipy": "scipy", "numpy": "numpy"}
+LIBRARIES = {
+    "pyfftw": "pyfftw",
+    "vertical": "pyfftw",  # which transforms what it does not know
+    "mkl": "mkl_fft",
+    "ducc": "ducc0",
+    "scipy": "scipy",
+    "numpy": "numpy",
+}
 
 
 def engines(dtype=float):

@@ -187,6 +187,8 @@ CASES = [
     ((40, 30, 20), {"axes": (0, 2), "dtype": "g"}),
     ((9, 8), {"dtype": "d"}),
     ((7, 7, 7), {"dtype": "D"}),  # the same line over as many lines as the block of a step has
+    ((64, 48, 39), {"dtype": "f", "padding": 1.5, "backend": "vertical"}),
+    ((20, 17, 12), {"backend": "vertical"}),  # lines that it knows, and some that it does not
 ]
 
 

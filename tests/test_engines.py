@@ -28,7 +28,7 @@ from mpi4py_pencil.transforms.line import direct
 
 LENGTHS = [*range(1, 41), 64, 97, 101, 211]
 LINES = 5
-WITH_COSINES = ("pyfftw", "ducc", "scipy")
+WITH_COSINES = ("pyfftw", "vertical", "ducc", "scipy")
 ENGINES_OF = {kind: WITH_COSINES + ("numpy",) * (kind == "hartley") for kind in TRIGONOMETRIC | HARTLEY}
 NAMES = sorted(ENGINES_OF)
 DIRECTIONS = {

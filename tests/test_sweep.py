@@ -55,6 +55,14 @@ def check_backward(fft, whole, source, target, normalize=False):
     same_bits(memory, before)
 
 
+def of_tiles_and_vertical(engine):
+    """Return a mark that runs a test with an engine in all precisions, and with vertical sweeps in those they have."""
+    pairs = [(engine, dtype) for dtype in ELEMENTS] + [
+        ("vertical", dtype) for dtype in ELEMENTS if dtype.char not in "gG"
+    ]
+    return pytest.mark.parametrize(("backend", "dtype"), pairs, ids=lambda part: getattr(part, "name", part))
+
+
 @st.composite
 def sweeps(draw):
     """Draw the shape of an array, the axes of one or two sweeps, and two layouts."""
@@ -65,13 +73,13 @@ def sweeps(draw):
     return tuple(shape), axes, draw(layouts(ndim)), draw(layouts(ndim))
 
 
-@pytest.mark.parametrize("dtype", ELEMENTS, ids=lambda d: d.name)
+@of_tiles_and_vertical("numpy")
 @settings(max_examples=40)
 @given(sweeps(), st.booleans())
-def test_any_layout(dtype, case, other_scale):
+def test_any_layout(backend, dtype, case, other_scale):
     shape, axes, source, target = case
     whole = random_array(rng(*shape), shape, dtype)
-    with PFFT(SELF, shape, axes, dtype, backend="numpy") as fft:
+    with PFFT(SELF, shape, axes, dtype, backend=backend) as fft:
         check_forward(fft, whole, source, target, normalize=not other_scale)
         check_backward(fft, whole, target, source, normalize=other_scale)
 
@@ -81,9 +89,9 @@ GAPS, BACKWARDS = Layout((0, 1, 2), (1, 2, 1), 0), Layout((1, 0, 2), (1, -1, -1)
 UNALIGNED = Layout((0, 1, 2), (1, 1, 1), 1)
 
 
-@pytest.mark.parametrize("dtype", ELEMENTS, ids=lambda d: d.name)
-@pytest.mark.parametrize("shape", [(0, 61, 53), (3, 0, 331)])
-def test_arrays_larger_than_the_cache(shape, dtype):
+@of_tiles_and_vertical("scipy")
+@pytest.mark.parametrize("shape", [(0, 63, 55), (3, 0, 325)])
+def test_arrays_larger_than_the_cache(shape, backend, dtype):
     """Tiles with remainders along both of their axes, planes, and stores past the cache."""
     points = 700 * 1024 // dtype.itemsize
     shape = tuple(n or points // (shape[0] or shape[1]) // shape[2] | 1 for n in shape)
@@ -91,7 +99,7 @@ def test_arrays_larger_than_the_cache(shape, dtype):
     same = itertools.product([PLAIN, FORTRAN], repeat=2)
     pairs = [*same, (GAPS, BACKWARDS), (BACKWARDS, GAPS), (UNALIGNED, PLAIN), (PLAIN, UNALIGNED)]
     for axes in [(0,), (1,), (2,), (0, 2), (2, 1)]:
-        with PFFT(SELF, shape, axes, dtype, backend="scipy") as fft:
+        with PFFT(SELF, shape, axes, dtype, backend=backend) as fft:
             for source, target in pairs if len(axes) == 1 and dtype.char in "dD" else pairs[1::3]:
                 check_forward(fft, whole, source, target)
             check_backward(fft, whole, PLAIN, BACKWARDS)
@@ -152,7 +160,7 @@ def test_the_latest_layouts_are_not_prepared_again(monkeypatch):
         np.testing.assert_equal(len(made) > 0, True)
 
 
-@pytest.mark.parametrize("backend", ["pyfftw", "scipy", "numpy"])
+@pytest.mark.parametrize("backend", ["pyfftw", "vertical", "scipy", "numpy"])
 def test_six_axes(backend):
     shape = (2, 3, 2, 5, 1, 4)
     for dtype in ELEMENTS:

@@ -33,12 +33,12 @@ def held(trips: Sequence[Pass], methods: Sequence[str], asked: Request) -> dict[
     private = {
         "outboxes": len(turns) * max(sizes),
         "inbox": inboxes * max(sizes),
-        "tiles": asked.threads * _tiles(trips, asked.tile_bytes),
+        "tiles": asked.threads * _tiles(trips, asked.tile_bytes, asked.backend == "vertical"),
     }
     return {**private, "windows": windows, "total": sum(private.values()) + windows}
 
 
-def _tiles(trips: Sequence[Pass], nbytes: int | None) -> int:
+def _tiles(trips: Sequence[Pass], nbytes: int | None, vertical: bool) -> int:
     """Bytes of the tiles, and of the planes between two sweeps of a pass, of both directions."""
     sweeps = set()
     planes = 0
@@ -49,7 +49,7 @@ def _tiles(trips: Sequence[Pass], nbytes: int | None) -> int:
                     lines = count_lines(sweep.after.subshape, sweep.transform.axis)
                     sweeps.add((sweep.transform.line(way), lines))
                 planes += _planes(trip, way)
-    return planes + sum(tile_bytes(line, lines, nbytes) for line, lines in sweeps)
+    return planes + sum(tile_bytes(line, lines, nbytes, vertical) for line, lines in sweeps)
 
 
 def _planes(trip: Pass, way: Way) -> int:

@@ -21,7 +21,7 @@ Tile = np.ndarray[Any, Any]
 Plan = Callable[[], Any]
 Planner = Callable[[Line, Tile, Tile], Plan]
 
-ENGINES = ("pyfftw", "mkl", "ducc", "scipy", "numpy")
+ENGINES = ("pyfftw", "vertical", "mkl", "ducc", "scipy", "numpy")
 WITHOUT_LONG_DOUBLE = ("mkl",)
 
 FOURIER = frozenset({"forward", "backward", "r2c", "c2r"})
@@ -35,7 +35,7 @@ def checked_engine(name: str, lines: Iterable[Line] = ()) -> str:
     Raises
     ------
     ValueError
-        Where there is none, or it does not know a kind of transform.
+        Where there is none, or it does not know a kind of transform, or the environment asks it for what is not there.
     TypeError
         Where it does not know a precision.
     ImportError
@@ -46,6 +46,8 @@ def checked_engine(name: str, lines: Iterable[Line] = ()) -> str:
     if name not in ENGINES:
         raise ValueError(f"backend {name!r} does not exist: use one of {', '.join(map(repr, ENGINES))}")
     module = _module(name)
+    if name == "vertical":
+        module.instruction_set()
     for line in lines:
         if line.kind == "map":
             continue

@@ -60,7 +60,7 @@ class _Job:
         The bytes of one, and how many there is room for.
     """
 
-    stages: list[list[_kernels.Sweep]]
+    stages: list[list[_kernels.Sweep | _kernels.Vertical]]
     memory: Bytes | None = None
     plane_bytes: int = 0
     planes: int = 0
@@ -199,7 +199,7 @@ class Leg:
 
     def _kernel(
         self, k: int, part: Part, sides: Sequence[Sequence[Placed]], tiles: Tiles, planes: Bytes | None = None
-    ) -> _kernels.Sweep:
+    ) -> _kernels.Sweep | _kernels.Vertical:
         """The kernel of one of the sweeps for a part of the local array; what it reads may be `planes`."""
         sweep = self._sweeps[k]
         last = k == len(self._sweeps) - 1

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _kernels
-from ..engines import Plan
+from ..engines import Plan, with_vertical
 from ..layout.partition import overlap
 from ..transforms import Run
 from . import cache
 from .cache import CACHE_LINE
-from .tiles import Bytes, Pair, Strides, Tile, unit
-from .tiling import Loops, tiling
+from .tiles import Bytes, Pair, Strides, Tile, Workspace, unit
+from .tiling import Loops, merged, tiling
 
 # Element types as cython_kernels/copy.h numbers them.
 _TYPES = {np.dtype(c): k for k, c in enumerate("fdgFDG")}
@@ -41,7 +41,7 @@ class Piece:
 
 
 def make(
-    pair: Pair,
+    pair: Pair | Workspace,
     axis: int,
     extents: Sequence[int],
     source: tuple[Piece, ...],
@@ -50,12 +50,12 @@ def make(
     outer: Sequence[int] | None,
     stream: bool,
     planes: Bytes | None = None,
-) -> _kernels.Sweep:
+) -> _kernels.Sweep | _kernels.Vertical:
     """The kernel that sweeps lines along `axis` from `source` to `target`.
 
     Parameters
     ----------
-    pair : Pair
+    pair : Pair or Workspace
         The tiles and the transform.
     axis : int
         The lines' axis.
@@ -73,6 +73,8 @@ def make(
         The memory that the source always lies in, if there is one, and that may be overwritten.
     """
     line = pair.line
+    if isinstance(pair, Workspace):
+        return _vertical(pair, axis, extents, (source, target), scales, outer, stream)
     widths = [d.itemsize for d in line.dtypes]
     loops = tiling(extents, axis, source[0].strides, target[0].strides, widths, pair.rows, unit(line), outer)
     tables = [
@@ -98,6 +100,36 @@ def make(
         edits,
         np.array(scales, np.longdouble),
         stream,
+    )
+
+
+def _vertical(
+    workspace: Workspace,
+    axis: int,
+    extents: Sequence[int],
+    sides: tuple[tuple[Piece, ...], tuple[Piece, ...]],
+    scales: tuple[np.longdouble, np.longdouble],
+    outer: Sequence[int] | None,
+    stream: bool,
+) -> _kernels.Vertical:
+    """The kernel of a vertical sweep: `make`'s arguments."""
+    line = workspace.line
+    if outer is None:
+        extents = merged(extents, axis, [piece.strides for pieces in sides for piece in pieces])
+    widths = [d.itemsize for d in line.dtypes]
+    (source, *_), (target, *_) = sides
+    loops = tiling(extents, axis, source.strides, target.strides, widths, workspace.rows, unit(line), outer)
+    columns, batches = loops.columns[0], loops.batches[0]
+    return with_vertical.kernel(
+        line,
+        [_table(p, runs, axis, w, loops) for p, runs, w in zip(sides, line.runs, widths, strict=True)],
+        np.array([extents[k] for k in loops.outer], np.intp),
+        columns,
+        batches,
+        workspace.lines,
+        np.array(scales, np.longdouble),
+        stream,
+        workspace.memory,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engines import Plan, Planner
+from ..engines import Plan, Planner, with_vertical
 from ..transforms import Line
 from . import cache
 from .cache import CACHE_LINE
@@ -54,23 +54,45 @@ class Pair:
         return self._planner(self.line, before, self.after[: len(before)])
 
 
+class Workspace:
+    """The memory of a vertical sweep: two tiles in a layout of their own.
+
+    Parameters
+    ----------
+    line : Line
+        The transform.
+    rows, lines : int
+        How many lines fill a tile, and how many the sweep takes at once.
+    """
+
+    def __init__(self, line: Line, rows: int, lines: int) -> None:
+        self.line = line
+        self.rows = rows
+        self.lines = lines
+        self.memory = aligned_bytes(2 * with_vertical.workspace_bytes(line, lines)).reshape(2, -1)
+
+
 class Tiles:
     """The tiles of one thread, of about `nbytes` each, which sweeps share that have the same line.
 
-    Sweeps over fewer lines than a tile has room for have smaller tiles: small arrays and huge tiles go together.
+    Sweeps over fewer lines than a tile has room for have smaller tiles: small arrays and huge tiles go together. Where
+    `vertical` says so, sweeps are vertical for the lines that are known there.
     """
 
-    def __init__(self, planner: Planner, nbytes: int | None = None) -> None:
+    def __init__(self, planner: Planner, nbytes: int | None = None, vertical: bool = False) -> None:
         self._planner = planner
         self._nbytes = nbytes
-        self._pairs: dict[tuple[Line, int], Pair] = {}
+        self._vertical = vertical
+        self._pairs: dict[tuple[Line, int], Pair | Workspace] = {}
 
-    def pair(self, line: Line, lines: int) -> Pair:
+    def pair(self, line: Line, lines: int) -> Pair | Workspace:
         """The tiles for a sweep over so many lines of the local array."""
-        key = line, _most_rows(line, lines, self._nbytes)
-        if key not in self._pairs:
-            self._pairs[key] = Pair(self._planner, line, tile_rows(line, self._nbytes), key[1])
-        return self._pairs[key]
+        vertical = self._vertical and with_vertical.known(line)
+        most = (_vertical_lines if vertical else _most_rows)(line, lines, self._nbytes)
+        if (line, most) not in self._pairs:
+            rows = tile_rows(line, self._nbytes)
+            self._pairs[line, most] = Workspace(line, rows, most) if vertical else Pair(self._planner, line, rows, most)
+        return self._pairs[line, most]
 
 
 def apart(nbytes: int) -> int:
@@ -94,9 +116,17 @@ def tile_rows(line: Line, nbytes: int | None = None) -> int:
     return max(1, (cache.TILE_BYTES if nbytes is None else nbytes) // longest)
 
 
-def tile_bytes(line: Line, lines: int, nbytes: int | None = None) -> int:
+def tile_bytes(line: Line, lines: int, nbytes: int | None = None, vertical: bool = False) -> int:
     """Bytes of the tiles for a sweep over so many lines, where a tile is of about `nbytes`."""
+    if vertical and with_vertical.known(line):
+        return 2 * with_vertical.workspace_bytes(line, _vertical_lines(line, lines, nbytes))
     return sum(_most_rows(line, lines, nbytes) * _row_bytes(line, side) for side in (0, 1))
+
+
+def _vertical_lines(line: Line, lines: int, nbytes: int | None) -> int:
+    """As many lines as a vertical sweep takes at once, of so many that there are, in whole vectors."""
+    lanes = with_vertical.lanes(line)
+    return min(max(1, tile_rows(line, nbytes) // lanes), -(-lines // lanes)) * lanes
 
 
 def _most_rows(line: Line, lines: int, nbytes: int | None) -> int:

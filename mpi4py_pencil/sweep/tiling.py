@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,6 +63,17 @@ def tiling(
         batches = (extents[batch], even_step(extents[batch], max(1, rows // columns[1]), 1))
     rest = sorted((k for k in free if k not in (column, batch)), key=lambda k: -abs(target[k]))
     return Loops(column, batch, columns, batches, tuple(outer if outer is not None else rest))
+
+
+def merged(extents: Sequence[int], axis: int, sides: Sequence[Strides]) -> list[int]:
+    """Extents of the same array where an axis that goes on, on all sides, where another ends is made part of that."""
+    sizes = list(extents)
+    for inner, outer in itertools.permutations((k for k in range(len(sizes)) if k != axis), 2):
+        if sizes[outer] > 1 < sizes[inner] and all(s[outer] == s[inner] * sizes[inner] for s in sides):
+            sizes[inner] *= sizes[outer]
+            sizes[outer] = 1
+            return merged(sizes, axis, sides)
+    return sizes
 
 
 def even_step(extent: int, most: int, unit: int) -> int:

@@ -1,0 +1,170 @@
+"""Transforms of this package's own, of all lines of a vector at once: `_kernels.Vertical`.
+
+This engine owns whole sweeps. Nothing is planned by measuring: passes and their twiddle factors follow from the length.
+What it does not know, as `known` says, is transformed by FFTW.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyfftw
+
+from .. import _kernels
+from ..transforms import Edit, Line, Run
+from ..transforms.roots import roots
+from . import FOURIER, Plan, Tile, with_pyfftw
+
+KINDS = with_pyfftw.KINDS
+PRECISIONS = with_pyfftw.PRECISIONS
+
+# The variable that names an instruction set where another than the processor's best is to be used.
+SIMD = "MPI4PY_PENCIL_SIMD"
+
+_PRIMES = (2, 3, 5, 7, 11, 13)
+_EDITS = {Edit.COPY, Edit.ADD, Edit.REAL, Edit.HALVE, Edit.DOUBLE}
+# Bytes that lie between two rows of a tile, as vertical/vertical.h has them.
+_SPARE = 64
+
+Array = np.ndarray[Any, Any]
+Passes = tuple[Array, Array, Array]
+
+
+def instruction_set() -> tuple[int, int]:
+    """Which of the processor's instruction sets is used, and the bytes of its vectors.
+
+    Raises
+    ------
+    ValueError
+        Where the environment names one that the processor does not have.
+    """
+    found = _kernels.instruction_sets()
+    names = [name for name, _ in found]
+    asked = os.environ.get(SIMD, names[0])
+    if asked not in names:
+        raise ValueError(f"{SIMD} is {asked!r}: this processor has {', '.join(map(repr, names))}")
+    return names.index(asked), found[names.index(asked)][1]
+
+
+def known(line: Line) -> bool:
+    """Whether lines are transformed here: Fourier transforms of small prime factors, in single and double precision."""
+    kinds, edits = [d.kind for d in line.dtypes], line.edits[0] + line.edits[1]
+    return (
+        line.kind in FOURIER
+        and line.dtypes[0].char in "fdFD"
+        and _smooth(line.n)
+        and all(edit[0] in _EDITS for edit in edits)
+        and not (kinds[0] == "f" and (line.gaps or line.edits[0]))
+        and not (kinds[1] == "f" and line.edits[1])
+    )
+
+
+def lanes(line: Line) -> int:
+    """How many lines are transformed at once."""
+    return instruction_set()[1] // _real(line).itemsize
+
+
+def workspace_bytes(line: Line, lines: int) -> int:
+    """Bytes of each of the two tiles that a kernel needs for so many lines at once."""
+    vector = instruction_set()[1]
+    groups = -(-lines // (vector // _real(line).itemsize))
+    return (_points(line) + 1) * (groups * 2 * vector + _SPARE)
+
+
+def kernel(
+    line: Line,
+    tables: Sequence[Array],
+    outer: Array,
+    columns: int,
+    batches: int,
+    step: int,
+    scales: Array,
+    stream: bool,
+    workspace: Array,
+) -> _kernels.Vertical:
+    """The kernel of a sweep of lines that are `known`: its arguments as `_kernels.Vertical` has them."""
+    edits = [np.array(e, np.intp).reshape(-1, 3) for e in (line.gaps + line.edits[0], line.edits[1])]
+    chosen, vector = instruction_set()
+    return _kernels.Vertical(
+        chosen,
+        line.kind,
+        line.n,
+        _points(line),
+        passes(line.n, _points(line), _real(line), vector),
+        list(zip(tables, edits, strict=True)),
+        outer,
+        columns,
+        batches,
+        step,
+        scales,
+        stream,
+        workspace,
+    )
+
+
+def plan(line: Line, before: Tile, after: Tile) -> Plan:
+    """Transforms of all lines of a tile."""
+    before_runs, after_runs = ((Run(0, 0, n),) for n in line.lengths)
+    whole = replace(line, runs=(before_runs, after_runs), edits=((), ()))
+    if not known(whole):
+        return with_pyfftw.plan(line, before, after)
+    tables = [np.array([[0, t.shape[1], t.ctypes.data, t.itemsize, t.strides[0], 0]], np.intp) for t in (before, after)]
+    step, scales, outer = lanes(line), np.ones(2, np.longdouble), np.empty(0, np.intp)
+    workspace = pyfftw.empty_aligned((2, workspace_bytes(line, step)), np.uint8, n=64)
+    made = kernel(whole, tables, outer, len(before), 1, step, scales, False, workspace)
+    return functools.partial(made.run, 0, 0, 0, 1, False)
+
+
+@functools.lru_cache(64)
+def passes(n: int, points: int, real: np.dtype[Any], vector: int) -> Passes:
+    """Radices, twiddle factors and turns of lines of `n` points that are transformed as `points` complex ones."""
+    radices = _radices(points, 16 if vector == 64 else 8)
+    remaining, factors = points, []
+    for radix in radices:
+        exponents = np.outer(np.arange(remaining // radix), np.arange(1, radix))
+        factors.append(roots(remaining, exponents, np.longdouble).ravel())
+        remaining //= radix
+    turns = roots(n, np.arange(n // 4 + 1), np.longdouble)
+    twiddles = np.concatenate(factors) if factors else turns[:0]
+    return np.array(radices, np.intp), _numbers(twiddles, real), _numbers(turns, real)
+
+
+def _numbers(factors: Array, real: np.dtype[Any]) -> Array:
+    """Real and imaginary parts in turn, each rounded once."""
+    return np.stack([factors.real, factors.imag], -1).ravel().astype(real)
+
+
+def _radices(points: int, most: int) -> list[int]:
+    """The radices of the passes: as few as can be with powers of two up to `most`, and about as large."""
+    found = []
+    for prime in _PRIMES[1:]:
+        while points % prime == 0:
+            found.append(prime)
+            points //= prime
+    twos, largest = points.bit_length() - 1, most.bit_length() - 1
+    count = -(-twos // largest)
+    found += [2 ** (twos // count + (k < twos % count)) for k in range(count)]
+    return sorted(found)
+
+
+def _smooth(n: int) -> bool:
+    """Whether `n` has no other prime factors than those there are butterflies for."""
+    for prime in _PRIMES:
+        while n % prime == 0:
+            n //= prime
+    return n == 1
+
+
+def _real(line: Line) -> np.dtype[Any]:
+    """The dtype of real and imaginary parts."""
+    return np.dtype(line.dtypes[0].char.lower())
+
+
+def _points(line: Line) -> int:
+    """Points of the complex transform: half of those of a line of an even number of real points."""
+    return line.n // 2 if line.kind in ("r2c", "c2r") and line.n % 2 == 0 else line.n

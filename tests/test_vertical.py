@@ -1,0 +1,189 @@
+"""Vertical sweeps: as exact as FFTW, with every instruction set that the processor has, wherever the lines lie.
+
+The contracts of engines, sweeps, padding, threads and plans hold them too, where they go through all engines.
+"""
+
+import functools
+
+import numpy as np
+import pyfftw
+import pytest
+import scipy.fft
+from caches import small_caches
+from layouts import Layout
+from mpi4py import MPI
+from oracles import close, random_array
+from support import expect_everywhere, rng
+from test_padding import check_padding
+from test_sweep import check_backward, check_forward
+from test_threads import check_threads
+
+from mpi4py_pencil import DCT, FFT1D, PFFT, _kernels
+from mpi4py_pencil.engines import with_vertical
+from mpi4py_pencil.transforms import Fourier
+
+SELF, WORLD = MPI.COMM_SELF, MPI.COMM_WORLD
+SETS = [name for name, _ in _kernels.instruction_sets()]
+PRECISIONS = [np.dtype(c) for c in "fdFD"]
+
+
+@pytest.fixture(params=SETS)
+def instructions(request, monkeypatch):
+    """Run a test with each instruction set; the number of bytes of its vectors."""
+    monkeypatch.setenv(with_vertical.SIMD, request.param)
+    return dict(_kernels.instruction_sets())[request.param]
+
+
+def smooth(n):
+    """Return whether no prime factor of n is greater than 13."""
+    return functools.reduce(lambda rest, p: rest // p if rest % p == 0 else rest, [2, 3, 5, 7, 11, 13] * 20, n) == 1
+
+
+def aligned(shape, dtype):
+    """Return an array for lines each of which starts at a cache line."""
+    row = -(-shape[1] * dtype.itemsize // 64) * 64
+    return pyfftw.empty_aligned((shape[0], row), np.uint8).view(dtype)[:, : shape[1]]
+
+
+def errors(line, given):
+    """Return the relative L2 errors of the engine and of FFTW against long double."""
+    n, wide = line.n, given.astype(np.result_type(given, np.longdouble))
+    norm = "backward" if line.kind in ("forward", "r2c") else "forward"
+    expected = {
+        "forward": functools.partial(scipy.fft.fft, wide),
+        "backward": functools.partial(scipy.fft.ifft, wide),
+        "r2c": functools.partial(scipy.fft.rfft, wide),
+        "c2r": functools.partial(scipy.fft.irfft, wide, n),
+    }[line.kind](norm=norm)
+    before, after = (aligned((len(given), line.lengths[side]), line.dtypes[side]) for side in (0, 1))
+    direction = "FFTW_FORWARD" if norm == "backward" else "FFTW_BACKWARD"
+    flags = ("FFTW_ESTIMATE", "FFTW_DESTROY_INPUT")
+    executes = [
+        with_vertical.plan(line, before, after),
+        pyfftw.FFTW(before, after, axes=(1,), direction=direction, flags=flags).execute,
+    ]
+    found = []
+    for execute in executes:
+        before[...] = given
+        execute()
+        found.append(float(np.linalg.norm((after - expected).ravel()) / np.linalg.norm(expected.ravel())))
+    return found
+
+
+def check_errors(dtype, lengths, rows):
+    """Compare the error of all kinds of lines with that of FFTW; of a few points that may be less than an ulp."""
+    for n in lengths:
+        for line in Fourier().along(0, n, n, dtype).lines:
+            if not with_vertical.known(line):
+                raise AssertionError(f"{line} is not known")
+            ours, theirs = errors(line, random_array(rng(n), (rows, line.lengths[0]), line.dtypes[0]))
+            if not ours <= max(1.5 * theirs, 2 / 3 * np.finfo(dtype).eps):
+                raise AssertionError(f"{line.kind} {dtype} {n}: error {ours}, that of FFTW is {theirs}")
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=lambda d: d.name)
+def test_as_exact_as_fftw_for_all_lengths(dtype):
+    """Up to 512, those without a prime factor above 13."""
+    check_errors(dtype, filter(smooth, range(1, 513)), 20)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=lambda d: d.name)
+def test_as_exact_as_fftw_for_long_lines(dtype):
+    check_errors(dtype, [2**10, 2**13, 2**16, 3**10, 5**6, 7**5, 11**4, 13**4, 30030], 2)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=lambda d: d.name)
+def test_every_instruction_set_is_exact(instructions, dtype):
+    check_errors(dtype, [1, 2, 3, 6, 8, 15, 16, 22, 26, 49, 60, 128, 243, 256, 512, 2002], 19)
+
+
+def test_what_is_known():
+    """Fourier transforms of lengths with small prime factors; what is not goes to FFTW."""
+    for n in range(1, 200):
+        for dtype in PRECISIONS:
+            np.testing.assert_equal(
+                [with_vertical.known(x) for x in Fourier().along(0, n, n, dtype).lines], [smooth(n)] * 2
+            )
+    for line in [*Fourier().along(0, 8, 8, np.dtype("G")).lines, *DCT(2).along(0, 8, 8, np.dtype("d")).lines]:
+        np.testing.assert_equal(with_vertical.known(line), False)
+
+
+ROWS, COLUMNS = Layout((0, 1, 2), (1, 1, 1), 0), Layout((2, 1, 0), (1, 1, 1), 0)
+ODD = Layout((1, 0, 2), (1, -1, -2), 1)
+MISALIGNED = Layout((0, 1, 2), (1, 1, 1), 8)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=lambda d: d.name)
+def test_every_instruction_set_finds_the_lines(instructions, dtype):
+    """With fewer lines than lanes, as many, and one more than some; streamed, misaligned and strided."""
+    lanes = instructions // np.finfo(dtype).dtype.itemsize
+    for shape in ((3, 12, lanes - 1), (2, 18, lanes), (5, 15, 2 * lanes + 1), (2, 32, 4 * lanes + 3)):
+        whole = random_array(rng(*shape), shape, dtype)
+        with small_caches():
+            for axes in ((1,), (2,), (0, 1), (1, 0, 2)):
+                with PFFT(SELF, shape, axes, dtype, backend="vertical") as fft:
+                    for source, target in ((ROWS, MISALIGNED), (MISALIGNED, ROWS), (ROWS, COLUMNS), (COLUMNS, ODD)):
+                        check_forward(fft, whole, source, target)
+                        check_backward(fft, whole, source, target, normalize=True)
+
+
+def test_every_instruction_set_pads_and_truncates(instructions):
+    for dtype in PRECISIONS:
+        check_padding(SELF, (8, 6, 12), (0, 1, 2), dtype, 1.5, backend="vertical")
+        with small_caches():
+            check_padding(SELF, (7, 12, 6), (1, 0, 2), dtype, (2, 1.25, 1), backend="vertical")
+            check_threads((9, 8, 10), dtype, backend="vertical", truncation=3)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=lambda d: d.name)
+@pytest.mark.parametrize("n", [16, 15])
+def test_lines_do_not_see_each_other(n, dtype):
+    """What is not a number stays in its line, and a small line beside a large one is as exact as alone."""
+    lines = 37
+    given = random_array(rng(n), (lines, n), dtype)
+    given[5] *= np.asarray(1e20, dtype)
+    given[20] = np.nan
+    with PFFT(SELF, given.shape, (1,), dtype, backend="vertical") as fft:
+        found = fft.forward(given, normalize=False)
+        again = fft.backward(found)
+    expected = (np.fft.fft if dtype.kind == "c" else np.fft.rfft)(given.astype(np.result_type(given, float)))
+    for k in range(lines):
+        if k == 20:
+            np.testing.assert_equal((np.isnan(found[k]).all(), np.isnan(again[k]).all()), (True, True))
+        else:
+            close(found[k], expected[k], dtype, n, factor=8)
+            close(again[k], given[k] * np.asarray(n, dtype), dtype, n, factor=8)
+
+
+def test_a_line_longer_than_a_tile():
+    whole = random_array(rng(3), (2, 20000, 3), "d")
+    plain, reverse = Layout((0, 1, 2), (1, 1, 1), 0), Layout((2, 1, 0), (1, 1, 1), 0)
+    with PFFT(SELF, whole.shape, (1,), backend="vertical") as fft:
+        check_forward(fft, whole, plain, reverse)
+        check_backward(fft, whole, reverse, plain)
+
+
+@pytest.mark.parallel([1, 2, 4])
+def test_slabs_pencils_and_padding():
+    for dtype in "dF":
+        for grid in ([0, 1, 1], [0, 0, 1]):
+            check_padding(WORLD, (16, 12, 18), (0, 1, 2), dtype, 1.5, grid=grid, backend="vertical")
+            with small_caches():
+                check_threads((16, 12, 18), dtype, grid=grid, backend="vertical")
+
+
+@pytest.mark.parallel([1, 3])
+def test_one_long_line():
+    n = 4096
+    whole = random_array(rng(n), (n,), "D")
+    with FFT1D(WORLD, n, backend="vertical") as fft:
+        found = fft.forward(whole[fft.local_slice(False)])
+        close(np.concatenate(WORLD.allgather(found)), np.fft.fft(whole) / n, np.dtype("D"), n, factor=8)
+
+
+@pytest.mark.parallel([2])
+def test_an_instruction_set_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setenv(with_vertical.SIMD, "avx3")
+    message = "MPI4PY_PENCIL_SIMD is 'avx3': this processor has .*'baseline'"
+    expect_everywhere(ValueError, message, lambda: PFFT(WORLD, (8, 8), backend="vertical"))
+    PFFT(WORLD, (8, 8)).close()
