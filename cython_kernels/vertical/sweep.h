@@ -44,10 +44,11 @@ static void transform(const vertical_sweep *v, char *const *from, char *const *t
         pass.from = here;
         pass.to = there;
         if (k > 0 && k == v->passes - 1 && v->kind == VERTICAL_C2C &&
+            (!v->stream || whole_lines(v, to, first, lines)) &&
             find_rows(v, &v->target, to, first, lines, there, v->rows)) {
             pass.targets = v->rows;
             pass.scale = scale;
-            pass.stream = v->stream && streams(v, to);
+            pass.stream = v->stream;
         }
         pass.twiddles = do_pass(&pass, v->radices[k]);
         pass.sources = NULL;
