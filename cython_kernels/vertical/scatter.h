@@ -1,13 +1,7 @@
 /* From a tile to where the lines go, scaled: the mirror image of gather.h, with the lines that there are. */
 
-/* A run of bytes past the cache. A line of 64 bytes of which only a part is written there costs several times as much as a
- * whole one, so that the parts at both ends stay in the cache, where what is written next to them joins them. Stores wait
- * for each other: so these two lines are asked for before. */
-INLINE void stream_soon(const char *to, ptrdiff_t bytes) {
-    __builtin_prefetch(to, 1);
-    __builtin_prefetch(to + bytes - 1, 1);
-}
-
+/* A run of bytes past the cache. A line of 64 bytes of which only a part is written there costs several times as much
+ * as a whole one, so that the parts at both ends stay in the cache, where what is written next to them joins them. */
 static void stream_run(char *to, const char *from, ptrdiff_t bytes) {
     const ptrdiff_t head = -(uintptr_t)to % 64;
     ptrdiff_t b = head < bytes ? head : bytes;
@@ -17,6 +11,12 @@ static void stream_run(char *to, const char *from, ptrdiff_t bytes) {
         for (int k = 0; k < 64; k += 16) stream_16(to + b + k, from + b + k);
     }
     memcpy(to + b, from + b, bytes - b);
+}
+
+/* Asks for the two ends of a run that is to come: stores are done in order, and all would wait for these two. */
+INLINE void stream_soon(const char *to, ptrdiff_t bytes) {
+    __builtin_prefetch(to, 1);
+    __builtin_prefetch(to + bytes - 1, 1);
 }
 
 /* W numbers from `k` on of W lines, by line. */
@@ -76,10 +76,10 @@ static void stream_lines(const placing *rows, ptrdiff_t at, char *const *lines, 
     }
 }
 
-/* Lines side by side. */
+/* Lines side by side, whole groups. */
 static void scatter_columns(const placing *rows, ptrdiff_t at, char *to, ptrdiff_t line, ptrdiff_t points,
                             ptrdiff_t groups, int real, REAL scale, int stream) {
-    enum { MOST = 8, ROWS_AHEAD = 8 }; /* groups that are put together before they are streamed */
+    enum { MOST = 8, ROWS_AHEAD = 8 }; /* groups that are put together before they are streamed; and see stream_soon */
     char together[MOST * GROUP];
     const ptrdiff_t width = real ? BYTES : GROUP;
     for (ptrdiff_t i = 0; i < points; i++, to += line) {
@@ -97,8 +97,9 @@ static void scatter_columns(const placing *rows, ptrdiff_t at, char *to, ptrdiff
     }
 }
 
+/* Lines that lie anyhow. */
 static void scatter_points(const placing *rows, ptrdiff_t at, char *const *lines, ptrdiff_t line, ptrdiff_t points,
-                                 int numbers, ptrdiff_t count, REAL scale) {
+                           int numbers, ptrdiff_t count, REAL scale) {
     for (ptrdiff_t i = 0; i < points; i++)
         for (int part = 0; part < numbers; part++) {
             const REAL *from = (const REAL *)place(rows, (at + i) * numbers + part);
@@ -119,7 +120,7 @@ static int whole_lines(const vertical_sweep *v, char *const *bases, ptrdiff_t fi
 }
 
 static void scatter(const vertical_sweep *v, char *const *bases, ptrdiff_t first, ptrdiff_t lines, placing rows,
-                          REAL scale) {
+                    REAL scale) {
     const vertical_side *side = &v->target;
     const int numbers = side->real ? 1 : 2;
     const ptrdiff_t width = numbers * sizeof(REAL);

@@ -142,8 +142,8 @@ def _numbers(factors: Array, real: np.dtype[Any]) -> Array:
 def _radices(points: int) -> list[int]:
     """The radices of the passes, the smallest first.
 
-    Powers of two go by eights, which have room in the registers. Where one is left over, the last, which reads from cache,
-    is of 16: as a first pass, from rows that are far apart, that would need more ways of the cache than there are.
+    Powers of two go by eights, which have room in the registers. Where one is left over, the last, which reads from
+    cache, is of 16: a first pass of that, from rows that are far apart, would need more ways than the cache has.
     """
     found = []
     for prime in _PRIMES[1:]:
