@@ -4,13 +4,15 @@ The contracts of engines, sweeps, padding, threads and plans hold them too, wher
 """
 
 import functools
+import itertools
 
 import numpy as np
 import pyfftw
 import pytest
 import scipy.fft
 from caches import small_caches
-from layouts import Layout
+from layouts import Layout, laid_out, layouts, untouched_elsewhere
+from lockstep import given, settings, st
 from mpi4py import MPI
 from oracles import close, random_array
 from support import expect_everywhere, rng
@@ -19,7 +21,10 @@ from test_sweep import check_backward, check_forward
 from test_threads import check_threads
 
 from mpi4py_pencil import DCT, FFT1D, PFFT, _kernels
-from mpi4py_pencil.engines import with_vertical
+from mpi4py_pencil.engines import engine, with_vertical
+from mpi4py_pencil.layout.arrays import address
+from mpi4py_pencil.sweep.kernel import Piece, make
+from mpi4py_pencil.sweep.tiles import Tiles
 from mpi4py_pencil.transforms import Fourier
 
 SELF, WORLD = MPI.COMM_SELF, MPI.COMM_WORLD
@@ -45,9 +50,9 @@ def aligned(shape, dtype):
     return pyfftw.empty_aligned((shape[0], row), np.uint8).view(dtype)[:, : shape[1]]
 
 
-def errors(line, given):
+def errors(line, points):
     """Return the relative L2 errors of the engine and of FFTW against long double."""
-    n, wide = line.n, given.astype(np.result_type(given, np.longdouble))
+    n, wide = line.n, points.astype(np.result_type(points, np.longdouble))
     norm = "backward" if line.kind in ("forward", "r2c") else "forward"
     expected = {
         "forward": functools.partial(scipy.fft.fft, wide),
@@ -55,7 +60,7 @@ def errors(line, given):
         "r2c": functools.partial(scipy.fft.rfft, wide),
         "c2r": functools.partial(scipy.fft.irfft, wide, n),
     }[line.kind](norm=norm)
-    before, after = (aligned((len(given), line.lengths[side]), line.dtypes[side]) for side in (0, 1))
+    before, after = (aligned((len(points), line.lengths[side]), line.dtypes[side]) for side in (0, 1))
     direction = "FFTW_FORWARD" if norm == "backward" else "FFTW_BACKWARD"
     flags = ("FFTW_ESTIMATE", "FFTW_DESTROY_INPUT")
     executes = [
@@ -64,7 +69,7 @@ def errors(line, given):
     ]
     found = []
     for execute in executes:
-        before[...] = given
+        before[...] = points
         execute()
         found.append(float(np.linalg.norm((after - expected).ravel()) / np.linalg.norm(expected.ravel())))
     return found
@@ -127,6 +132,55 @@ def test_every_instruction_set_finds_the_lines(instructions, dtype):
                         check_backward(fft, whole, source, target, normalize=True)
 
 
+@st.composite
+def sweeps_of_pieces(draw):
+    """Draw the lines and the extents of a sweep, and for each side where the lines are cut and how each piece lies."""
+    n = draw(st.sampled_from([1, 2, 3, 4, 6, 7, 8, 11, 15, 16, 26, 32, 48]))
+    line = draw(st.sampled_from(Fourier().along(0, n, n, draw(st.sampled_from(PRECISIONS))).lines))
+    axis = draw(st.integers(0, 2))
+    extents = draw(st.lists(st.sampled_from([1, 2, 3, 7, 8, 9, 17, 40]), min_size=3, max_size=3))
+    sides = []
+    for items in line.lengths:
+        cuts = draw(st.sets(st.integers(1, items - 1), max_size=3)) if items > 1 else set()
+        ends = [0, *sorted(cuts), items]
+        sides.append([(start, stop, draw(layouts(3))) for start, stop in itertools.pairwise(ends)])
+    outer = draw(st.sampled_from([None, *[(k,) for k in range(3) if k != axis]]))
+    return line, axis, extents, sides, outer, draw(st.booleans()), draw(st.sampled_from([1, 2**11, 2**18]))
+
+
+@settings(max_examples=150)
+@given(sweeps_of_pieces())
+def test_any_pieces(case):
+    """Each piece of the lines lies in memory of its own: any order and step of its axes, aligned to nothing."""
+    line, axis, extents, sides, outer, stream, tile = case
+    n = line.n
+    shapes = [[length if k == axis else m for k, m in enumerate(extents)] for length in line.lengths]
+    whole = random_array(rng(*extents, n), shapes[0], line.dtypes[0])
+    wholes, placed, blocks = (whole, np.zeros(shapes[1], line.dtypes[1])), ([], []), ([], [])
+    for side, pieces in enumerate(sides):
+        for start, stop, layout in pieces:
+            part = tuple(slice(start, stop) if k == axis else slice(None) for k in range(3))
+            block, memory = laid_out(wholes[side][part], layout)
+            placed[side].append(Piece(start, stop - start, address(block), block.strides))
+            blocks[side].append((block, memory))
+    tiles = Tiles(engine("vertical"), tile, vertical=True)
+    scales = (np.longdouble(1), np.longdouble(0.5))
+    kernel = make(tiles, axis, line, extents, tuple(placed[0]), tuple(placed[1]), scales, outer, stream)
+    for start, stop in ((0, kernel.count // 2), (kernel.count // 2, kernel.count)):
+        kernel.run(0, 0, start, stop, True)
+    found = np.concatenate([block for block, _ in blocks[1]], axis)
+    call, norm = {
+        "forward": (np.fft.fft, "backward"),
+        "backward": (np.fft.ifft, "forward"),
+        "r2c": (np.fft.rfft, "backward"),
+        "c2r": (np.fft.irfft, "forward"),
+    }[line.kind]
+    wide = whole.astype(np.result_type(whole, float))
+    close(found, call(wide, n, axis=axis, norm=norm) / 2, line.dtypes[0], n, factor=8)
+    for block, memory in blocks[1]:
+        untouched_elsewhere(block, memory)
+
+
 def test_every_instruction_set_pads_and_truncates(instructions):
     for dtype in PRECISIONS:
         check_padding(SELF, (8, 6, 12), (0, 1, 2), dtype, 1.5, backend="vertical")
@@ -140,19 +194,19 @@ def test_every_instruction_set_pads_and_truncates(instructions):
 def test_lines_do_not_see_each_other(n, dtype):
     """What is not a number stays in its line, and a small line beside a large one is as exact as alone."""
     lines = 37
-    given = random_array(rng(n), (lines, n), dtype)
-    given[5] *= np.asarray(1e20, dtype)
-    given[20] = np.nan
-    with PFFT(SELF, given.shape, (1,), dtype, backend="vertical") as fft:
-        found = fft.forward(given, normalize=False)
+    whole = random_array(rng(n), (lines, n), dtype)
+    whole[5] *= np.asarray(1e20, dtype)
+    whole[20] = np.nan
+    with PFFT(SELF, whole.shape, (1,), dtype, backend="vertical") as fft:
+        found = fft.forward(whole, normalize=False)
         again = fft.backward(found)
-    expected = (np.fft.fft if dtype.kind == "c" else np.fft.rfft)(given.astype(np.result_type(given, float)))
+    expected = (np.fft.fft if dtype.kind == "c" else np.fft.rfft)(whole.astype(np.result_type(whole, float)))
     for k in range(lines):
         if k == 20:
             np.testing.assert_equal((np.isnan(found[k]).all(), np.isnan(again[k]).all()), (True, True))
         else:
             close(found[k], expected[k], dtype, n, factor=8)
-            close(again[k], given[k] * np.asarray(n, dtype), dtype, n, factor=8)
+            close(again[k], whole[k] * np.asarray(n, dtype), dtype, n, factor=8)
 
 
 def test_a_line_longer_than_a_tile():

@@ -1,8 +1,8 @@
 /* From where the lines lie to a tile: W lines at a time, one piece after the other.
  *
  * `rows` says how the numbers of a line go to a tile: number k, counted in reals, to row k >> paired, and there to the
- * real part, or where they are paired to the real and the imaginary part in turn. Complex points are paired, and real ones
- * where two of them are treated as a complex one; `swap` exchanges the parts.
+ * real part, or where they are paired to the real and the imaginary part in turn. Complex points are paired, and real
+ * ones where two of them are treated as a complex one; `swap` exchanges the parts.
  */
 typedef struct {
     char *tile;
@@ -16,7 +16,7 @@ INLINE char *place(const placing *rows, ptrdiff_t k) {
 
 /* Where `count` lines of a plane from `first` on begin, by lane; the last stands for all that there are not. */
 static void find_lines(const vertical_sweep *v, const ptrdiff_t *piece, char *base, ptrdiff_t first, ptrdiff_t count,
-                         char **begin) {
+                       char **begin) {
     ptrdiff_t b = first / v->columns, c = first % v->columns;
     for (ptrdiff_t line = 0; line < W; line++) {
         begin[LANE_OF(line)] = base + b * piece[PIECE_BATCH] + c * piece[PIECE_COLUMN];
@@ -29,14 +29,14 @@ INLINE int dense(const vertical_sweep *v, const ptrdiff_t *piece, ptrdiff_t firs
     return piece[PIECE_COLUMN] == width && lines % W == 0 && first % v->columns + lines <= v->columns;
 }
 
-/* Whether the lines of the first piece of a side do so where there are enough of them. */
+/* Whether lines do so on one side at least, if there are enough of them: as its first piece says. */
 INLINE int side_by_side(const vertical_sweep *v) {
     return (v->source.count && v->source.pieces[PIECE_COLUMN] == (v->source.real ? POINT / 2 : POINT)) ||
            (v->target.count && v->target.pieces[PIECE_COLUMN] == (v->target.real ? POINT / 2 : POINT));
 }
 
-/* Whether they do so in all pieces, and no points are edited but those that lie in none: then the table `rows` is filled
- * with where each point lies, or with `nowhere`. */
+/* Whether they do so in all pieces, and no points are edited but those that lie in none: then the table `rows` is
+ * filled with where each point lies, or with `nowhere`. */
 static int find_rows(const vertical_sweep *v, const vertical_side *side, char *const *bases, ptrdiff_t first,
                      ptrdiff_t lines, char *nowhere, char **rows) {
     for (ptrdiff_t n = 0; n < side->count; n++)
@@ -82,7 +82,7 @@ static void gather_columns(const char *from, ptrdiff_t line, ptrdiff_t points, p
 
 /* Lines that lie anyhow. */
 static void gather_points(char *const *lines, ptrdiff_t line, ptrdiff_t points, int numbers, const placing *rows,
-                                ptrdiff_t at) {
+                          ptrdiff_t at) {
     for (ptrdiff_t i = 0; i < points; i++)
         for (int part = 0; part < numbers; part++) {
             REAL *to = (REAL *)place(rows, (at + i) * numbers + part);

@@ -1,9 +1,9 @@
 /* Between n real points and n / 2 complex ones; edits of single points. All on whole rows of a tile.
  *
  * An even number n of real points is transformed as n / 2 complex ones z[j] = x[2 j] + i x[2 j + 1], with modes Z. The
- * transforms of the even and of the odd points are E[k] = (Z[k] + conj Z[n/2 - k]) / 2 and
- * O[k] = (Z[k] - conj Z[n/2 - k]) / 2i, and X[k] = E[k] + w^k O[k] with w = exp(-2 pi i / n). `turns` has the real and the
- * imaginary part of w^k for k up to n / 4. An odd number is transformed as as many complex ones, without imaginary part.
+ * transforms of the even and of the odd points are E[k] = (Z[k] + conj Z[n/2 - k]) / 2 and O[k] = (Z[k] - conj Z[n/2 -
+ * k]) / 2i, and X[k] = E[k] + w^k O[k] with w = exp(-2 pi i / n). `turns` has the real and the imaginary part of w^k
+ * for k up to n / 4. An odd number is transformed as as many complex ones, without imaginary part.
  */
 INLINE C conjugate(C a) { return (C){a.re, -a.im}; }
 INLINE C by_i(C a) { return (C){-a.im, a.re}; }
@@ -17,7 +17,8 @@ static void unpack(const char *from, char *to, ptrdiff_t row, ptrdiff_t m, ptrdi
     }
     for (ptrdiff_t k = 1; k <= m / 2; k++)
         for (ptrdiff_t g = 0; g < groups; g++) {
-            const C a = load_split(from + k * row + g * GROUP), b = conjugate(load_split(from + (m - k) * row + g * GROUP));
+            const C a = load_split(from + k * row + g * GROUP);
+            const C b = conjugate(load_split(from + (m - k) * row + g * GROUP));
             const C even = plus(a, b), odd = times(minus(a, b), turns[2 * k + 1] / 2, -turns[2 * k] / 2);
             const C half = {even.re / 2, even.im / 2};
             store_split(to + k * row + g * GROUP, plus(half, odd));
@@ -33,7 +34,8 @@ static void pack(const char *from, char *to, ptrdiff_t row, ptrdiff_t m, ptrdiff
     }
     for (ptrdiff_t k = 1; k <= m / 2; k++)
         for (ptrdiff_t g = 0; g < groups; g++) {
-            const C a = load_split(from + k * row + g * GROUP), b = conjugate(load_split(from + (m - k) * row + g * GROUP));
+            const C a = load_split(from + k * row + g * GROUP);
+            const C b = conjugate(load_split(from + (m - k) * row + g * GROUP));
             const C even = plus(a, b), odd = by_i(times(minus(a, b), turns[2 * k], -turns[2 * k + 1]));
             const C z = plus(even, odd), y = conjugate(minus(even, odd));
             store_split(to + k * row + g * GROUP, (C){z.im, z.re});

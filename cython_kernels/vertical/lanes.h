@@ -1,8 +1,8 @@
 /* Vectors of W numbers, and the order of the lines in them.
  *
- * Complex points of consecutive lines lie in memory as pairs. Two vectors of them become one of real and one of imaginary
- * parts by shuffles within their parts of 128 bits, which every instruction set does in one instruction. So the lines lie in
- * the lanes in an order of their own, the same everywhere: `LINE_OF(lane)`.
+ * Complex points of consecutive lines lie in memory as pairs. Two vectors of them become one of real and one of
+ * imaginary parts by shuffles within their parts of 128 bits, which every instruction set does in one instruction. So
+ * the lines lie in the lanes in an order of their own, the same everywhere: `LINE_OF(lane)`.
  */
 typedef REAL V __attribute__((vector_size(BYTES), may_alias));
 /* the same anywhere in memory: arrays of the caller are aligned to nothing */
@@ -84,8 +84,8 @@ INLINE C load_pairs(const char *from, int swap) {
 }
 
 /* Past the cache, where `stream` says so: 16 bytes at a time, since wider stores fault on what is not aligned to their
- * width, and numpy aligns to 16. The processor puts lines of 64 bytes together, if all of one come soon after each other:
- * parts of them cost several times as much. */
+ * width, and numpy aligns to 16. The processor puts lines of 64 bytes together, if all of one come soon after each
+ * other: parts of them cost several times as much. */
 INLINE void store(char *to, V v, int stream) {
     if (stream) {
         UNROLL

@@ -1,8 +1,8 @@
 /* Stockham's passes, by decimation in frequency.
  *
- * Before a pass of radix r the transforms that remain are of m r points, s of them side by side: row q + s (p + m j) has
- * point p + m j of transform q. The butterfly over j is multiplied by exp(-2 pi i p k / (m r)), and goes to rows
- * q + s (r p + k): what remains are transforms of m points, s r of them side by side.
+ * Before a pass of radix r the transforms that remain are of m r points, s of them side by side: row q + s (p + m j)
+ * has point p + m j of transform q. Mode k of the butterfly over j is multiplied by exp(-2 pi i p k / (m r)), and
+ * goes to row q + s (r p + k): what remains are transforms of m points, s r of them side by side.
  *
  * `twiddles` has these factors of p = 0, 1, … for k = 1 to r - 1, real and imaginary part.
  */
@@ -26,7 +26,7 @@ INLINE void pass(const passage *a, const int r, const int gathers, const int sca
         for (ptrdiff_t q = 0; q < s; q++) {
             const char *f = a->from + (q + s * p) * row;
             char *t = a->to + (q + s * r * p) * row;
-            char *const *sources = a->sources + p, *const *targets = a->targets + q;
+            char *const *sources = gathers ? a->sources + p : NULL, *const *targets = scatters ? a->targets + q : NULL;
             for (ptrdiff_t g = 0; g < a->groups; g++, f += GROUP, t += GROUP) {
                 C x[16];
                 UNROLL
@@ -49,7 +49,7 @@ INLINE void pass(const passage *a, const int r, const int gathers, const int sca
 }
 
 #define PASS(r)                                                                                                        \
-    static void pass_##r(const passage *a) {                                                                  \
+    static void pass_##r(const passage *a) {                                                                           \
         if (a->sources) pass(a, r, 1, 0, 1);                                                                           \
         else if (a->targets) pass(a, r, 0, 1, 0);                                                                      \
         else if (a->m > 1) pass(a, r, 0, 0, 1);                                                                        \

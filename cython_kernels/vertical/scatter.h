@@ -1,5 +1,24 @@
 /* From a tile to where the lines go, scaled: the mirror image of gather.h, with the lines that there are. */
 
+/* A run of bytes past the cache. A line of 64 bytes of which only a part is written there costs several times as much
+ * as a whole one, so that the parts at both ends stay in the cache, where what is written next to them joins them. */
+static void stream_run(char *to, const char *from, ptrdiff_t bytes) {
+    const ptrdiff_t head = -(uintptr_t)to % 64;
+    ptrdiff_t b = head < bytes ? head : bytes;
+    memcpy(to, from, b);
+    for (; b + 64 <= bytes; b += 64) {
+        UNROLL
+        for (int k = 0; k < 64; k += 16) stream_16(to + b + k, from + b + k);
+    }
+    memcpy(to + b, from + b, bytes - b);
+}
+
+/* Asks for the two ends of a run that is to come: stores are done in order, and all would wait for these two. */
+INLINE void stream_soon(const char *to, ptrdiff_t bytes) {
+    __builtin_prefetch(to, 1);
+    __builtin_prefetch(to + bytes - 1, 1);
+}
+
 /* W numbers from `k` on of W lines, by line. */
 INLINE void by_lines(const placing *rows, ptrdiff_t k, REAL scale, V *v) {
     UNROLL
@@ -35,51 +54,52 @@ static void scatter_lines(const placing *rows, ptrdiff_t at, char *const *lines,
 static void stream_lines(const placing *rows, ptrdiff_t at, char *const *lines, ptrdiff_t numbers, REAL scale) {
     enum { MOST = 1024 / sizeof(REAL) };
     V together[W][MOST / W], v[W];
-    for (ptrdiff_t k = 0; k < numbers; k += MOST) {
-        const ptrdiff_t some = numbers - k < MOST ? numbers - k : MOST;
+    /* the first part ends where 64 bytes do, for lines that are apart by whole ones */
+    ptrdiff_t most = MOST - (uintptr_t)lines[0] % 64 / sizeof(REAL);
+    for (ptrdiff_t k = 0, some; k < numbers; k += some, most = MOST) {
+        some = numbers - k < most ? numbers - k : most;
         if (some < W) {
             char *ends[W];
             for (int l = 0; l < W; l++) ends[l] = lines[l] + k * sizeof(REAL);
             scatter_lines(rows, at + k, ends, some, W, scale);
             return;
         }
+        for (int l = 0; l < W; l++) stream_soon(lines[l] + k * sizeof(REAL), some * sizeof(REAL));
         for (ptrdiff_t i = 0; i < some; i += W) {
             if (i + W > some) i = some - W;
             by_lines(rows, at + k + i, scale, v);
             UNROLL
             for (int l = 0; l < W; l++) *(U *)((REAL *)together[l] + i) = v[l];
         }
-        for (int l = 0; l < W; l++) {
-            char *to = lines[l] + k * sizeof(REAL);
-            const char *from = (const char *)together[l];
-            const ptrdiff_t bytes = some * sizeof(REAL);
-            for (ptrdiff_t b = 0; b + 16 <= bytes; b += 16) stream_16(to + b, from + b);
-            memcpy(to + bytes / 16 * 16, from + bytes / 16 * 16, bytes % 16);
+        for (int l = 0; l < W; l++)
+            stream_run(lines[l] + k * sizeof(REAL), (const char *)together[l], some * sizeof(REAL));
+    }
+}
+
+/* Lines side by side, whole groups. */
+static void scatter_columns(const placing *rows, ptrdiff_t at, char *to, ptrdiff_t line, ptrdiff_t points,
+                            ptrdiff_t groups, int real, REAL scale, int stream) {
+    enum { MOST = 8, ROWS_AHEAD = 8 }; /* groups that are put together before they are streamed; and see stream_soon */
+    char together[MOST * GROUP];
+    const ptrdiff_t width = real ? BYTES : GROUP;
+    for (ptrdiff_t i = 0; i < points; i++, to += line) {
+        if (stream && i + ROWS_AHEAD < points) stream_soon(to + ROWS_AHEAD * line, groups * width);
+        for (ptrdiff_t g = 0; g < groups; g++) {
+            char *t = stream ? together + g % MOST * width : to + g * width;
+            if (real) *(U *)t = from_lanes(*(const V *)(place(rows, at + i) + g * GROUP)) * scale;
+            else {
+                const C x = load_split(rows->tile + (at + i) * rows->row + g * GROUP);
+                store_pairs(t, (C){x.re * scale, x.im * scale}, rows->swap, 0);
+            }
+            if (stream && (g % MOST == MOST - 1 || g == groups - 1))
+                stream_run(to + g / MOST * MOST * width, together, (g % MOST + 1) * width);
         }
     }
 }
 
-/* Whether stores past the cache, of 16 bytes, can go to all of these. */
-INLINE int aligned(char *const *lines) {
-    uintptr_t all = 0;
-    for (int l = 0; l < W; l++) all |= (uintptr_t)lines[l];
-    return all % 16 == 0;
-}
-
-static void scatter_columns(const placing *rows, ptrdiff_t at, char *to, ptrdiff_t line, ptrdiff_t points,
-                            ptrdiff_t groups, int real, REAL scale, int stream) {
-    for (ptrdiff_t i = 0; i < points; i++, to += line)
-        for (ptrdiff_t g = 0; g < groups; g++)
-            if (real)
-                store(to + g * BYTES, from_lanes(*(const V *)(place(rows, at + i) + g * GROUP)) * scale, stream);
-            else {
-                const C x = load_split(rows->tile + (at + i) * rows->row + g * GROUP);
-                store_pairs(to + g * GROUP, (C){x.re * scale, x.im * scale}, rows->swap, stream);
-            }
-}
-
+/* Lines that lie anyhow. */
 static void scatter_points(const placing *rows, ptrdiff_t at, char *const *lines, ptrdiff_t line, ptrdiff_t points,
-                                 int numbers, ptrdiff_t count, REAL scale) {
+                           int numbers, ptrdiff_t count, REAL scale) {
     for (ptrdiff_t i = 0; i < points; i++)
         for (int part = 0; part < numbers; part++) {
             const REAL *from = (const REAL *)place(rows, (at + i) * numbers + part);
@@ -88,18 +108,19 @@ static void scatter_points(const placing *rows, ptrdiff_t at, char *const *lines
         }
 }
 
-/* Whether stores past the cache can go to all pieces of lines side by side. */
-static int streams(const vertical_sweep *v, char *const *bases) {
-    uintptr_t all = 0;
+/* Whether the rows of a tile of lines side by side are whole lines of 64 bytes, in all pieces. */
+static int whole_lines(const vertical_sweep *v, char *const *bases, ptrdiff_t first, ptrdiff_t lines) {
+    uintptr_t all = (uintptr_t)lines * POINT;
     for (ptrdiff_t n = 0; n < v->target.count; n++) {
         const ptrdiff_t *piece = v->target.pieces + n * (PIECE_OUTER + v->outer_count);
-        all |= (uintptr_t)bases[n] | (uintptr_t)(piece[PIECE_LINE] | piece[PIECE_COLUMN] | piece[PIECE_BATCH]);
+        all |= (uintptr_t)bases[n] + first / v->columns * piece[PIECE_BATCH] + first % v->columns * piece[PIECE_COLUMN];
+        all |= (uintptr_t)piece[PIECE_LINE];
     }
-    return all % 16 == 0;
+    return all % 64 == 0;
 }
 
 static void scatter(const vertical_sweep *v, char *const *bases, ptrdiff_t first, ptrdiff_t lines, placing rows,
-                          REAL scale) {
+                    REAL scale) {
     const vertical_side *side = &v->target;
     const int numbers = side->real ? 1 : 2;
     const ptrdiff_t width = numbers * sizeof(REAL);
@@ -113,10 +134,9 @@ static void scatter(const vertical_sweep *v, char *const *bases, ptrdiff_t first
             char *begin[W];
             find_lines(v, piece, bases[n], first + g * W, count, begin);
             rows.tile = tile + g * GROUP;
-            if (dense(v, piece, first + g * W, count, width)) {
-                const int stream = v->stream && ((uintptr_t)begin[0] | (uintptr_t)line) % 16 == 0;
-                scatter_columns(&rows, at, begin[0], line, points, together, side->real, scale, stream);
-            } else if (line == width && v->stream && count == W && aligned(begin))
+            if (dense(v, piece, first + g * W, count, width))
+                scatter_columns(&rows, at, begin[0], line, points, together, side->real, scale, v->stream);
+            else if (line == width && v->stream && count == W)
                 stream_lines(&rows, at * numbers, begin, points * numbers, scale);
             else if (line == width) scatter_lines(&rows, at * numbers, begin, points * numbers, count, scale);
             else scatter_points(&rows, at, begin, line, points, numbers, count, scale);

@@ -44,10 +44,11 @@ static void transform(const vertical_sweep *v, char *const *from, char *const *t
         pass.from = here;
         pass.to = there;
         if (k > 0 && k == v->passes - 1 && v->kind == VERTICAL_C2C &&
+            (!v->stream || whole_lines(v, to, first, lines)) &&
             find_rows(v, &v->target, to, first, lines, there, v->rows)) {
             pass.targets = v->rows;
             pass.scale = scale;
-            pass.stream = v->stream && streams(v, to);
+            pass.stream = v->stream;
         }
         pass.twiddles = do_pass(&pass, v->radices[k]);
         pass.sources = NULL;
@@ -66,8 +67,8 @@ static void transform(const vertical_sweep *v, char *const *from, char *const *t
 #undef OVER
 }
 
-/* How many of the lines of a plane come next: as many as a tile holds, whole groups where they lie side by side, and where
- * they are streamed before these as few as there are up to the first at the start of 64 bytes. */
+/* How many of the lines of a plane come next: as many as a tile holds, whole groups where they lie side by side, and
+ * where they are streamed before these as few as there are up to the first at the start of 64 bytes. */
 static ptrdiff_t next_lines(const vertical_sweep *v, char *const *to, ptrdiff_t first) {
     const ptrdiff_t rest = v->batches * v->columns - first, most = rest < v->step ? rest : v->step;
     const ptrdiff_t width = v->target.real ? sizeof(REAL) : POINT, column = first % v->columns;
@@ -76,7 +77,8 @@ static ptrdiff_t next_lines(const vertical_sweep *v, char *const *to, ptrdiff_t 
     if (v->columns < W || !v->target.count || !side_by_side(v)) return most;
     if (v->stream && piece[PIECE_COLUMN] == width && piece[PIECE_LINE] % 64 == 0) {
         const ptrdiff_t at = (intptr_t)to[0] + first / v->columns * piece[PIECE_BATCH] + column * width;
-        if (at % 64 && at % width == 0 && whole > W) return (64 - at % 64) / width;
+        const ptrdiff_t lead = (64 - at % 64) % 64 / width;
+        if (lead && at % width == 0 && lead < whole) return lead;
     }
     return whole ? whole : v->columns - column;
 }

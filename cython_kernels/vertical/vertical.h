@@ -1,4 +1,5 @@
-/* Sweeps that transform vertically: the points of W lines lie in the lanes of a vector, and all W are transformed at once.
+/* Sweeps that transform vertically: the points of W lines lie in the lanes of a vector, and all W are transformed at
+ * once.
  *
  *   lanes.h        vectors, and the order of the lines in them
  *   butterflies.h  the transforms of up to 16 points that all others are made of
@@ -7,13 +8,14 @@
  *   scatter.h      from a tile to where they go
  *   halves.h       between n real points and n / 2 complex ones; edits of single points
  *   sweep.h        the loops of a sweep
- *   vertical.c     which instruction sets this processor has; float_*.c and double_*.c are all of the above for each of them
+ *   vertical.c     which instruction sets this processor has; float_*.c and double_*.c are all of the above for each
+ *                  of them
  *   compiler.h     what compilers and instruction sets call things
  *
- * A tile is in *split format*: a row for each point, and in a row for each group of W lines their W real parts and then
- * their W imaginary parts. It is transformed by decimation in frequency, after Stockham: every pass goes from one tile to
- * another and sorts while it goes, so that no bits are to be reversed. C. Van Loan, "Computational Frameworks for the Fast
- * Fourier Transform", SIAM (1992), has both.
+ * A tile is in *split format*: a row for each point, and in a row for each group of W lines their W real parts and
+ * then their W imaginary parts. It is transformed by decimation in frequency, after Stockham: every pass goes from one
+ * tile to another and sorts while it goes, so that no bits are to be reversed. C. Van Loan, "Computational Frameworks
+ * for the Fast Fourier Transform", SIAM (1992), has both.
  *
  * Backward is forward with real and imaginary parts swapped on the way in and on the way out.
  */
@@ -27,15 +29,16 @@ enum { VERTICAL_C2C, VERTICAL_R2C, VERTICAL_C2R };
 /* The columns of a table of pieces, as in kernels.pyx; the strides of the outer axes follow. */
 enum { PIECE_AT, PIECE_POINTS, PIECE_BASE, PIECE_LINE, PIECE_COLUMN, PIECE_BATCH, PIECE_OUTER };
 
-/* What happens to all points from i up to j; but COPY puts point i at j too, ADD adds point j to point i, and REAL drops the
- * imaginary part of point i. As in copy.h. */
+/* What happens to all points from i up to j; but COPY puts point i at j too, ADD adds point j to point i, and REAL
+ * drops the imaginary part of point i. As in copy.h. */
 enum { EDIT_ZERO, EDIT_COPY, EDIT_ADD, EDIT_REAL, EDIT_HALVE, EDIT_DOUBLE };
 
-/* Bytes between the groups of two rows of a tile: rows that are apart by powers of two fall onto each other in the cache. */
+/* Bytes between the groups of two rows of a tile: rows that are apart by powers of two fall onto each other in the
+ * cache. */
 enum { VERTICAL_SPARE = 64 };
 
-/* Butterflies ahead of which memory is asked for, where a pass gathers: its reads are too far apart for the processor to
- * guess. */
+/* Butterflies ahead of which memory is asked for, where a pass gathers: its reads are too far apart for the processor
+ * to guess. */
 enum { VERTICAL_AHEAD = 2 };
 
 typedef struct {

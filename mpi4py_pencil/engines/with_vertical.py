@@ -89,13 +89,13 @@ def kernel(
 ) -> _kernels.Vertical:
     """The kernel of a sweep of lines that are `known`: its arguments as `_kernels.Vertical` has them."""
     edits = [np.array(e, np.intp).reshape(-1, 3) for e in (line.gaps + line.edits[0], line.edits[1])]
-    chosen, vector = instruction_set()
+    chosen, _ = instruction_set()
     return _kernels.Vertical(
         chosen,
         line.kind,
         line.n,
         _points(line),
-        passes(line.n, _points(line), _real(line), vector),
+        passes(line.n, _points(line), _real(line)),
         list(zip(tables, edits, strict=True)),
         outer,
         columns,
@@ -121,9 +121,9 @@ def plan(line: Line, before: Tile, after: Tile) -> Plan:
 
 
 @functools.lru_cache(64)
-def passes(n: int, points: int, real: np.dtype[Any], vector: int) -> Passes:
+def passes(n: int, points: int, real: np.dtype[Any]) -> Passes:
     """Radices, twiddle factors and turns of lines of `n` points that are transformed as `points` complex ones."""
-    radices = _radices(points, 16 if vector == 64 else 8)
+    radices = _radices(points)
     remaining, factors = points, []
     for radix in radices:
         exponents = np.outer(np.arange(remaining // radix), np.arange(1, radix))
@@ -139,16 +139,22 @@ def _numbers(factors: Array, real: np.dtype[Any]) -> Array:
     return np.stack([factors.real, factors.imag], -1).ravel().astype(real)
 
 
-def _radices(points: int, most: int) -> list[int]:
-    """The radices of the passes: as few as can be with powers of two up to `most`, and about as large."""
+def _radices(points: int) -> list[int]:
+    """The radices of the passes, the smallest first.
+
+    Powers of two go by eights, which have room in the registers. Where one is left over, the last, which reads from
+    cache, is of 16: a first pass of that, from rows that are far apart, would need more ways than the cache has.
+    """
     found = []
     for prime in _PRIMES[1:]:
         while points % prime == 0:
             found.append(prime)
             points //= prime
-    twos, largest = points.bit_length() - 1, most.bit_length() - 1
-    count = -(-twos // largest)
-    found += [2 ** (twos // count + (k < twos % count)) for k in range(count)]
+    eights, rest = divmod(points.bit_length() - 1, 3)
+    if rest == 1 and eights:
+        found += [8] * (eights - 1) + [16]
+    else:
+        found += [2**rest] * (rest > 0) + [8] * eights
     return sorted(found)
 
 
