@@ -9,6 +9,8 @@ from .pfft import PFFT, newDistArray
 from .transfer import Transfer
 from .transforms import DCT, DST, Ball, Chebyshev, Fourier, Hartley, Legendre, LinearMap
 
+__version__ = "0.1.0"
+
 __all__ = [
     "DCT",
     "DST",

@@ -124,9 +124,9 @@ class DistArray(np.ndarray):
         return self.pencil.axis - self._rank
 
     @property
-    def subcomm(self) -> tuple[MPI.Intracomm, ...]:
-        """The communicators of the axes, without the component axes."""
-        return tuple(self.pencil.subcomm[self._rank :])
+    def subcomm(self) -> Sequence[MPI.Intracomm]:
+        """The communicators of the axes, without the component axes; of other arrays with this division the `dims`."""
+        return self.pencil.without_components(self._rank).subcomm
 
     @property
     def commsizes(self) -> list[int]:
@@ -153,7 +153,7 @@ class DistArray(np.ndarray):
             The wanted alignment, counted without the component axes; it swaps its communicator with the present
             alignment's. Without it that of `out`.
         out : DistArray, optional
-            Where to put the result: an array of the same shape, dtype and grid, in any of its alignments.
+            Where to put the result: an array of the same shape and dtype over the same ranks, divided in any way.
 
         Raises
         ------
@@ -375,10 +375,10 @@ def _asked(
     global_shape: Any, rank: Any, alignment: Any, dtype: Any, dims: Any
 ) -> tuple[tuple[int, ...], int, int | None, np.dtype[Any], Subcomm | list[int]]:
     """The arguments of a DistArray that are the same on every rank."""
-    shape = lengths(global_shape)
+    shape = lengths(global_shape, "global_shape")
     if not hasattr(rank, "__index__") or not 0 <= rank < len(shape):
         raise ValueError(f"rank {rank!r} must count the leading component axes of global_shape {shape}")
-    axis = None if alignment is None else whole_axis(alignment, len(shape) - rank)
+    axis = None if alignment is None else whole_axis(alignment, len(shape) - rank, "alignment: ")
     return shape, rank.__index__(), axis, np.dtype(dtype), _dims(dims, shape, rank, axis)
 
 
@@ -412,8 +412,9 @@ def _transfer(a: Pencil, b: Pencil, dtype: np.dtype[Any]) -> Transfer:
     """The transfer between two pencils, made at its first use and kept with the grid."""
     if not isinstance(a.subcomm, Subcomm) or not isinstance(b.subcomm, Subcomm):
         return Transfer(a, b, dtype)
-    kept = cache_of(a.subcomm.grid.cart).setdefault(Transfer, {})
-    key = (a.shape, a.axis, a.subcomm.order, b.shape, b.axis, b.subcomm.order, dtype)
-    if b.subcomm.grid is not a.subcomm.grid or key not in kept:
+    grid, other = a.subcomm.grid, b.subcomm.grid
+    kept = cache_of(grid.cart).setdefault(Transfer, {})
+    key = (a.shape, a.axis, a.subcomm.order, b.shape, b.axis, other.dims, b.subcomm.order, dtype)
+    if other.parent != grid.parent or key not in kept:
         keep(kept, key, Transfer(a, b, dtype), _TRANSFERS)
     return kept[key]

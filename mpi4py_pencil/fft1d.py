@@ -161,7 +161,7 @@ class FFT1D:
 
     def shape(self, forward_output: bool = True) -> tuple[int]:
         """The shape of this rank's part of the modes, or of the points."""
-        return (math.prod(self._matrices[bool(forward_output)].subshape),)
+        return (math.prod(self._matrices[truth("forward_output", forward_output)].subshape),)
 
     def global_shape(self, forward_output: bool = False) -> tuple[int]:
         """The shape of the whole: (n,), for points and modes alike."""
@@ -174,7 +174,7 @@ class FFT1D:
         whole rows, of which the first ranks may have one more, and the last none. Where the number of ranks divides n1
         and n2, these are the blocks of equal length in which one would divide n points.
         """
-        side = int(bool(forward_output))
+        side = int(truth("forward_output", forward_output))
         start = self._matrices[side].substart[side] * self.factors[1 - side]
         return (slice(start, start + self.shape(forward_output)[0]),)
 

@@ -17,7 +17,7 @@ from .description import description, text
 from .distarray import DistArray
 from .engines import engine
 from .layout.arrays import keep, truth
-from .layout.pencil import Pencil
+from .layout.pencil import Pencil, lengths
 from .layout.subcomm import Subcomm
 from .layout.way import Way
 from .plan.arguments import Request, request
@@ -63,7 +63,7 @@ class Direction:
     def __init__(self, fft: PFFT, way: Way, adjoint: bool = False) -> None:
         self._fft, self._way, self._adjoint = fft, way, adjoint
 
-    def __call__(self, source: Array, out: Array | None = None, normalize: bool | None = None) -> Array:
+    def __call__(self, source: Array, /, out: Array | None = None, normalize: bool | None = None) -> Array:
         """Transform an array.
 
         Collective over the ranks.
@@ -210,7 +210,7 @@ class PFFT:
                 shape,
                 axes=axes,
                 dtype=dtype,
-                grid=grid if like is None else _grid_like(like, comm, grid),
+                grid=grid if like is None else _grid_like(like, comm, grid, len(lengths(shape))),
                 padding=padding,
                 collapse=collapse,
                 backend=backend,
@@ -337,15 +337,15 @@ class PFFT:
 
     def shape(self, forward_output: bool = True) -> tuple[int, ...]:
         """The shape of this rank's block of the output of ``forward``, or of its input."""
-        return self.pencil[bool(forward_output)].subshape
+        return self.pencil[truth("forward_output", forward_output)].subshape
 
     def global_shape(self, forward_output: bool = False) -> tuple[int, ...]:
         """The global shape of the input, or of the output of ``forward``."""
-        return self.pencil[bool(forward_output)].shape
+        return self.pencil[truth("forward_output", forward_output)].shape
 
     def local_slice(self, forward_output: bool = True) -> tuple[slice, ...]:
         """This rank's block of the output of ``forward``, or of its input, as slices of the global array."""
-        return self.pencil[bool(forward_output)].local_slice()
+        return self.pencil[truth("forward_output", forward_output)].local_slice()
 
     def dtype(self, forward_output: bool = False) -> np.dtype[Any]:
         """The dtype of the input, or of the output of ``forward``."""
@@ -477,12 +477,14 @@ def planned(comm: MPI.Intracomm, asked: Request) -> PFFT:
     return plan
 
 
-def _grid_like(like: Any, comm: MPI.Intracomm, grid: Any) -> tuple[int, ...]:
+def _grid_like(like: Any, comm: MPI.Intracomm, grid: Any, ndim: int) -> tuple[int, ...]:
     """The grid of another plan."""
     if not isinstance(like, PFFT):
         raise TypeError(f"like must be a PFFT, not {like!r}")
     if grid is not None:
         raise ValueError(f"grid {grid!r} and like say the same: give one of them")
+    if ndim != like.dimensions:
+        raise ValueError(f"like has {like.dimensions} axes, shape has {ndim}")
     if MPI.Comm.Compare(comm, like.comm) not in (MPI.IDENT, MPI.CONGRUENT):
         raise ValueError("like is a plan of other ranks than comm, or of the same in another order")
     return like._asked.dims
@@ -514,6 +516,14 @@ def newDistArray(pfft: PFFT, forward_output: bool = True, val: Any = 0, rank: in
     DistArray
         Of shape ``(pfft.dimensions,) * rank + pfft.shape(forward_output)``.
     """
-    array = pfft.empty_output(rank) if forward_output else pfft.empty_input(rank)
-    array[...] = val
+    if not isinstance(pfft, PFFT):
+        raise TypeError(f"pfft must be a PFFT, not {pfft!r}")
+    array = (pfft.empty_output if truth("forward_output", forward_output) else pfft.empty_input)(rank)
+    try:
+        array[...] = val
+    except ValueError as error:
+        raise ValueError(
+            f"val, of shape {np.shape(val)}, does not broadcast to this rank's block {array.shape}, which is the part "
+            f"fft.local_slice({forward_output}) of the whole"
+        ) from error
     return array

@@ -11,7 +11,7 @@ from .exchange import Boxed, Memory, checked_method, chosen_method, open_boxed, 
 from .exchange.alltoallw import Typing
 from .exchange.lent import Lent
 from .exchange.placement import Placed
-from .layout.arrays import address, checked_array, keep, natural, offset, overlap
+from .layout.arrays import address, checked_array, keep, natural, offset, overlap, truth
 from .layout.boxes import Boxes, boxes, peers
 from .layout.pencil import Pencil
 from .layout.subcomm import Subcomm
@@ -120,7 +120,7 @@ class Transfer:
         ValueError
             Where the communicator has been freed.
         """
-        way = Way(bool(forward_output))
+        way = Way(truth("forward_output", forward_output))
         pencil, boxed = self.pencils[way], self._ways[way]
         with self._calls:
             if self.method != "shared" or not isinstance(boxed, _Boxed):

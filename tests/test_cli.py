@@ -131,7 +131,7 @@ REFUSED_TUNING = {
     "--shape 4x0": "shape (4, 0) must have",
     "--shape 4x4 --axes 0,x": "'--axes': '0,x' must be whole numbers",
     "--shape 4x4 --axes 0,": "'--axes': '0,' must be whole numbers",
-    "--shape 4x4 --axes 2": "axis 2 does not exist: the array has 2 axes",
+    "--shape 4x4 --axes 2": "axes (2,): axis 2 does not exist: the array has 2 axes",
     "--shape 4x4 --padding 1/0": "'--padding': '1/0' must be numbers or fractions, as in 3/2",
     "--shape 4x4 --padding 3/": "'--padding': '3/' must be numbers or fractions",
     "--shape 4x4 --padding 1.5,1.5,": "'--padding': '1.5,1.5,' must be numbers or fractions",

@@ -729,3 +729,29 @@ def test_an_array_made_from_a_pencil_without_a_grid():
     turned = array.redistribute(0)
     with everywhere():
         is_block(turned, whole, 0)
+
+
+@pytest.mark.parallel(RANKS)
+@pytest.mark.parametrize("axes", [(0, 1), (0, 2), (1, 2), (2, 0), (2, 1)])
+def test_into_an_array_that_is_divided_otherwise(axes):
+    """Each by its own choice of the grid over the same ranks, twice: the second time the transfer is known."""
+    shape = (6, 7, 5)
+    whole = numbered(shape, "f8")
+    before, after = (DistArray(shape, alignment=axis) for axis in axes)
+    before[...] = whole[before.local_slice()]
+    for _ in range(2):
+        after[...] = -1
+        before.redistribute(out=after)
+        with everywhere():
+            is_block(after, whole, axes[1])
+    again = DistArray(shape, before.subcomm, alignment=axes[0])
+    after.redistribute(out=again)
+    with everywhere():
+        is_block(again, whole, axes[0])
+
+
+@pytest.mark.parallel(2)
+def test_arrays_over_other_ranks_are_refused():
+    other = DistArray((4, 6), Subcomm(MPI.COMM_SELF, [1, 1]))
+    message = "do not divide arrays among the same ranks"
+    expect_everywhere(ValueError, message, lambda: DistArray((4, 6), [0, 1]).redistribute(out=other))

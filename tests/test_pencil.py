@@ -173,7 +173,7 @@ def test_refusals(call, exception, message):
 
 def test_pencils_of_different_grids_do_not_go_together():
     (_, one), (_, other) = next(grid([2, 3, 1])), next(grid([3, 2, 1]))
-    with pytest.raises(ValueError, match="not two alignments of the same grid"):
+    with pytest.raises(ValueError, match="do not divide arrays among the same ranks"):
         boxes(Pencil(one, (4, 4, 4)), Pencil(other, (4, 4, 4)))
 
 

@@ -124,7 +124,7 @@ def test_modes_of_the_walls():
 
 
 def test_what_is_printed_and_drawn(tmp_path):
-    call = ["mpiexec", "-n", "2", sys.executable, "-m", "mpi4py_pencil.examples.poisson"]
+    call = ["mpiexec", "-n", "2", sys.executable, "-m", "mpi4py", "-m", "mpi4py_pencil.examples.poisson"]
     done = subprocess.run(call, capture_output=True, text=True, timeout=100, cwd=tmp_path)
     np.testing.assert_equal((done.returncode, done.stderr), (0, ""))
     title, blank, kinds, names, *rows, gap, wrote = done.stdout.splitlines()

@@ -28,7 +28,10 @@ REFUSED = [
     ({"axes": ()}, ValueError, "axes is empty"),
     ({"axes": (0, 0)}, ValueError, r"axes \(0, 0\) name axis 0 twice"),
     ({"axes": (0, -2)}, ValueError, r"axes \(0, -2\) name axis 0 twice"),
-    ({"axes": (0, 2)}, ValueError, "axis 2 does not exist: the array has 2 axes"),
+    ({"axes": (0, 2)}, ValueError, r"axes \(0, 2\): axis 2 does not exist: the array has 2 axes"),
+    ({"padding": True}, TypeError, "padding True must be a number"),
+    ({"padding": "1.5"}, TypeError, "padding '1.5' must be a number"),
+    ({"collapse": "yes"}, TypeError, "collapse must be True or False, not 'yes'"),
     ({"axes": -3}, ValueError, "axis -3 does not exist"),
     ({"axes": (0, 1.0)}, TypeError, r"axes must be .* not \(0, 1.0\)"),
     ({"axes": "01"}, TypeError, "axis must be an int, not '0'"),
@@ -68,7 +71,7 @@ REFUSED = [
     ({"transforms": {None: DCT(2)}}, TypeError, "axis must be an int, not None"),
     ({"transforms": {0: 2}}, TypeError, r"transforms\[0\] is 2: use Fourier"),
     ({"transforms": {0: (np.fft.fft, np.fft.ifft)}}, TypeError, "use .* LinearMap"),
-    ({"transforms": {2: DCT(2)}}, ValueError, "axis 2 does not exist"),
+    ({"transforms": {2: DCT(2)}}, ValueError, r"transforms\[2\]: axis 2 does not exist"),
     ({"transforms": {0: DCT(2)}, "axes": 1}, ValueError, "transforms name axis 0, which is not transformed"),
     ({"transforms": {0: DCT(2), (0, 1): DST(2)}}, ValueError, "transforms name axis 0 twice"),
     ({"transforms": {0: DCT(1)}, "shape": (1, 4)}, ValueError, "axis 0 has 1 point: DCT type 1 needs two"),
@@ -288,4 +291,8 @@ def test_new_arrays():
     fft = plan()
     for rank in (-1, 1.5, "1", None):
         expect_everywhere(ValueError, f"rank .* not {rank!r}", partial(newDistArray, fft, rank=rank))
-    expect_everywhere(ValueError, "broadcast", lambda: newDistArray(fft, val=np.ones(7)))
+    message = r"val, of shape \(7,\), does not broadcast to this rank's block .* fft.local_slice\(True\)"
+    expect_everywhere(ValueError, message, lambda: newDistArray(fft, val=np.ones(7)))
+    expect_everywhere(TypeError, r"pfft must be a PFFT, not \(4, 4\)", lambda: newDistArray((4, 4)))
+    for call in (fft.shape, fft.global_shape, fft.local_slice, partial(newDistArray, fft)):
+        expect_everywhere(TypeError, "forward_output must be True or False, not 'in'", partial(call, "in"))

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from mpi4py import MPI
 
+from .. import __version__
+
 if TYPE_CHECKING:
     import click
 
@@ -76,7 +78,8 @@ def commands() -> click.Group:
     from . import plan, taylor_green, tune
 
     about = "Parallel FFTs from the command line. Start taylor-green and tune with mpiexec; plan needs one process."
-    return click.Group(commands=[module.command() for module in (taylor_green, plan, tune)], help=about)
+    group = click.Group(commands=[module.command() for module in (taylor_green, plan, tune)], help=about)
+    return click.version_option(__version__)(group)
 
 
 def refuse(comm: MPI.Intracomm, message: str, status: int = BAD_ARGUMENT) -> int:

@@ -16,8 +16,9 @@ for each, and everything that knows about parallelism is the `PFFT`. Both choice
   eigenvectors are the modes, which `LinearMap` transforms to, of the order n² for a line. The error falls
   geometrically for any analytic u.
 
-``mpiexec -n 2 python -m mpi4py_pencil.examples.poisson`` solves both ways for two solutions, one of each kind, on finer
-and finer grids, prints the errors, and draws them into ``poisson.png``, which takes matplotlib (the extra "cli").
+``mpiexec -n 2 python -m mpi4py -m mpi4py_pencil.examples.poisson`` solves both ways for two solutions, one of each
+kind, on finer and finer grids, prints the errors, and draws them into ``poisson.png``, which takes matplotlib (the
+extra "cli").
 
 Sources: R. E. Lynch, J. R. Rice and D. H. Thomas, Numer. Math. 6 (1964), the diagonalisation along each axis; D. B.
 Haidvogel and T. Zang, J. Comput. Phys. 30 (1979), that with Chebyshev polynomials; L. N. Trefethen, Spectral Methods in

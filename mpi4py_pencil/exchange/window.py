@@ -116,8 +116,8 @@ class Window:
                 one = slice(rank, rank + 1)
                 if _kernels.arrived(self._left[one], 1, 1) and not _kernels.arrived(counters[one], self._turn, 1):
                     raise RuntimeError(
-                        f"rank {rank} of {len(counters)} that exchange data has left: its program has ended, or it has "
-                        "dropped what it exchanges with"
+                        f"rank {rank} of {len(counters)} that exchange data has left: its program has ended, maybe by "
+                        "an error of its own, or it has dropped what it exchanges with"
                     )
             # a peer may wait for a message of this rank before it comes here, and MPI may only move it in a call
             self._comm.Iprobe()

@@ -98,10 +98,11 @@ def boxes(a: Pencil, b: Pencil) -> Boxes:
     if (a.shape, a.kept) != (b.shape, b.kept):
         raise ValueError(f"the pencils have different global shapes: {a.shape} and {b.shape}")
     comm = peers(a, b)
-    mine_a, mine_b = _runs(a, comm, comm.Get_rank()), _runs(b, comm, comm.Get_rank())
-    ranks = range(comm.Get_size())
-    sends = tuple(_box(mine_a, _runs(b, comm, q)) for q in ranks)
-    receives = tuple(_box(mine_b, _runs(a, comm, q)) for q in ranks)
+    whole = isinstance(a.subcomm, Subcomm) and comm is a.subcomm.grid.cart
+    runs_a, runs_b = ([_runs(pencil, comm, q, whole) for q in range(comm.Get_size())] for pencil in (a, b))
+    me = comm.Get_rank()
+    sends = tuple(_box(runs_a[me], theirs) for theirs in runs_b)
+    receives = tuple(_box(runs_b[me], theirs) for theirs in runs_a)
     return Boxes(comm, sends, receives)
 
 
@@ -116,12 +117,18 @@ def peers(a: Pencil, b: Pencil) -> MPI.Intracomm:
         line = before[i] or before[j]
         if (before[i], before[j]) == (after[j], after[i]) and None in (before[i], before[j]):
             return line
-    grid = a.subcomm.grid if isinstance(a.subcomm, Subcomm) else None
-    if grid is None or not isinstance(b.subcomm, Subcomm) or b.subcomm.grid is not grid:
+    if not _of_one_parent(a, b):
         raise ValueError(
-            f"{a} and {b} are not two alignments of the same grid: make one from the other by .pencil(axis)"
+            f"{a} and {b} do not divide arrays among the same ranks: make both of grids of one communicator, or one "
+            "from the other by .pencil(axis)"
         )
-    return grid.cart
+    return a.subcomm.grid.cart  # type: ignore[attr-defined]
+
+
+def _of_one_parent(a: Pencil, b: Pencil) -> bool:
+    """Whether two pencils are of grids of one communicator, whose ranks have the same numbers in all of these."""
+    one, other = a.subcomm, b.subcomm
+    return isinstance(one, Subcomm) and isinstance(other, Subcomm) and one.grid.parent == other.grid.parent
 
 
 def _divisions(pencil: Pencil) -> list[Any]:
@@ -129,11 +136,11 @@ def _divisions(pencil: Pencil) -> list[Any]:
     return [comm if size > 1 else None for comm, size in zip(pencil.subcomm, pencil.sizes, strict=True)]
 
 
-def _runs(pencil: Pencil, comm: Any, peer: int) -> list[tuple[int, int]]:
-    """Start and size along each axis of the block of a peer in `comm`: the grid, or the line that divides one axis."""
+def _runs(pencil: Pencil, comm: Any, peer: int, whole: bool) -> list[tuple[int, int]]:
+    """Start and size along each axis of the block of a peer in `comm`: the whole grid, or the line that divides one."""
     ranks = list(pencil.ranks)
-    if isinstance(pencil.subcomm, Subcomm) and comm is pencil.subcomm.grid.cart:
-        coords = comm.Get_coords(peer)
+    if whole and isinstance(pencil.subcomm, Subcomm):
+        coords = pencil.subcomm.grid.cart.Get_coords(peer)
         ranks = [0 if d is None else coords[d] for d in pencil.subcomm.order]
     else:
         ranks = [

@@ -60,6 +60,8 @@ class Pencil:
     ) -> None:
         check_running()
         self.shape = lengths(shape)
+        if not isinstance(subcomm, Sequence):
+            raise TypeError(f"subcomm must be a Subcomm or a sequence of communicators, not {subcomm!r}")
         if len(subcomm) != len(self.shape):
             raise ValueError(f"shape {self.shape} has {len(self.shape)} axes, subcomm has {len(subcomm)}")
         # a user's list of a grid's communicators knows no grid, but they do
@@ -147,8 +149,8 @@ class Pencil:
         return f"Pencil(shape={self.shape}, axis={self.axis}, sizes={list(self.sizes)})"
 
 
-def whole_axis(axis: Any, ndim: int) -> int:
-    """`axis` counted from the front.
+def whole_axis(axis: Any, ndim: int, of: str = "") -> int:
+    """`axis` counted from the front; `of` says in a message which argument names it.
 
     Raises
     ------
@@ -156,14 +158,14 @@ def whole_axis(axis: Any, ndim: int) -> int:
         Where it is no whole number or the array has no such axis.
     """
     if not hasattr(axis, "__index__"):
-        raise TypeError(f"axis must be an int, not {axis!r}")
+        raise TypeError(f"{of}axis must be an int, not {axis!r}")
     if not -ndim <= axis < ndim:
-        raise ValueError(f"axis {axis} does not exist: the array has {ndim} axes")
+        raise ValueError(f"{of}axis {axis} does not exist: the array has {ndim} axes")
     return axis.__index__() % ndim
 
 
-def lengths(shape: Any) -> tuple[int, ...]:
-    """A global shape as a tuple of whole numbers.
+def lengths(shape: Any, name: str = "shape") -> tuple[int, ...]:
+    """A global shape, the argument `name`, as a tuple of whole numbers.
 
     Raises
     ------
@@ -173,7 +175,7 @@ def lengths(shape: Any) -> tuple[int, ...]:
     try:
         whole = tuple(n.__index__() for n in shape)
     except (AttributeError, TypeError):
-        raise TypeError(f"shape must be a sequence of ints, not {shape!r}") from None
+        raise TypeError(f"{name} must be a sequence of ints, not {shape!r}") from None
     if not whole or min(whole) < 1:
-        raise ValueError(f"shape {whole} must have at least one axis and no axis shorter than 1")
+        raise ValueError(f"{name} {whole} must have at least one axis and no axis shorter than 1")
     return whole

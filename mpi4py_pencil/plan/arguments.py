@@ -11,6 +11,7 @@ import numpy as np
 
 from ..engines import checked_engine
 from ..exchange import checked_method
+from ..layout.arrays import truth
 from ..layout.pencil import lengths, whole_axis
 from ..layout.subcomm import complete, dimensions
 from ..transforms import Ball, Fourier, Line, Transform
@@ -84,7 +85,8 @@ class Request:
     def arguments(self) -> dict[str, Any]:
         """What was asked for by the names of the arguments, those first that others follow from."""
         made = {
-            f"transforms[{t.axis}]": (t.family, t.input_dtype, t.points, t.dtype, t.length) for t in self.transforms
+            f"transforms[{t.axis}]": f"{t.family!r} of {t.points} {t.input_dtype} to {t.length} {t.dtype}"
+            for t in self.transforms
         }
         chosen = {"grid": self.dims, "backend": self.backend, "method": self.method}
         return {
@@ -157,7 +159,7 @@ def request(
         method=checked_method(method),
         norm=norm,
         threads=_threads(threads),
-        collapse=bool(collapse),
+        collapse=truth("collapse", collapse),
         given=tuple(name for name, is_given in explicit.items() if is_given),
         tune=_tune(tune),
     )
@@ -184,7 +186,7 @@ def _groups(axes: Any, ndim: int) -> tuple[tuple[int, ...], ...]:
         grouped = [[axis] if hasattr(axis, "__index__") else list(axis) for axis in given]
     except TypeError:
         raise TypeError(f"axes must be an int, or a sequence of ints or of groups of ints, not {axes!r}") from None
-    groups = tuple(tuple(whole_axis(axis, ndim) for axis in group) for group in grouped)
+    groups = tuple(tuple(whole_axis(axis, ndim, f"axes {axes!r}: ") for axis in group) for group in grouped)
     if not groups or not all(groups):
         raise ValueError(f"axes is empty, or a group in it is: name one axis at least, not {axes!r}")
     chosen = [axis for group in groups for axis in group]
@@ -222,7 +224,7 @@ def _families(transforms: Any, axes: Sequence[int], ndim: int) -> dict[int, Any]
                 f"transforms[{key!r}] is {family!r}: use Fourier(), DCT(2), DST(2), Hartley(), Chebyshev(), Legendre() "
                 "or LinearMap(forward, backward) for matrices or functions"
             )
-        group = [whole_axis(axis, ndim) for axis in (key if isinstance(key, tuple) else (key,))]
+        group = [whole_axis(a, ndim, f"transforms[{key!r}]: ") for a in (key if isinstance(key, tuple) else (key,))]
         outside = [axis for axis in group if axis not in axes]
         if outside:
             raise ValueError(f"transforms name axis {outside[0]}, which is not transformed: the axes are {tuple(axes)}")
@@ -249,6 +251,8 @@ def _padding(padding: Any, ndim: int, axes: Sequence[int]) -> list[float]:
         return [1.0] * ndim
     given = _one_each("padding", padding, ndim)
     try:
+        if any(isinstance(f, (bool, str, bytes)) for f in given):
+            raise TypeError
         factors = [float(f) for f in given]
     except (TypeError, ValueError):
         raise TypeError(f"padding {padding!r} must be a number, or a sequence of numbers") from None
