@@ -63,9 +63,9 @@ cdef extern from "<sys/mman.h>" nogil:
 cdef enum:
     AT, POINTS, BASE, LINE, COLUMN, BATCH, OUTER
 
-# The most axes beside the line, the column and the batch.
+# More axes than an array of numpy's has.
 cdef enum:
-    MAX_OUTER = 32
+    MAX_OUTER = 64
 
 
 cdef class Sweep:

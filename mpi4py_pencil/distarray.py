@@ -161,9 +161,14 @@ class DistArray(np.ndarray):
             Where neither or both contradicting are given, `out` does not fit, or the communicator has been freed.
         """
         pencil = self.pencil
-        comm = pencil.subcomm.grid.cart if isinstance(pencil.subcomm, Subcomm) else MPI.COMM_SELF
-        check_alive(comm)
-        target = checked(comm, lambda: self._target(axis, out))
+        grid = pencil.subcomm.grid if isinstance(pencil.subcomm, Subcomm) else None
+        comm = MPI.COMM_SELF if grid is None else grid.parent
+        check_alive(comm if grid is None else grid.cart)
+        target = checked(
+            comm,
+            lambda: self._target(axis, out),
+            lambda found: {"the call": "redistribute", "from": pencil.whole, "to": found.whole, "dtype": self.dtype},
+        )
         if out is None:
             out = DistArray.of(target, self.dtype, self._rank)
         _transfer(pencil, target, self.dtype).forward(_plain(self), _plain(out))
@@ -194,11 +199,15 @@ class DistArray(np.ndarray):
         return DistArray.of(pencil.without_components(rest), self.dtype, self._rank - rest, block)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """Fill a part of the block; the whole, by ``[...]`` or ``[:]``, not from a block of another pencil."""
-        refuse_masked("value", value)
-        if isinstance(value, DistArray) and (key is Ellipsis or (isinstance(key, slice) and key == slice(None))):
-            _refuse_other_parts(self, [value])
+        """Fill the block or a part of it, not from a block of another pencil."""
+        self._refuse(value)
         super().__setitem__(key, value)
+
+    def _refuse(self, value: Any) -> None:
+        """Refuse what is not to be written into this block."""
+        refuse_masked("value", value)
+        if isinstance(value, DistArray):
+            _refuse_other_parts(self, [value])
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Compute on plain blocks; the result is a DistArray where it is a block of the operands' common pencil."""
@@ -209,7 +218,7 @@ class DistArray(np.ndarray):
         """Other functions of numpy compute on plain blocks; those that are blockwise give blocks again."""
         indices = func is np.where and len(args) == 1
         subok = _subok(_BLOCKWISE.get(func), args, kwargs)
-        return _computed(func, args, kwargs, func in _BLOCKWISE and not indices, subok)
+        return _computed(func, args, kwargs, func in _BLOCKWISE and not indices, subok, _WRITTEN.get(func))
 
     @property
     def T(self) -> Plain:  # type: ignore[override]
@@ -228,7 +237,7 @@ class DistArray(np.ndarray):
 
     @real.setter
     def real(self, value: Any) -> None:
-        refuse_masked("value", value)
+        self._refuse(value)
         self.view(np.ndarray).real = value
 
     @property
@@ -238,7 +247,7 @@ class DistArray(np.ndarray):
 
     @imag.setter
     def imag(self, value: Any) -> None:
-        refuse_masked("value", value)
+        self._refuse(value)
         self.view(np.ndarray).imag = value
 
     def __reduce__(self) -> Any:
@@ -267,6 +276,21 @@ _BLOCKWISE: dict[Any, int | None] = {
 }
 
 
+# Where, by position, functions and methods that compute point by point have what they write into.
+_WRITTEN: dict[Any, int] = {
+    np.around: 2,
+    np.clip: 3,
+    np.copyto: 0,
+    np.fix: 1,
+    np.place: 0,
+    np.put: 0,
+    np.putmask: 0,
+    np.round: 2,
+    np.ndarray.clip: 3,
+    np.ndarray.round: 2,
+}
+
+
 def _subok(position: int | None, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
     """Whether the result may be of a class of its own."""
     return bool(args[position] if position is not None and len(args) > position else kwargs.get("subok", True))
@@ -283,7 +307,12 @@ def _plain(x: Any) -> Any:
 
 
 def _computed(
-    call: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], blockwise: bool, subok: bool = True
+    call: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    blockwise: bool,
+    subok: bool = True,
+    written: int | None = None,
 ) -> Any:
     """What `call` makes of plain blocks, as DistArrays where it is blockwise; what it was given to write into as it is.
 
@@ -316,8 +345,8 @@ def _computed(
         return _rewrap(x, given) if blockwise and subok else x
 
     plain_args, plain_kwargs = plain(tuple(args)), {name: plain(x) for name, x in kwargs.items()}
-    out = kwargs.get("out")
-    if blockwise:
+    out = kwargs.get("out") if written is None or len(args) <= written else args[written]
+    if blockwise or written is not None:
         for target in out if isinstance(out, tuple) else (out,):
             _refuse_other_parts(target, given)
     return wrapped(call(*plain_args, **plain_kwargs))
@@ -353,7 +382,7 @@ def _method(name: str, blockwise: bool, position: int | None = None) -> Any:
     def call(self: DistArray, *args: Any, **kwargs: Any) -> Any:
         if not _subok(position, args, kwargs):
             return method(self.view(np.ndarray), *args, **kwargs)
-        return _computed(method, (self, *args), kwargs, blockwise)
+        return _computed(method, (self, *args), kwargs, blockwise, written=_WRITTEN.get(method))
 
     call.__name__, call.__doc__ = name, method.__doc__
     return call

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -30,7 +31,7 @@ from .layout.pencil import Pencil
 from .layout.subcomm import Subcomm
 from .layout.way import Way
 from .plan.leg import DirectedSweep, Leg
-from .ranks.agreement import agreed
+from .ranks.agreement import agreed, nothing
 from .ranks.calls import Calls
 from .ranks.communicators import communicator
 from .sweep import cache
@@ -108,7 +109,10 @@ class FFT1D:
         # A rank's points are rows of the matrix of points, its modes are columns of the matrix of modes.
         self._matrices = (rows, rows.pencil(0))
         self._calls = Calls(comm, "FFT1D", subcomm.grid.cart)
-        self._ways: tuple[_OneWay, ...] = _build(comm, *self._matrices, self._dtype, backend, method)
+        opened = _open(comm, *self._matrices, self._dtype.itemsize, method)
+        self._ways: tuple[_OneWay, ...] = agreed(
+            comm, lambda: _build(opened, *self._matrices, self._dtype, backend), nothing
+        )
 
     def forward(self, u: Array, out: Array | None = None, normalize: bool | None = None) -> Array:
         """Transform points into modes. Collective over the ranks.
@@ -142,22 +146,22 @@ class FFT1D:
     def _transform(self, way: Way, source: Array, target: Array | None, normalize: bool | None) -> Array:
         """Transform in one direction."""
         with self._calls:
-            normalized = self._calls.checked(
-                str(way), lambda: self._checked(way, source, target, normalize), lambda found: {"normalize": found}
+            result, normalized = self._calls.checked(
+                str(way), lambda: self._checked(way, source, target, normalize), lambda found: {"normalize": found[1]}
             )
-            if target is None:
-                target = np.empty(self.shape(way is Way.FORWARD), self._dtype)
-            self._ways[way](source, target, normalized)
-            return target
+            self._ways[way](source, result, normalized)
+            return result
 
-    def _checked(self, way: Way, source: Any, target: Any, normalize: Any) -> bool:
-        """Whether to normalise; arrays that do not fit are refused."""
+    def _checked(self, way: Way, source: Any, target: Any, normalize: Any) -> tuple[Array, bool]:
+        """Where the result goes, and whether to normalise; arrays that do not fit are refused."""
         if not self._ways:
             raise ValueError("this FFT1D is closed")
         checked_array(("u", "u_hat")[way], source, self.shape(way is Way.BACKWARD), self._dtype)
+        shape = self.shape(way is Way.FORWARD)
         if target is not None:
-            checked_array("out", target, self.shape(way is Way.FORWARD), self._dtype, written=True)
-        return way is Way.FORWARD if normalize is None else truth("normalize", normalize)
+            checked_array("out", target, shape, self._dtype, written=True)
+        normalized = way is Way.FORWARD if normalize is None else truth("normalize", normalize)
+        return np.empty(shape, self._dtype) if target is None else target, normalized
 
     def shape(self, forward_output: bool = True) -> tuple[int]:
         """The shape of this rank's part of the modes, or of the points."""
@@ -435,14 +439,14 @@ class _ByColumns:
 
 
 def _build(
-    comm: MPI.Intracomm, rows: Pencil, columns: Pencil, dtype: np.dtype[Any], backend: str, method: str
+    opened: list[tuple[Exchange, Exchange]], rows: Pencil, columns: Pencil, dtype: np.dtype[Any], backend: str
 ) -> tuple[_OneWay, _OneWay]:
-    """Forward and backward. Collective over `comm`.
+    """Forward and backward through two exchanges that are open. Local.
 
     Forward goes from rows to columns, to rows, to columns, and backward the way back. Of two exchanges the one at the
     ends serves twice: its boxes lie row by row in the matrix of points, and column by column in that of modes.
     """
-    (there, back), (again, home) = _open(comm, rows, columns, dtype.itemsize, method)
+    (there, back), (again, home) = opened
     n1, n2 = rows.shape
     start, count = columns.substart[1], columns.subshape[1]
     planner = engine(backend)
@@ -468,5 +472,6 @@ def _open(
     for turn in (0, 1):
         memory.turn = turn
         chosen = chosen_method(comm, method, moved, itemsize)
-        opened.append(open_exchange(chosen, moved, (rows.subshape, columns.subshape), itemsize, (0, 1), memory))
+        shapes = rows.subshape, columns.subshape
+        opened.append(agreed(comm, partial(open_exchange, chosen, moved, shapes, itemsize, (0, 1), memory), nothing))
     return opened

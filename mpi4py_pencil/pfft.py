@@ -25,7 +25,7 @@ from .plan.pipeline import Pipeline, Route, Scales
 from .plan.steps import Step, steps
 from .plan.timing import Clock, Timings, timed
 from .plan.tuning import settled
-from .ranks.agreement import agreed
+from .ranks.agreement import agreed, nothing
 from .ranks.calls import Calls
 from .ranks.communicators import communicator
 from .spec import Spec
@@ -221,7 +221,7 @@ class PFFT:
                 threads=threads,
                 tune=tune,
             ),
-            Request.arguments,
+            lambda found: {"like": "nothing" if like is None else "a plan", **found.arguments()},
         )
         self._make(comm, settled(comm, asked, planned))
         if like is not None:
@@ -264,9 +264,7 @@ class PFFT:
         planned = steps(start, transforms, groups)
         specs = Spec(start, asked.dtype), Spec(planned[-1].after.full(), transforms[-1].dtype)
         route = Route(self.comm, planned, asked.method, self._tiles, self._pool, _scales(asked), self._clock)
-        return agreed(
-            self.comm, lambda: _Planned(specs, planned, route), lambda _: {}
-        )  # an engine may fail on one rank
+        return agreed(self.comm, lambda: _Planned(specs, planned, route), nothing)  # an engine may fail on one rank
 
     @property
     def forward(self) -> Direction:
@@ -284,21 +282,18 @@ class PFFT:
             # the adjoint of forward goes backward, with the scale of forward
             scaled = str(way.back if adjoint else way)
             name = f"adjoint of {scaled}" if adjoint else scaled
-            components, normalized = self._calls.checked(
+            components, result, normalized = self._calls.checked(
                 name,
                 lambda: self._checked(way, scaled, source, target, normalize),
-                lambda found: {"the component axes": found[0], "normalize": found[1]},
+                lambda found: {"the component axes": found[0], "normalize": found[2]},
             )
             planned = self._planned(components)
-            if target is None:
-                spec = planned.specs[way.back]
-                target = DistArray.of(spec.pencil, spec.dtype, len(components))
             if way is Way.BACKWARD and self._outside is not None:
                 source = np.where(self._outside, 0, source)
-            planned.pipeline(way, adjoint)(source, target, normalized)
+            planned.pipeline(way, adjoint)(source, result, normalized)
             if way is Way.FORWARD and self._outside is not None:
-                np.copyto(target, 0, where=self._outside)
-            return target
+                np.copyto(np.asarray(result), 0, where=self._outside)
+            return result
 
     def _open(self) -> _Planned:
         """What is planned for arrays without components; a closed plan is refused."""
@@ -306,8 +301,10 @@ class PFFT:
             raise ValueError("this PFFT is closed")
         return self._plain
 
-    def _checked(self, way: Way, scaled: str, source: Any, target: Any, normalize: Any) -> tuple[tuple[int, ...], bool]:
-        """The leading component axes of arrays that fit, and whether to normalise; all else is refused."""
+    def _checked(
+        self, way: Way, scaled: str, source: Any, target: Any, normalize: Any
+    ) -> tuple[tuple[int, ...], Array, bool]:
+        """The leading component axes of arrays that fit, where the result goes, and whether to normalise."""
         specs, ndim = self._open().specs, self.dimensions
         name = ("u", "u_hat")[way]
         if not isinstance(source, np.ndarray):
@@ -316,7 +313,8 @@ class PFFT:
         specs[way].checked(name, source, components)
         if target is not None:
             specs[way.back].checked("out", target, components, written=True)
-        return components, self._normalized(scaled, normalize)
+        normalized = self._normalized(scaled, normalize)
+        return components, specs[way.back].empty(components) if target is None else target, normalized
 
     def _normalized(self, scaled: str, normalize: Any) -> bool:
         """Whether a call that scales as `scaled` does is to normalise."""

@@ -53,7 +53,8 @@ class Spec:
 
     def empty(self, components: tuple[int, ...] = ()) -> DistArray:
         """An uninitialised array with leading component axes of these lengths."""
-        return DistArray.of(self.pencil.with_components(components), self.dtype, len(components))
+        pencil = self.pencil.with_components(components) if components else self.pencil
+        return DistArray.of(pencil, self.dtype, len(components))
 
     def checked(self, name: str, array: Any, components: tuple[int, ...] = (), written: bool = False) -> Array:
         """`array`, if it is this rank's block with these leading component axes.
@@ -72,8 +73,7 @@ class Spec:
 def _same_distribution(name: str, array: DistArray, pencil: Pencil) -> None:
     """Refuse a distributed array whose block is another part of the whole than a plan takes it for."""
     theirs = array.pencil
-    rank = array.rank
-    if theirs.shape[rank:] != pencil.shape or theirs.substart[rank:] != pencil.substart:
+    if not theirs.without_components(array.rank).same_block(pencil):
         raise ValueError(
             f"{name} is distributed as {theirs}, expected {pencil}: redistribute it, or make it by newDistArray; "
             "PFFT(..., like=) makes a plan on the grid of another"

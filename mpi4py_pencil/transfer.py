@@ -16,7 +16,7 @@ from .layout.boxes import Boxes, boxes, peers
 from .layout.pencil import Pencil
 from .layout.subcomm import Subcomm
 from .layout.way import Way
-from .ranks.agreement import agreed
+from .ranks.agreement import agreed, nothing
 from .ranks.calls import Calls
 from .sweep import cache
 from .sweep.copying import Copy
@@ -67,23 +67,25 @@ class Transfer:
         self.dtype, asked, moved = agreed(
             comm,
             lambda: (_sendable(dtype), checked_method(method), _boxes(a, b)),
-            lambda found: {"a": a, "b": b, "dtype": found[0], "method": found[1]},  # the boxes are each rank's own
+            # the boxes are each rank's own
+            lambda found: {"a": a.whole, "b": b.whole, "dtype": found[0], "method": found[1]},
         )
         self.pencils = (a, b)
         self._calls = Calls(moved.comm, "transfer", comm)
         self._moved = (moved, moved.reversed())
         self.method = chosen_method(comm, asked, moved, self.dtype.itemsize)
-        itemsize = self.dtype.itemsize
-        shapes = (a.subshape, b.subshape)
-        self._ways: tuple[_Typed | _Boxed, _Typed | _Boxed]
+        self._ways = agreed(comm, self._opened, nothing)
+
+    def _opened(self) -> tuple[_Typed, _Typed] | tuple[_Boxed, _Boxed]:
+        """Both ways, opened. Collective over the peers."""
+        (a, b), (moved, back), itemsize = self.pencils, self._moved, self.dtype.itemsize
         if self.method == "alltoallw":
-            self._ways = _Typed(moved, itemsize, shapes), _Typed(moved.reversed(), itemsize, shapes[::-1])
-        else:
-            memory = Memory(segment_bytes(moved, itemsize))
-            order = tuple(range(len(a.shape)))
-            exchanges = open_boxed(self.method, moved, itemsize, order, memory)
-            me = moved.comm.Get_rank()
-            self._ways = _Boxed(exchanges[0], me, itemsize), _Boxed(exchanges[1], me, itemsize)
+            shapes = (a.subshape, b.subshape)
+            return _Typed(moved, itemsize, shapes), _Typed(back, itemsize, shapes[::-1])
+        memory = Memory(segment_bytes(moved, itemsize))
+        there, home = open_boxed(self.method, moved, itemsize, tuple(range(len(a.shape))), memory)
+        me = moved.comm.Get_rank()
+        return _Boxed(there, me, itemsize), _Boxed(home, me, itemsize)
 
     def forward(self, a: Array, b: Array) -> None:
         """Redistribute `a`, aligned as the first pencil, into `b`, aligned as the second. Collective over the peers.
@@ -125,6 +127,7 @@ class Transfer:
         with self._calls:
             if self.method != "shared" or not isinstance(boxed, _Boxed):
                 return np.empty(pencil.subshape, self.dtype)
+            agreed(self._moved[way].comm, lambda: way, lambda found: {"forward_output": bool(found)})
             try:
                 if boxed.lent is None:
                     boxed.lent = Lent(self._moved[way], pencil.subshape, self.dtype)
@@ -141,7 +144,7 @@ class Transfer:
     def _move(self, way: Way, source: Array, target: Array) -> None:
         """Redistribute in one direction."""
         with self._calls:
-            self._calls.checked(str(way), lambda: self._check(way, source, target), lambda _: {})
+            self._calls.checked(str(way), lambda: self._check(way, source, target), nothing)
             self._ways[way].move(source, target)
 
     def _check(self, way: Way, source: Array, target: Array) -> None:

@@ -10,8 +10,10 @@ from mpi4py import MPI
 from support import check, everywhere, expect_everywhere, gather_global, rng
 
 from mpi4py_pencil import FFT1D, PFFT, DistArray, LinearMap, Pencil, Subcomm, Transfer, engines
-from mpi4py_pencil.exchange import METHODS
+from mpi4py_pencil.exchange import METHODS, memory
+from mpi4py_pencil.plan import leg
 from mpi4py_pencil.ranks.agreement import agreed
+from mpi4py_pencil.sweep import tiles
 
 WORLD = MPI.COMM_WORLD
 LAST = WORLD.rank == WORLD.size - 1
@@ -61,6 +63,41 @@ def test_whatever_a_rank_raises():
                     agreed(WORLD, raising(error))
 
 
+class Text(str):
+    """Characters of a class that other ranks do not know, and that cannot be told."""
+
+    def __repr__(self):
+        raise ValueError("no words")
+
+    def __reduce__(self):
+        raise TypeError("not to be sent")
+
+
+class Teller:
+    """What is told by such characters."""
+
+    def __repr__(self):
+        return Text("told")
+
+    __str__ = __repr__
+
+
+class FalsyError(Exception):
+    """An error that is not true."""
+
+    def __bool__(self):
+        return False
+
+
+@pytest.mark.parallel([1, 3])
+def test_hostile_characters():
+    if WORLD.size > 1:
+        expect_everywhere(ValueError, "disagree: .* has told", lambda: agreed(WORLD, lambda: Teller() if LAST else 1))
+    for error, message in ((FalsyError("falsy"), "falsy"), (ValueError(Text("told")), "told")):
+        wanted = (type(error) if LAST else (ValueError, RuntimeError), message if LAST else ON_LAST)
+        expect_everywhere(*wanted, partial(agreed, WORLD, raising(error)))
+
+
 @pytest.mark.parallel([1, 3])
 def test_what_cannot_be_told():
     expect_everywhere(ValueError, "no words", lambda: agreed(WORLD, lambda: Mute() if LAST else 1))
@@ -93,7 +130,8 @@ def same(lines):
 @pytest.mark.parallel([2, 3])
 def test_nonsense_on_one_rank_for_a_constructor():
     a, b, *lists, wrong = pencils()
-    subcomm = a.subcomm
+    subcomm, dims = a.subcomm, [WORLD.size, 1]
+    fft = PFFT(WORLD, (4, 4), grid=dims)
     for good, bad, exception, message in [
         (lambda: Transfer(a, b, float), lambda: Transfer(None, b, float), TypeError, "a must be a Pencil, not None"),
         (lambda: Transfer(a, b, float), lambda: Transfer(a, 3, float), TypeError, "b must be a Pencil, not 3"),
@@ -105,6 +143,8 @@ def test_nonsense_on_one_rank_for_a_constructor():
         (lambda: Subcomm(WORLD, [0, 1]), lambda: Subcomm(WORLD, Mute()), ValueError, "no words"),
         (lambda: DistArray((4, 4), subcomm), lambda: DistArray((4, 4), [0, 1]), ValueError, "disagree on dims"),
         (lambda: DistArray((4, 4), [0, 1]), lambda: DistArray((4, 4), [0, 1, 1]), ValueError, "dims name 3 axes"),
+        (lambda: PFFT(WORLD, (4, 4), like=fft), lambda: PFFT(WORLD, (4, 4), grid=dims), ValueError, "disagree on like"),
+        (lambda: Subcomm(WORLD, [0, 1]), lambda: Subcomm(WORLD, 2**40), ValueError, "more axes than the 64"),
         (lambda: FFT1D(WORLD, 8), lambda: FFT1D(WORLD, Mute()), ValueError, "no words"),
         (lambda: FFT1D(WORLD, 8), lambda: FFT1D(WORLD, 9), ValueError, "disagree on n: rank 0 has 8, rank . has 9"),
     ]:
@@ -271,3 +311,26 @@ def transfer_of_one():
     """Return a transfer on one rank."""
     pencil = Pencil(Subcomm(MPI.COMM_SELF, [1, 1]), (4, 4), 1)
     return Transfer(pencil, pencil.pencil(0), float)
+
+
+@pytest.mark.parallel([2, 3])
+def test_lent_arrays_for_either_side():
+    """All ranks ask for the same."""
+    a, b, *_ = pencils()
+    move = Transfer(a, b, float, "shared")
+    expect_everywhere(ValueError, "disagree on forward_output", lambda: move.empty(LAST))
+
+
+@pytest.mark.parallel([2, 3])
+@pytest.mark.parametrize("method", ["shared", "alltoallv", "alltoallw"])
+def test_no_memory_on_one_rank(monkeypatch, method):
+    """Whatever was to be made there; nobody waits for that rank."""
+    a, b, *_ = pencils()
+    if LAST:
+        full = raising(MemoryError("full"))
+        for module in (memory, leg, tiles):
+            monkeypatch.setattr(module, "aligned_bytes", full)
+    for make in (lambda: PFFT(WORLD, (4, 4), method=method), lambda: FFT1D(WORLD, 12, method=method)):
+        expect_everywhere(MemoryError, "full", make)
+    if method == "alltoallv":
+        expect_everywhere(MemoryError, "full", lambda: Transfer(a, b, float, method))

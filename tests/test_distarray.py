@@ -13,7 +13,7 @@ from mpi4py import MPI
 from oracles import numbered
 from support import RANKS, check, everywhere, expect_everywhere, gather_global, rng
 
-from mpi4py_pencil import FFT1D, PFFT, DistArray, Pencil, Subcomm
+from mpi4py_pencil import FFT1D, PFFT, DistArray, Pencil, Subcomm, Transfer
 
 WORLD = MPI.COMM_WORLD
 
@@ -755,3 +755,46 @@ def test_arrays_over_other_ranks_are_refused():
     other = DistArray((4, 6), Subcomm(MPI.COMM_SELF, [1, 1]))
     message = "do not divide arrays among the same ranks"
     expect_everywhere(ValueError, message, lambda: DistArray((4, 6), [0, 1]).redistribute(out=other))
+
+
+WRITERS = {
+    "all": lambda u, v: u.__setitem__((slice(None), slice(None)), v),
+    "ellipsis": lambda u, v: u.__setitem__((..., slice(None)), v),
+    "none": lambda u, v: u.__setitem__((), v),
+    "real": lambda u, v: setattr(u, "real", v),
+    "copyto": lambda u, v: np.copyto(u, v),
+    "putmask": lambda u, v: np.putmask(u, np.asarray(u) == u, v),
+    "clip": lambda u, v: np.clip(v, 0, 1, u),
+    "method clip": lambda u, v: v.clip(0, 1, u),
+    "round": lambda u, v: np.round(v, 0, u),
+    "method round": lambda u, v: v.round(0, u),
+    "fix": lambda u, v: np.fix(v, u),
+    "add": lambda u, v: np.add(v, 1, u),
+}
+
+
+def swapped():
+    """Two arrays whose blocks have the same shape everywhere but on some ranks are other parts of the whole."""
+    one = DistArray((4, 4, 4), [2, 2, 1], val=0.5)
+    return one, one.redistribute(0).redistribute(1).redistribute(2)
+
+
+@pytest.mark.parallel(4)
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+def test_blocks_of_other_pencils_are_not_written_by_any_way(write):
+    one, other = swapped()
+    expect_everywhere(ValueError, "another part of the whole", lambda: write(one, other))
+    write(one, one.copy())
+
+
+@pytest.mark.parallel(4)
+def test_the_same_grid_the_other_way_round_is_another_division():
+    """On all ranks alike: also on those whose blocks are the same."""
+    one, other = swapped()
+    fft = PFFT(WORLD, (4, 4, 4), grid=[2, 2, 1])
+    expect_everywhere(ValueError, "u is distributed as", lambda: fft.forward(other))
+    check(type(one + other) is np.ndarray, "what is computed from both is nobody's")
+    last = WORLD.rank == WORLD.size - 1
+    there = one.pencil.pencil(0)
+    expect_everywhere(ValueError, "disagree on a", lambda: Transfer(other.pencil if last else one.pencil, there, float))
+    fft.forward(one)

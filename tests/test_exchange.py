@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import mmap
 import os
 import time
 import warnings
@@ -254,11 +255,11 @@ def test_no_room_on_one_rank_is_no_room_for_all(monkeypatch):
 
 @pytest.mark.parallel([1, 2])
 def test_room_is_wanted_for_the_segments_of_all_ranks(monkeypatch):
-    small = SimpleNamespace(f_bavail=1, f_frsize=1000)
+    """In whole pages, with that of the counters."""
+    small = SimpleNamespace(f_bavail=WORLD.size, f_frsize=mmap.PAGESIZE)
     monkeypatch.setattr(window_module.os, "statvfs", lambda path: small)
-    each = 1000 // WORLD.size
-    check(window_module.room_for(WORLD, each), "there is room")
-    check(not window_module.room_for(WORLD, each + WORLD.size), "there is no room for all")
+    check(window_module.room_for(WORLD, 100), "there is room")
+    check(not window_module.room_for(WORLD, mmap.PAGESIZE), "there is no room for all")
 
 
 # Windows
@@ -295,21 +296,21 @@ def test_pages_are_taken_when_a_window_is_made(monkeypatch, tmp_path):
     starts, sizes = zip(*WORLD.allgather(asked[0]), strict=True)
     np.testing.assert_array_equal(starts, np.cumsum([0, *sizes])[:-1], "each rank takes its own segment")
     check(len(asked) == 1 and min(sizes) > 10_000, "the whole of it")
-    for error, exception in ((errno.ENOSPC, MemoryError), (errno.EACCES, (PermissionError, RuntimeError))):
+    for error in (errno.ENOSPC, errno.EACCES):
 
         def refuse(*arguments, error=error):
             raise OSError(error, os.strerror(error))
 
         if WORLD.rank == WORLD.size - 1:
             monkeypatch.setattr(window_module.os, "posix_fallocate", refuse)
-        expect_everywhere(exception, "no room in|denied", lambda: Window(WORLD, 10_000))
+        expect_everywhere(MemoryError, f"no room in .* {os.strerror(error)}", lambda: Window(WORLD, 10_000))
         check(not list(tmp_path.iterdir()), "what cannot be had has no name")
 
 
 @pytest.mark.parallel([1, 3])
 def test_a_window_whose_file_cannot_be_made(monkeypatch, tmp_path):
     monkeypatch.setattr(window_module, "_SHM", tmp_path / "missing")
-    expect_everywhere((FileNotFoundError, RuntimeError), "missing", lambda: Window(WORLD, 100))
+    expect_everywhere(MemoryError, "no room in .*missing", lambda: Window(WORLD, 100))
 
 
 @pytest.mark.parallel([1, 2])
@@ -322,3 +323,24 @@ def test_windows_hold_no_descriptors():
     before = descriptors()
     held = [Window(WORLD, 100) for _ in range(20)]
     check(descriptors() == before, f"{before} descriptors became {descriptors()} with {len(held)} windows")
+
+
+@pytest.mark.parallel([2, 3])
+def test_shared_memory_that_has_no_room_for_a_file(monkeypatch):
+    """On the rank that would make it: then nothing is shared, and no file is left behind."""
+    comm = WORLD.Dup()
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "no file more")
+
+    if WORLD.rank == 0:
+        monkeypatch.setattr(window_module.tempfile, "mkstemp", full)
+    check(not same_everywhere(on_one_node(comm)), "it is found out")
+    expect_everywhere(MemoryError, "no file more", lambda: Window(comm, 8))
+    monkeypatch.undo()
+    before = sorted(Path("/dev/shm").glob("mpi4py_pencil_*")) if WORLD.rank == 0 else []
+    monkeypatch.setattr(window_module.os, "truncate", full)
+    expect_everywhere(MemoryError, "no file more", lambda: Window(comm, 8))
+    after = sorted(Path("/dev/shm").glob("mpi4py_pencil_*")) if WORLD.rank == 0 else []
+    check(set(after) <= set(before), f"left behind: {after}")
+    comm.Free()

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mpi4py import MPI
-from support import check, everywhere
+from support import check, everywhere, expect_everywhere
 
-from mpi4py_pencil import PFFT, newDistArray
+from mpi4py_pencil import PFFT, _kernels, newDistArray
 
 WORLD = MPI.COMM_WORLD
 
@@ -86,3 +86,52 @@ def test_a_fork_leaves_nothing():
     os.waitpid(child, 0)
     total = WORLD.allreduce(np.sum(np.asarray(fft.forward(u))))
     check(abs(total - 1) < 1e-15, f"the modes of ones sum up to {total}")
+
+
+@pytest.mark.parallel([2, 3])
+@pytest.mark.parametrize("call", ["forward", "transfer"])
+def test_a_wait_that_is_interrupted(monkeypatch, call):
+    """By a signal, say. The ranks are out of step then: the next call raises on all, and waits on none."""
+    comm = WORLD.Dup()
+    fft = PFFT(comm, (4, 4), method="shared")
+    u = newDistArray(fft, False, val=1)
+    u_hat = newDistArray(fft)
+    pencil = fft.pencil[0]
+    move = pencil.transfer(pencil.pencil(0), float, "shared")
+    turned = np.empty(move.pencils[1].subshape)
+    again = {"forward": lambda: fft.forward(u, u_hat), "transfer": lambda: move.forward(u, turned)}[call]
+    again()
+    last = WORLD.rank == WORLD.size - 1
+    if last:
+        monkeypatch.setattr(_kernels, "arrived", interrupted)
+    with everywhere():
+        if last:
+            with pytest.raises(KeyboardInterrupt):
+                again()
+        else:
+            with pytest.raises(RuntimeError, match="has left"):
+                [again() for _ in range(2)]
+    monkeypatch.undo()
+    expect_everywhere(RuntimeError, "a call was interrupted while it waited", again)
+
+
+def interrupted(*_):
+    """Raise what a signal raises."""
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parallel([2])
+def test_a_fork_that_drops_a_lent_array_leaves_nothing():
+    pencil = PFFT(WORLD, (4, 4)).pencil[0]
+    move = pencil.transfer(pencil.pencil(0), float, "shared")
+    lent = move.empty()
+    window = lent.base
+    while isinstance(window, np.ndarray):
+        window = window.base
+    window = window.window
+    child = os.fork()
+    if child == 0:
+        del lent
+        os._exit(0)
+    os.waitpid(child, 0)
+    check(not window.left(), "no rank has left")

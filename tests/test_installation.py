@@ -92,3 +92,17 @@ def test_a_child_of_a_rank_may_be_alone(tmp_path):
     own = "OMPI_COMM_WORLD_SIZE" if "Open MPI" in MPI.Get_library_version() else "PMI_SIZE"
     done = imported(tmp_path, **{own: "2", "MPI_LOCALNRANKS": "2"})
     check((done.returncode, done.stdout) == (0, "1\n"), f"{done.returncode}: {done.stdout}{done.stderr}")
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import mpi4py; mpi4py.rc.initialize = False; import mpi4py_pencil",
+        "from mpi4py import MPI; MPI.Finalize(); import mpi4py_pencil",
+    ],
+)
+def test_before_or_after_mpi_runs(program, tmp_path):
+    """MPI libraries would abort."""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    said = done.stderr.strip().splitlines()[-1]
+    check(done.returncode == 1 and said.startswith("ImportError: MPI is not running"), f"{done.returncode}: {said}")

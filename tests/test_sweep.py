@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from caches import small_caches
 from layouts import Layout, empty_like, laid_out, layouts, untouched_elsewhere
 from lockstep import given, settings, st
 from mpi4py import MPI
@@ -230,3 +231,11 @@ def test_a_tile_is_no_larger_than_the_local_array():
             close(fft.forward(u), transformed(u, range(u.ndim - 3, u.ndim)), "d", u.size, factor=8)
     # both ways, before and after: 25 lines of one cache line, and 15 of three
     np.testing.assert_equal(tiles, 2 * 2 * 64 * (25 * 1 + 15 * 3))
+
+
+def test_as_many_axes_as_an_array_may_have():
+    """Plane by plane over the axes of a large array, the others of one item each."""
+    whole = random_array(rng(4), (6, 5, 4), "D")
+    with small_caches(), PFFT(SELF, whole.shape, dtype=complex, backend="numpy") as fft:
+        many = fft.forward(whole.reshape((1,) * 61 + whole.shape))
+        close(many.reshape(whole.shape), np.fft.fftn(whole) / whole.size, np.dtype("D"), whole.size, factor=8)

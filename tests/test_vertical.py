@@ -5,6 +5,7 @@ The contracts of engines, sweeps, padding, threads and plans hold them too, wher
 
 import functools
 import itertools
+import math
 
 import numpy as np
 import pyfftw
@@ -165,7 +166,8 @@ def test_any_pieces(case):
             blocks[side].append((block, memory))
     tiles = Tiles(engine("vertical"), tile, vertical=True)
     scales = (np.longdouble(1), np.longdouble(0.5))
-    kernel = make(tiles, axis, line, extents, tuple(placed[0]), tuple(placed[1]), scales, outer, stream)
+    pair = tiles.pair(line, math.prod(extents) // extents[axis])
+    kernel = make(pair, axis, extents, tuple(placed[0]), tuple(placed[1]), scales, outer, stream)
     for start, stop in ((0, kernel.count // 2), (kernel.count // 2, kernel.count)):
         kernel.run(0, 0, start, stop, True)
     found = np.concatenate([block for block, _ in blocks[1]], axis)

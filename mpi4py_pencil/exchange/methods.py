@@ -10,7 +10,7 @@ from typing import Protocol
 from mpi4py import MPI
 
 from ..layout.boxes import Boxes
-from ..ranks.agreement import agreed
+from ..ranks.agreement import agreed, nothing
 from .alltoallv import Alltoallv
 from .alltoallw import Alltoallw
 from .memory import Memory
@@ -75,7 +75,7 @@ def chosen_method(comm: MPI.Intracomm, method: str, boxes: Boxes, itemsize: int)
         On every rank: where shared memory is asked for and some peers are on several nodes, or have no room for it.
     """
     # only errors are everyone's: "auto" may find something else for other peers
-    chosen = agreed(comm, lambda: _method_of_peers(method, boxes, itemsize), lambda _: {})
+    chosen = agreed(comm, lambda: _method_of_peers(method, boxes, itemsize), nothing)
     no_room = method == "auto" and chosen != "shared" and on_one_node(boxes.comm)
     if comm.allreduce(no_room, MPI.LOR):
         say_no_room(comm, "exchanging by Alltoallv instead")

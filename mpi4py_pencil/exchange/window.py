@@ -7,23 +7,25 @@ that the caller still has.
 
 from __future__ import annotations
 
-import errno
 import mmap
 import os
 import tempfile
 import weakref
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from mpi4py import MPI
 
 from .. import _kernels
 from ..layout.arrays import address
-from ..ranks.agreement import Said, agreed
+from ..ranks.agreement import agreed, nothing
 from ..ranks.communicators import NODE, cache_of, on_node
 from ..sweep.cache import CACHE_LINE
 from ..sweep.tiles import Bytes
+
+T = TypeVar("T")
 
 _SHM = Path("/dev/shm")
 # What the names of windows begin with: in the lists of what a process has mapped, and in _SHM for a moment.
@@ -65,7 +67,7 @@ class Window:
     def __init__(self, comm: MPI.Intracomm, nbytes: int) -> None:
         self._comm = comm
         self._me = comm.Get_rank()
-        pages = comm.allgather(-(-(_COUNTERS + nbytes) // mmap.PAGESIZE))
+        pages = comm.allgather(_pages(nbytes))
         ends = np.cumsum([0, *pages], dtype=np.intp) * mmap.PAGESIZE
         self._memory = _mapped(comm, int(ends[self._me]), pages[self._me] * mmap.PAGESIZE, int(ends[-1]))
         self._written = address(self._memory) + ends[:-1]
@@ -73,8 +75,10 @@ class Window:
         self._left = self._read + CACHE_LINE
         self.addresses = (self._written + _COUNTERS).tolist()
         self._turn = 0
+        self._interrupted = False
+        self._leaving = (self._memory, int(self._left[self._me]), os.getpid())
         # at the end of the program too, be it by an exception that nobody caught
-        weakref.finalize(self, _leave, self._memory, int(self._left[self._me]), os.getpid())
+        weakref.finalize(self, _leave, *self._leaving)
 
     def segment(self, rank: int, nbytes: int) -> Bytes:
         """The first bytes of a rank's segment."""
@@ -83,7 +87,7 @@ class Window:
 
     def leave(self) -> None:
         """Say that this rank will not write to its segment again."""
-        _leave(self._memory, int(self._left[self._me]), os.getpid())
+        _leave(*self._leaving)
 
     def left(self) -> bool:
         """Whether all ranks have left."""
@@ -109,8 +113,19 @@ class Window:
         Raises
         ------
         RuntimeError
-            Where that will not be, since a rank has left before.
+            Where that will not be, since a rank has left before, or was interrupted while it waited.
         """
+        if self._interrupted:
+            raise RuntimeError("a call was interrupted while it waited for other ranks: make anew what was called")
+        try:
+            self._look(counters)
+        except BaseException:  # the ranks are out of step from here on: none may wait for another
+            self._interrupted = True
+            self.leave()
+            raise
+
+    def _look(self, counters: np.ndarray[Any, np.dtype[np.intp]]) -> None:
+        """Look at counters until they have come to the present turn."""
         while not _kernels.arrived(counters, self._turn, _LOOKS):
             for rank in range(len(counters)):
                 one = slice(rank, rank + 1)
@@ -121,6 +136,11 @@ class Window:
                     )
             # a peer may wait for a message of this rank before it comes here, and MPI may only move it in a call
             self._comm.Iprobe()
+
+
+def _pages(nbytes: int) -> int:
+    """Of a segment of so many bytes and its counters."""
+    return -(-(_COUNTERS + nbytes) // mmap.PAGESIZE)
 
 
 def _leave(memory: Bytes, counter: int, process: int) -> None:
@@ -140,17 +160,20 @@ def _mapped(comm: MPI.Intracomm, start: int, nbytes: int, total: int) -> Bytes:
         On every rank, where there is no room.
     """
     first = comm.Get_rank() == 0
-    name = comm.bcast(agreed(comm, lambda: _file(total) if first else "", _nothing))
+
+    def had(call: Callable[[], T]) -> T:
+        """What could be had, or an error on every rank: of room, files, or what a process may have of them."""
+        try:
+            return call()
+        except OSError as error:
+            raise MemoryError(f"no room in {_SHM} for a segment of {nbytes} bytes in a window: {error}") from error
+
+    name = comm.bcast(agreed(comm, lambda: had(lambda: _file(total) if first else ""), nothing))
     try:
-        return agreed(comm, lambda: _map(name, start, nbytes, total), _nothing)
+        return agreed(comm, lambda: had(lambda: _map(name, start, nbytes, total)), nothing)
     finally:
         if first:
             Path(name).unlink()
-
-
-def _nothing(value: object) -> Said:
-    """What the ranks need not agree on but that it could be had."""
-    return {}
 
 
 def _file(nbytes: int) -> str:
@@ -158,6 +181,9 @@ def _file(nbytes: int) -> str:
     descriptor, name = tempfile.mkstemp(prefix=_NAME, dir=_SHM)
     try:
         os.truncate(descriptor, nbytes)
+    except OSError:
+        Path(name).unlink()
+        raise
     finally:
         os.close(descriptor)
     return name
@@ -173,10 +199,6 @@ def _map(name: str, start: int, nbytes: int, total: int) -> Bytes:
     try:
         os.posix_fallocate(descriptor, start, nbytes)
         return np.frombuffer(memoryview(_kernels.Mapping(descriptor, total)), np.uint8)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.ENOMEM):
-            raise
-        raise MemoryError(f"no room in {_SHM} for a segment of {nbytes} bytes in a window") from error
     finally:
         os.close(descriptor)
 
@@ -196,7 +218,11 @@ def _seen_by_all(comm: MPI.Intracomm) -> bool:
     Collective over `comm`.
     """
     first = comm.Get_rank() == 0
-    name = comm.bcast(_file(0) if first and _SHM.is_dir() else "")
+    try:
+        name = _file(0) if first else ""
+    except OSError:
+        name = ""
+    name = comm.bcast(name)
     seen = bool(comm.allreduce(Path(name).is_file(), MPI.LAND))
     if name and first:
         Path(name).unlink()
@@ -208,7 +234,7 @@ def room_for(comm: MPI.Intracomm, nbytes: int) -> bool:
 
     The other lines of the grid on the same node want as much at the same time.
     """
-    totals = np.array(nbytes, np.int64)
+    totals = np.array(_pages(nbytes) * mmap.PAGESIZE, np.int64)
     comm.Allreduce(MPI.IN_PLACE, totals, MPI.SUM)
     totals *= -(-cache_of(comm).get(NODE, 1) // comm.Get_size())
     stat = os.statvfs(_SHM) if _SHM.is_dir() else None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +72,9 @@ class Pencil:
         self.axis = whole_axis(axis, len(self.shape))
         self.sizes = tuple(comm.Get_size() for comm in subcomm)
         self.ranks = tuple(comm.Get_rank() for comm in subcomm)
+        divided = [comm for comm, size in zip(subcomm, self.sizes, strict=True) if size > 1]
+        if any(a == b for a, b in itertools.combinations(divided, 2)):
+            raise ValueError("subcomm has the same communicator twice: each axis is divided by ranks of its own")
         self.kept = tuple(kept or [None] * len(self.shape))
         self._aligned: dict[int, Pencil] = {}
         if self.sizes[self.axis] != 1:
@@ -140,9 +146,21 @@ class Pencil:
         return tuple(slice(start, start + size) for start, size in zip(self.substart, self.subshape, strict=True))
 
     def same_block(self, other: Pencil) -> bool:
-        """Whether both give each rank the same block of arrays of the same shape."""
-        mine, theirs = ((p.shape, p.kept, p.sizes, p.ranks) for p in (self, other))
+        """Whether both give each rank the same block of arrays of the same shape. The same on every rank."""
+        mine, theirs = (p.whole[:-1] for p in (self, other))
         return mine == theirs
+
+    @functools.cached_property
+    def whole(self) -> tuple[Any, ...]:
+        """What the pencil is, the same on every rank: shape, kept indices, how axes are divided, and the alignment.
+
+        How an axis is divided: among how many ranks, and how many of the whole grid come before the next of these.
+        """
+        order = self.subcomm.order if isinstance(self.subcomm, Subcomm) else (None,) * len(self.shape)
+        dims = self.subcomm.grid.dims if isinstance(self.subcomm, Subcomm) else ()
+        steps = [0 if d is None else math.prod(dims[d + 1 :]) for d in order]
+        divided = tuple((size, step if size > 1 else 0) for size, step in zip(self.sizes, steps, strict=True))
+        return self.shape, self.kept, divided, self.axis
 
     def __repr__(self) -> str:
         """The description without this rank's part in it."""

@@ -12,6 +12,9 @@ from mpi4py import MPI
 from ..ranks.agreement import agreed
 from ..ranks.communicators import KEYVAL, NODE, cache_of, communicator, free_cached, on_node
 
+# Of an array of numpy's.
+_MOST_AXES = 64
+
 
 class Grid:
     """A Cartesian communicator of `dims` processes and its one-dimensional sub-communicators.
@@ -106,7 +109,7 @@ class Subcomm(tuple):
 
     @classmethod
     def of_lines(cls, comms: Sequence[Any]) -> Subcomm | None:
-        """The Subcomm that these communicators are taken from; None where they are of no grid, or not of one.
+        """The Subcomm that these communicators are taken from; None where they are of no grid, or not all of one.
 
         Communicators of one rank may be any. Local.
         """
@@ -114,7 +117,9 @@ class Subcomm(tuple):
         grids = {line[0]() for line in found if line is not None}
         known = all(line is not None or comm.Get_size() == 1 for line, comm in zip(found, comms, strict=True))
         grid = grids.pop() if len(grids) == 1 else None
-        if grid is None or not known:
+        divided = [k for k, n in enumerate(grid.dims) if n > 1] if grid is not None else []
+        used = sorted(line[1] for line in found if line is not None and line[1] in divided)
+        if grid is None or not known or used != divided:
             return None
         return cls._of(grid, [None if line is None else line[1] for line in found])
 
@@ -155,7 +160,11 @@ def dimensions(dims: Any, name: str) -> list[int]:
         Where they are something else.
     """
     try:
-        return [0] * dims.__index__() if hasattr(dims, "__index__") else [d.__index__() for d in dims]
+        if hasattr(dims, "__index__"):
+            if not dims.__index__() <= _MOST_AXES:
+                raise ValueError(f"{name} {dims!r} are more axes than the {_MOST_AXES} that an array may have")
+            return [0] * dims.__index__()
+        return [d.__index__() for d in dims]
     except (AttributeError, TypeError):
         raise TypeError(f"{name} must be an int or a sequence of ints, not {dims!r}") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..layout.arrays import overlap
 from ..layout.boxes import Box, boxes, spread
 from ..layout.pencil import Pencil
 from ..layout.way import Way
+from ..ranks.agreement import agreed, nothing
 from ..sweep.tiles import Tiles
 from .leg import DirectedSweep, Leg, Side
 from .passes import Pass, local_bytes, passes
@@ -151,12 +153,14 @@ def _open(comm: MPI.Intracomm, trips: Sequence[Pass], method: str) -> list[tuple
         order = _order(trips[turn], trips[turn + 1])
         exchange = trips[turn].exchange
         if parts is None or exchange is None:
-            here = Local(Box((0,) * len(shape), shape), dtype.itemsize, order, memory)
+            box = Box((0,) * len(shape), shape)
+            here = agreed(comm, partial(Local, box, dtype.itemsize, order, memory), nothing)
             between.append((here, here))
         else:
             chosen = chosen_method(comm, method, parts, dtype.itemsize)
             shapes = (exchange.before.subshape, exchange.after.subshape)
-            between.append(open_exchange(chosen, parts, shapes, dtype.itemsize, order, memory))
+            opening = partial(open_exchange, chosen, parts, shapes, dtype.itemsize, order, memory)
+            between.append(agreed(comm, opening, nothing))  # one rank may have no memory for it
     return between
 
 

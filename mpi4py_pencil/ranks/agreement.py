@@ -25,6 +25,11 @@ def _whole(value: Any) -> Said:
     return {"": value}
 
 
+def nothing(value: object) -> Said:
+    """What ranks say that need not agree but on whether all could do it."""
+    return {}
+
+
 def agreed(comm: MPI.Intracomm, call: Callable[[], T], said: Callable[[T], Said] = _whole) -> T:
     """What `call()` returns, after all ranks found that theirs returned the same.
 
@@ -44,7 +49,7 @@ def agreed(comm: MPI.Intracomm, call: Callable[[], T], said: Callable[[T], Said]
     texts: dict[str, str] = {}
     try:
         value = call()
-        texts = {name: repr(part) for name, part in said(value).items()}
+        texts = {name: _exact(repr(part)) for name, part in said(value).items()}
     except BaseException as caught:  # whatever it is, even an exit: it is raised again below, on every rank
         error = caught
     digest = int.from_bytes(hashlib.blake2b(repr(texts).encode(), digest_size=7).digest(), "big")
@@ -66,11 +71,11 @@ def checked(comm: MPI.Intracomm, call: Callable[[], T], said: Callable[[T], Said
 
 def _raise_together(comm: MPI.Intracomm, said: dict[str, str], error: BaseException | None) -> NoReturn:
     """Raise on this rank what explains the disagreement. Collective over `comm`."""
-    everyone = comm.allgather((said, error and _of_another_rank(error)))
+    everyone = comm.allgather((said, None if error is None else _of_another_rank(error)))
     if error is not None:
         raise error
     for rank, (_, refused) in enumerate(everyone):
-        if refused:
+        if refused is not None:
             kind, message = refused
             raise kind(f"on rank {rank}: {message}")
     first = everyone[0][0]
@@ -88,13 +93,18 @@ def _raise_together(comm: MPI.Intracomm, said: dict[str, str], error: BaseExcept
 def _of_another_rank(error: BaseException) -> tuple[type[Exception], str]:
     """What other ranks raise for `error`: its own type where that can be made from a message alone, and its message."""
     try:
-        message = str(error)
-    except Exception as another:  # an error of the user's that cannot even be told is still one
+        message = _exact(str(error))
+    except BaseException as another:  # an error of the user's that cannot even be told is still one
         message = f"its message cannot be made: {type(another).__name__}"
     for kind in (ImportError, TypeError, ValueError, MemoryError, NotImplementedError, RuntimeError):
         if isinstance(error, kind):
             return kind, message
     return RuntimeError, f"{type(error).__name__}: {message}"
+
+
+def _exact(text: str) -> str:
+    """The characters of what may be of a class of the user's, which other ranks need not know."""
+    return str.encode(text, "utf-8", "backslashreplace").decode()
 
 
 def _short(text: str) -> str:
