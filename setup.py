@@ -11,7 +11,8 @@ kernels = Extension(
     sources=["cython_kernels/kernels.pyx", *sorted(map(str, vertical.glob("*.c")))],
     depends=["cython_kernels/copy.h", "cython_kernels/flags.h", *map(str, vertical.glob("*.h"))],
     include_dirs=["cython_kernels"],
-    extra_compile_args=["-O3"],
+    # the loops of small tiles lose a tenth where they happen to begin in the middle of what a processor fetches at once
+    extra_compile_args=["-O3", "-falign-loops=32"],
 )
 
 setup(ext_modules=cythonize([kernels], build_dir="build"))

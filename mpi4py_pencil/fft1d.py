@@ -147,7 +147,8 @@ class FFT1D:
         """Transform in one direction."""
         with self._calls:
             result, normalized = self._calls.checked(
-                str(way), lambda: self._checked(way, source, target, normalize), lambda found: {"normalize": found[1]}
+                lambda: self._checked(way, source, target, normalize),
+                lambda found: {"the call": str(way), "normalize": found[1]},
             )
             self._ways[way](source, result, normalized)
             return result

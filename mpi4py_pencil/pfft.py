@@ -280,18 +280,19 @@ class PFFT:
         """Transform in one direction."""
         with self._calls:
             # the adjoint of forward goes backward, with the scale of forward
-            scaled = str(way.back if adjoint else way)
-            name = f"adjoint of {scaled}" if adjoint else scaled
+            scaled = way.back if adjoint else way
             components, result, normalized = self._calls.checked(
-                name,
                 lambda: self._checked(way, scaled, source, target, normalize),
-                lambda found: {"the component axes": found[0], "normalize": found[2]},
+                lambda found: {
+                    "the call": f"{'adjoint of ' * adjoint}{scaled}",
+                    "the component axes": found[0],
+                    "normalize": found[2],
+                },
             )
-            planned = self._planned(components)
-            if way is Way.BACKWARD and self._outside is not None:
+            if way and self._outside is not None:
                 source = np.where(self._outside, 0, source)
-            planned.pipeline(way, adjoint)(source, result, normalized)
-            if way is Way.FORWARD and self._outside is not None:
+            self._planned(components).pipeline(way, adjoint)(source, result, normalized)
+            if not way and self._outside is not None:
                 np.copyto(np.asarray(result), 0, where=self._outside)
             return result
 
@@ -302,7 +303,7 @@ class PFFT:
         return self._plain
 
     def _checked(
-        self, way: Way, scaled: str, source: Any, target: Any, normalize: Any
+        self, way: Way, scaled: Way, source: Any, target: Any, normalize: Any
     ) -> tuple[tuple[int, ...], Array, bool]:
         """The leading component axes of arrays that fit, where the result goes, and whether to normalise."""
         specs, ndim = self._open().specs, self.dimensions
@@ -316,10 +317,10 @@ class PFFT:
         normalized = self._normalized(scaled, normalize)
         return components, specs[way.back].empty(components) if target is None else target, normalized
 
-    def _normalized(self, scaled: str, normalize: Any) -> bool:
+    def _normalized(self, scaled: Way, normalize: Any) -> bool:
         """Whether a call that scales as `scaled` does is to normalise."""
         if normalize is None:
-            return scaled == self._asked.norm
+            return str(scaled) == self._asked.norm
         if self._asked.norm == "ortho":
             raise ValueError(f"normalize={normalize!r} has no meaning where norm='ortho' scales both ways")
         return truth("normalize", normalize)
@@ -327,7 +328,7 @@ class PFFT:
     def _check_like(self, like: PFFT) -> None:
         """Refuse a plan whose modes are not divided as those of this one are."""
         mine, theirs = self.output.pencil, like.output.pencil
-        if mine.sizes != theirs.sizes:
+        if mine.divided != theirs.divided:
             raise ValueError(
                 f"like has modes divided among {list(theirs.sizes)} ranks, this plan among {list(mine.sizes)}: plans "
                 "whose modes fit have the same axes, in the same order and groups"

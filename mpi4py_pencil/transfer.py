@@ -144,7 +144,7 @@ class Transfer:
     def _move(self, way: Way, source: Array, target: Array) -> None:
         """Redistribute in one direction."""
         with self._calls:
-            self._calls.checked(str(way), lambda: self._check(way, source, target), nothing)
+            self._calls.checked(lambda: self._check(way, source, target), lambda _: {"the call": str(way)})
             self._ways[way].move(source, target)
 
     def _check(self, way: Way, source: Array, target: Array) -> None:

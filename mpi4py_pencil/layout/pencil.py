@@ -152,15 +152,16 @@ class Pencil:
 
     @functools.cached_property
     def whole(self) -> tuple[Any, ...]:
-        """What the pencil is, the same on every rank: shape, kept indices, how axes are divided, and the alignment.
+        """What the pencil is, the same on every rank: shape, kept indices, how axes are divided, and the alignment."""
+        return self.shape, self.kept, self.divided, self.axis
 
-        How an axis is divided: among how many ranks, and how many of the whole grid come before the next of these.
-        """
+    @functools.cached_property
+    def divided(self) -> tuple[tuple[int, int], ...]:
+        """Among how many ranks each axis is divided, and how many of the grid lie from one of these to the next."""
         order = self.subcomm.order if isinstance(self.subcomm, Subcomm) else (None,) * len(self.shape)
         dims = self.subcomm.grid.dims if isinstance(self.subcomm, Subcomm) else ()
         steps = [0 if d is None else math.prod(dims[d + 1 :]) for d in order]
-        divided = tuple((size, step if size > 1 else 0) for size, step in zip(self.sizes, steps, strict=True))
-        return self.shape, self.kept, divided, self.axis
+        return tuple((size, step if size > 1 else 0) for size, step in zip(self.sizes, steps, strict=True))
 
     def __repr__(self) -> str:
         """The description without this rank's part in it."""

@@ -18,12 +18,17 @@ class Way(enum.IntEnum):
     @property
     def back(self) -> Way:
         """The other way, and the side that this one ends at."""
-        return Way.BACKWARD if self is Way.FORWARD else Way.FORWARD
+        return _BACK[self]
 
     def order(self, things: Sequence[T]) -> Sequence[T]:
         """Things in the order in which this way comes by them."""
-        return things if self is Way.FORWARD else things[::-1]
+        return things[::-1] if self else things
 
     def __str__(self) -> str:
         """Its name."""
-        return self.name.lower()
+        return _NAMES[self]
+
+
+# Members and their names are slow to get from an enumeration, and every call of a plan asks for them.
+_BACK = Way.BACKWARD, Way.FORWARD
+_NAMES = "forward", "backward"

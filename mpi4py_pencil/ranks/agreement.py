@@ -66,7 +66,12 @@ def checked(comm: MPI.Intracomm, call: Callable[[], T], said: Callable[[T], Said
 
     Collective over `comm` then, and local otherwise.
     """
-    return call() if os.environ.get("MPI4PY_PENCIL_CHECK", "0") in ("", "0") else agreed(comm, call, said)
+    return agreed(comm, call, said) if checking() else call()
+
+
+def checking() -> bool:
+    """Whether calls are to be agreed on."""
+    return os.environ.get("MPI4PY_PENCIL_CHECK", "0") not in ("", "0")
 
 
 def _raise_together(comm: MPI.Intracomm, said: dict[str, str], error: BaseException | None) -> NoReturn:

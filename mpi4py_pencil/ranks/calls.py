@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from mpi4py import MPI
 
-from .agreement import Said, checked
+from .agreement import Said, agreed, checking
 from .communicators import cache_of, check_alive
 
 T = TypeVar("T")
@@ -56,10 +56,8 @@ class Calls:
         """End a call."""
         self._lock.release()
 
-    def checked(self, name: str, check: Callable[[], T], said: Callable[[T], Said]) -> T:
-        """What `check` makes of the arguments of the call `name`; agreed on, with the call, as `agreement.checked`."""
-
-        def call(made: T) -> dict[str, Any]:
-            return {"the plan": self._plan, "the call": name, **said(made)}
-
-        return checked(self._comm, check, call)
+    def checked(self, check: Callable[[], T], said: Callable[[T], Said]) -> T:
+        """What `check` makes of the arguments of a call; agreed on, with the plan, as `agreement.checked`."""
+        if not checking():
+            return check()
+        return agreed(self._comm, check, lambda made: {"the plan": self._plan, **said(made)})
