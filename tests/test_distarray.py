@@ -382,7 +382,7 @@ def same(found, expected, what):
         np.testing.assert_equal(np.asarray(a), np.asarray(b), what)
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(ufunc_calls())
 def test_any_ufunc_is_that_of_plain_arrays(case):
     """The same values or the same error; blocks where they are due; what was written into is what was given."""

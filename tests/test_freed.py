@@ -77,12 +77,11 @@ AFTER_THE_END = """
 import sys
 import numpy as np
 from mpi4py import MPI
-from mpi4py_pencil import FFT1D, PFFT, DistArray, Pencil, Subcomm, newDistArray
+from mpi4py_pencil import FFT1D, PFFT, DistArray, Pencil, Subcomm
 from test_freed import METHODS, Everything
 
 world = MPI.COMM_WORLD
 made = [Everything(comm, method) for comm in (world, world.Dup()) for method in METHODS]
-fft = PFFT(world, (4, 4))
 before = Pencil(Subcomm(world, [0, 1]), (4, 4), 1)
 MPI.Finalize()
 told = []
@@ -100,7 +99,6 @@ for make in (
     lambda: FFT1D(world, 16),
     lambda: Subcomm(world, [0, 1]),
     lambda: DistArray((4, 4)),
-    lambda: newDistArray(fft),
     lambda: before.pencil(0),
     lambda: Pencil(before.subcomm, (4, 4)),
 ):
@@ -108,7 +106,7 @@ for make in (
         make()
     except ValueError as error:
         told.append("MPI has been finalized" in str(error))
-if told != [True] * (len(made) * (2 + 12) + 7):
+if told != [True] * (len(made) * (2 + 12) + 6):
     sys.exit(f"{told}")
 """
 

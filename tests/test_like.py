@@ -56,7 +56,7 @@ def test_plans_that_cannot_belong_together():
     ]:
         expect_everywhere(exception, message, partial(PFFT, WORLD, **{"shape": (8, 8, 8), **other}))
     last = WORLD.rank == WORLD.size - 1
-    expect_everywhere(ValueError, "disagree on grid", partial(PFFT, WORLD, (8, 8, 8), like=None if last else fft))
+    expect_everywhere(ValueError, "disagree on like", partial(PFFT, WORLD, (8, 8, 8), like=None if last else fft))
 
 
 @pytest.mark.parallel(4)

@@ -200,7 +200,7 @@ def held(line, nbytes, extents, axis, orders):
     return loops.columns[1] * loops.batches[1]
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(lines(), st.lists(st.integers(1, 150), min_size=1, max_size=4), st.data())
 def test_a_tile_has_room_for_what_is_put_into_it(case, extents, data):
     axes = range(len(extents))

@@ -284,9 +284,12 @@ def larger(last):
 
 
 @pytest.mark.parallel(4)
-def test_pencils_of_two_grids_do_not_go_together():
-    one, other = (Pencil(Subcomm(WORLD, dims), (6, 6, 6), 2) for dims in ([4, 1, 1], [2, 2, 1]))
-    expect_everywhere(ValueError, "not two alignments of the same grid", lambda: Transfer(one, other, float))
+def test_pencils_over_two_communicators_do_not_go_together():
+    comm = WORLD.Dup()
+    grids = Subcomm(WORLD, [4, 1, 1]), Subcomm(comm, [2, 2, 1])
+    one, other = (Pencil(subcomm, (6, 6, 6), 2) for subcomm in grids)
+    expect_everywhere(ValueError, "do not divide arrays among the same ranks", lambda: Transfer(one, other, float))
+    comm.Free()
 
 
 @pytest.mark.parallel([2, 3])

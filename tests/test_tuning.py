@@ -235,7 +235,7 @@ def entries_that_were_edited(draw):
     return entry
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(entries_that_were_edited())
 def test_no_entry_keeps_a_plan_from_being_made(tmp_path_factory, entry):
     """Nor makes it larger than one that is tuned: in tiles of the largest size there may be."""

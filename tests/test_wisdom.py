@@ -177,7 +177,7 @@ JSON = st.recursive(
 
 
 @given(st.binary(max_size=30) | JSON.map(lambda value: json.dumps(value).encode()))
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_any_contents(tmp_path_factory, contents):
     """They are read as entries, or warned of; what is kept is found again."""
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
