@@ -11,7 +11,7 @@ import time
 import pytest
 from mpi4py import MPI
 
-PATIENCE = 3
+PATIENCE = 2
 """Seconds for which a failed rank waits for the others."""
 
 

@@ -126,7 +126,7 @@ def check_dots(fft, components=(), normalize=None):
 
 
 @pytest.mark.parallel(RANKS)
-@settings(max_examples=60 if WORLD.size < 5 else 15)
+@settings(max_examples=40 if WORLD.size < 5 else 15)
 @given(requests(), calls())
 @example(((6, 5, 8), {"axes": (0, 2), "transforms": {0: DCT(2)}}), ((), None))
 @example(((8, 7, 6), {"truncation": Ball(2.5), "padding": 1.5, "dtype": "d"}), ((3,), True))

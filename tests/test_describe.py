@@ -84,7 +84,7 @@ def requests(draw):
     return shape, axes, dims, padding, draw(st.sampled_from("fdgFDG")), draw(st.sampled_from([None, 1, 2, 3, 5, 100]))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(requests(), st.data())
 @example(((8, 5, 4), (0, 1, 2), (3, 4, 1), None, "d", 5), None)
 def test_all_figures_against_counting_points(case, data):

@@ -110,7 +110,7 @@ def requests(draw):
 
 
 @pytest.mark.parallel([1, 2, 4, 6])
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(requests(), st.booleans(), st.booleans())
 @example(((7, 5, 4, 3), ((0, 1), (2, 3)), "D", {"grid": [0, 0, 1, 1], "method": "shared"}), True, False)
 @example(((7, 5, 4), ((0, 1), (2,)), "D", {"grid": [0, 1, 1], "method": "shared"}), True, False)

@@ -127,7 +127,7 @@ def check_plan(shape, computed, asked, components=()):
 
 
 @pytest.mark.parallel(RANKS)
-@settings(max_examples=50 if WORLD.size < 5 else 20)
+@settings(max_examples=30 if WORLD.size < 5 else 20)
 @given(requests(), st.lists(st.integers(1, 3), max_size=2).map(tuple))
 def test_any_map(case, components):
     check_plan(*case, components)

@@ -46,7 +46,7 @@ def compare(fft, found, forward_output, whole):
 
 
 @pytest.mark.parallel(RANKS)
-@settings(max_examples=40 if WORLD.size < 5 else 15)
+@settings(max_examples=25 if WORLD.size < 5 else 15)
 @given(requests())
 def test_as_numpy_has_them(case):
     shape, asked, lengths = case

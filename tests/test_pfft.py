@@ -97,7 +97,7 @@ def test_hard_shapes():
 
 
 @pytest.mark.parallel(RANKS)
-@settings(max_examples=60 if WORLD.size < 5 else 30)
+@settings(max_examples=40 if WORLD.size < 5 else 30)
 @given(requests().flatmap(lambda case: st.tuples(st.just(case), st.sampled_from(engines(case[1]["dtype"])))))
 @example((((4, 1, 3), {"axes": (1, 2), "dtype": "d"}), "pyfftw"))
 def test_any_request(case):
@@ -117,7 +117,7 @@ def calls(draw):
 
 
 @pytest.mark.parallel(RANKS)
-@settings(max_examples=40 if WORLD.size < 5 else 20)
+@settings(max_examples=30 if WORLD.size < 5 else 15)
 @given(calls())
 def test_any_call(case):
     """Inputs and outputs of any layout, with component axes; inputs are read-only and stay as they are.

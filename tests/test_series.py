@@ -49,7 +49,7 @@ def calls(draw):
 
 
 @pytest.mark.parallel(RANKS)
-@settings(max_examples=40 if WORLD.size < 5 else 15)
+@settings(max_examples=25 if WORLD.size < 5 else 15)
 @given(calls())
 def test_any_derivative_of_random_coefficients(case):
     shape, asked, order, components, source, target = case

@@ -226,7 +226,7 @@ def calls(draw):
 
 
 @pytest.mark.parallel(RANKS)
-@settings(max_examples=40 if WORLD.size < 5 else 15)
+@settings(max_examples=25 if WORLD.size < 5 else 15)
 @given(calls())
 def test_any_derivative_of_random_points(case):
     """The Nyquist mode included: what the interpolant's derivatives are at the points. Arrays may lie in any layout."""

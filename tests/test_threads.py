@@ -89,7 +89,7 @@ def test_arrays_larger_than_the_cache(backend):
 
 
 @pytest.mark.parallel([1, 2, 3])
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.data())
 def test_any_arrays(data):
     """Of any shape, also with fewer lines than threads, and any layout; nothing is written beside the outputs."""

@@ -173,7 +173,7 @@ def requests(draw):
 
 
 @pytest.mark.parallel([1, 2, 3, 4])
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(requests(), st.booleans())
 @example(((7, 8, 12), "d", (1, 2, 3), {"axes": (1, 2, 0), "threads": 2, "backend": "scipy"}), True)
 def test_any_request(case, small):

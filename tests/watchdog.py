@@ -17,7 +17,7 @@ import subprocess
 import pytest
 from mpi4py import MPI
 
-GRACE = 5
+GRACE = 3
 """Seconds between two stages of an escalation: time for every rank to have done the first one."""
 
 
