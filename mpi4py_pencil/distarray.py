@@ -443,7 +443,7 @@ def _transfer(a: Pencil, b: Pencil, dtype: np.dtype[Any]) -> Transfer:
         return Transfer(a, b, dtype)
     grid, other = a.subcomm.grid, b.subcomm.grid
     kept = cache_of(grid.cart).setdefault(Transfer, {})
-    key = (a.shape, a.axis, a.subcomm.order, b.shape, b.axis, other.dims, b.subcomm.order, dtype)
+    key = (a.whole, b.whole, dtype)
     if other.parent != grid.parent or key not in kept:
         keep(kept, key, Transfer(a, b, dtype), _TRANSFERS)
     return kept[key]
