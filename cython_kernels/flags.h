@@ -26,6 +26,15 @@
 
 #include <sched.h>
 
+/* What a rank knows of the counters of a window. */
+typedef struct {
+    const intptr_t *written, *read; /* addresses of each rank's counters: segments written, and peers' segments read */
+    ptrdiff_t count, me;
+    int64_t turn; /* how often this rank has written */
+    int broken;   /* whether a wait was given up: the ranks are out of step */
+    void *owner;
+} window_counters;
+
 static void raise_flag(char *at, int64_t value) { STORE_FLAG(at, value); }
 
 /* Whether all flags have come to a value, after so many looks at the most; then others may have the core. */

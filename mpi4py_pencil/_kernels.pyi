@@ -1,12 +1,21 @@
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
 
 Table = np.ndarray[Any, np.dtype[np.intp]]
 
-class Sweep:
+class Operation:
     count: int
+    essential: bool
+    def run(self, source_at: int, target_at: int, start: int, stop: int, normalize: bool) -> None: ...
+    def __call__(self, source_at: int = 0, target_at: int = 0, normalize: bool = False) -> None: ...
+
+class Call(Operation):
+    def __init__(self, called: Callable[[int, int], object], essential: bool = False) -> None: ...
+
+class Sweep(Operation):
     def __init__(
         self,
         source: Table,
@@ -21,10 +30,8 @@ class Sweep:
         scales: np.ndarray[Any, np.dtype[np.longdouble]],
         stream: bool,
     ) -> None: ...
-    def run(self, source_at: int, target_at: int, start: int, stop: int, normalize: bool) -> None: ...
 
-class Vertical:
-    count: int
+class Vertical(Operation):
     def __init__(
         self,
         instructions: int,
@@ -41,18 +48,51 @@ class Vertical:
         stream: bool,
         workspace: np.ndarray[Any, np.dtype[np.uint8]],
     ) -> None: ...
-    def run(self, source_at: int, target_at: int, start: int, stop: int, normalize: bool) -> None: ...
 
 def instruction_sets() -> list[tuple[str, int]]: ...
-def copy(
-    source: int,
-    source_strides: Table,
-    target: int,
-    target_strides: Table,
-    extents: Table,
-    width: int,
-    stream: bool,
-) -> None: ...
+
+class Copy(Operation):
+    def __init__(
+        self, source: tuple[int, Table], target: tuple[int, Table], extents: Table, width: int, stream: bool
+    ) -> None: ...
+
+ABSOLUTE: int
+SOURCE: int
+TARGET: int
+PLANE: int
+
+Instruction = tuple[Operation, int, int]
+
+class Program(Operation):
+    def __init__(self, instructions: Sequence[Instruction]) -> None: ...
+    def execute(
+        self,
+        source_at: int,
+        target_at: int,
+        normalize: bool,
+        agreed: bool = False,
+        seconds: np.ndarray[Any, np.dtype[np.float64]] | None = None,
+    ) -> None: ...
+
+class Planes(Operation):
+    def __init__(
+        self, listed: Sequence[Instruction], memory: np.ndarray[Any, np.dtype[np.uint8]], plane_bytes: int
+    ) -> None: ...
+
+class Threads(Operation):
+    def __init__(self, submit: Callable[..., Future[None]], programs: Sequence[Program]) -> None: ...
+
+class Counters:
+    def __init__(self, written: Table, read: Table, me: int, waited: Callable[[Table, int], None]) -> None: ...
+
+class Claim(Operation):
+    def __init__(self, counters: Counters) -> None: ...
+
+class Fence(Operation):
+    def __init__(self, counters: Counters) -> None: ...
+
+class Release(Operation):
+    def __init__(self, counters: Counters) -> None: ...
 
 class Mapping:
     def __init__(self, descriptor: int, nbytes: int) -> None: ...

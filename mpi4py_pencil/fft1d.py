@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
+from ._kernels import ABSOLUTE, SOURCE, TARGET, Call, Program
 from .engines import Plan, Planner, checked_engine, engine
 from .exchange import Exchange, Memory, checked_method, chosen_method, open_exchange, segment_bytes
 from .exchange.alltoallw import Alltoallw
@@ -35,7 +36,8 @@ from .ranks.agreement import agreed, nothing
 from .ranks.calls import Calls
 from .ranks.communicators import communicator
 from .sweep import cache
-from .sweep.copying import Copy
+from .sweep.copying import copy
+from .sweep.instruction import Instruction, anywhere
 from .sweep.tiles import Tiles
 from .transforms import Fourier, Line, Transform
 from .transforms.roots import roots
@@ -276,7 +278,7 @@ class _Twiddled:
         self._factors = factors
         self._column = 0
 
-    def begin(self) -> None:
+    def begin(self, *_: int) -> None:
         """Say that the next tile is the first."""
         self._column = 0
 
@@ -325,24 +327,19 @@ class _End:
         self._itemsize = itemsize
         self._filling = filling
         self._stream = sum(p.box.size for p in placed) * itemsize > cache.CACHED_BYTES
-        self._copies: dict[int, list[Copy]] = {}
 
-    def __call__(self, array: Array) -> None:
-        """Copy all boxes from or to the array."""
-        at = address(array)
-        for copy in self._copies.get(array.strides[0]) or self._prepare(array.strides[0]):
-            copy(*((at, 0) if self._filling else (0, at)))
-
-    def _prepare(self, stride: int) -> list[Copy]:
-        """The copies for arrays of this stride."""
+    def instructions(self, stride: int) -> list[Instruction]:
+        """What copies all boxes from or to an array of this stride."""
         step = tuple(stride * items for items in self._steps)
-        copies = []
+        listed: list[Instruction] = []
         for p in self._placed:
             here = offset(p.box.start, step), step
             box = p.address, p.strides
-            sides = (here, box) if self._filling else (box, here)
-            copies.append(Copy(p.box.shape, *sides, self._itemsize, self._stream))
-        return keep(self._copies, stride, copies, 8)
+            if self._filling:
+                listed.append((copy(p.box.shape, here, box, self._itemsize, self._stream), SOURCE, ABSOLUTE))
+            else:
+                listed.append((copy(p.box.shape, box, here, self._itemsize, self._stream), ABSOLUTE, TARGET))
+        return listed
 
 
 @dataclass(frozen=True)
@@ -363,10 +360,10 @@ class _Lines:
     extents: tuple[int, ...]
     tiles: Tiles
 
-    def leg(self, way: Way, source: Exchange, target: Exchange, scale: np.longdouble) -> Leg:
-        """The sweep from the inbox of an exchange to the outbox of the next."""
+    def leg(self, way: Way, source: Exchange, target: Exchange, normalized: np.longdouble) -> Leg:
+        """The sweep from the inbox of an exchange to the outbox of the next, and its factor where one normalises."""
         sweep = DirectedSweep(self.transform.axis, self.transform.line(way), self.extents)
-        scales = np.longdouble(1), scale
+        scales = np.longdouble(1), normalized
         return Leg([sweep], None, (source.inbox, target.outbox), [self.tiles], scales, None)
 
 
@@ -397,11 +394,13 @@ class _OneWay:
     ) -> None:
         self._exchanges = first, second, third = exchanges
         itemsize = lines[0].transform.dtype.itemsize
-        scale = 1 / np.longdouble(math.prod(each.transform.points for each in lines))
+        one = np.longdouble(1)
+        scale = one / math.prod(each.transform.points for each in lines)
         self._fill = _End(first.outbox, steps[0], itemsize, True)
-        self._legs = lines[0].leg(way, first, second, scale), lines[1].leg(way, second, third, scale)
+        self._legs = lines[0].leg(way, first, second, one), lines[1].leg(way, second, third, scale)
         self._empty = _End(third.inbox, steps[1], itemsize, False)
         self._twiddled = twiddled
+        self._programs: dict[tuple[int, int], Program] = {}
 
     @property
     def method(self) -> str:
@@ -410,21 +409,31 @@ class _OneWay:
 
     def __call__(self, source: Array, target: Array, normalize: bool) -> None:
         """Transform `source` into `target`. Collective over the ranks."""
+        key = source.strides[0], target.strides[0]
+        program = self._programs.get(key) or keep(self._programs, key, self._compiled(*key), 8)
+        program.execute(address(source), address(target), normalize)
+
+    def _compiled(self, source: int, target: int) -> Program:
+        """The program for arrays of these strides."""
         first, second, third = self._exchanges
-        self._twiddled.begin()
-        first.claim()
-        self._fill(source)
-        first.deliver()
-        second.claim()
-        self._legs[0].run(None, None, False)
-        first.release()
-        second.deliver()
-        third.claim()
-        self._legs[1].run(None, None, normalize)
-        second.release()
-        third.deliver()
-        self._empty(target)
-        third.release()
+        return Program(
+            [
+                anywhere(Call(self._twiddled.begin)),
+                anywhere(first.claim),
+                *self._fill.instructions(source),
+                anywhere(first.deliver),
+                anywhere(second.claim),
+                *self._legs[0].instructions(None, None),
+                anywhere(first.release),
+                anywhere(second.deliver),
+                anywhere(third.claim),
+                *self._legs[1].instructions(None, None),
+                anywhere(second.release),
+                anywhere(third.deliver),
+                *self._empty.instructions(target),
+                anywhere(third.release),
+            ]
+        )
 
 
 class _ByColumns:
@@ -437,6 +446,7 @@ class _ByColumns:
         )
         self.method = exchange.method
         self.claim, self.deliver, self.release = exchange.claim, exchange.deliver, exchange.release
+        self._exchange = exchange  # whose memory it is
 
 
 def _build(

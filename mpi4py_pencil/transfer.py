@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
+from ._kernels import ABSOLUTE, SOURCE, TARGET, Call, Operation, Program
 from .exchange import Boxed, Memory, checked_method, chosen_method, open_boxed, say_no_room, segment_bytes
 from .exchange.alltoallw import Typing
 from .exchange.lent import Lent
@@ -19,11 +21,11 @@ from .layout.way import Way
 from .ranks.agreement import agreed, nothing
 from .ranks.calls import Calls
 from .sweep import cache
-from .sweep.copying import Copy
+from .sweep.copying import copy
+from .sweep.instruction import Instruction, anywhere
 from .sweep.tiles import Strides
 
 Array = np.ndarray[Any, Any]
-_Copies = tuple[list[Copy], list[Copy]]
 
 
 class Transfer:
@@ -129,9 +131,8 @@ class Transfer:
                 return np.empty(pencil.subshape, self.dtype)
             agreed(self._moved[way].comm, lambda: way, lambda found: {"forward_output": bool(found)})
             try:
-                if boxed.lent is None:
-                    boxed.lent = Lent(self._moved[way], pencil.subshape, self.dtype)
-                return boxed.lent.array()
+                lent = boxed.lent or boxed.lend(Lent(self._moved[way], pencil.subshape, self.dtype))
+                return lent.array()
             except MemoryError:  # on every rank
                 say_no_room(self._moved[way].comm, "Transfer.empty makes ordinary arrays")
                 return np.empty(pencil.subshape, self.dtype)
@@ -207,58 +208,64 @@ class _Boxed:
         self._exchange = exchange
         self._me = me
         self._itemsize = itemsize
-        self._copies: dict[tuple[Strides, Strides], _Copies] = {}
-        self._direct: dict[Strides, list[Copy]] = {}
         self.lent: Lent | None = None
+        self._programs: dict[tuple[Strides, Strides, bool], Program] = {}
+
+    def lend(self, lent: Lent) -> Lent:
+        """Move arrays in these windows too from here on."""
+        self.lent = lent
+        self._programs.clear()
+        return lent
 
     def move(self, source: Array, target: Array) -> None:
         """Redistribute between two arrays. Collective over the peers."""
-        key = (source.strides, target.strides)
-        outward, inward = self._copies.get(key) or self._prepare(*key)
-        at, to = address(source), address(target)
-        self._exchange.claim()
-        lent = self.lent
-        offered = lent is not None and lent.offer(source)
-        if not offered:
-            for copy in outward:
-                copy(at, 0)
-        for peer in self._exchange.arrivals():
-            there = None if lent is None or peer == self._me else lent.address(peer)
-            if lent is None or there is None:
-                inward[peer](at if peer == self._me else 0, to)
-            else:
-                self._from_arrays(lent, target.strides)[peer](there, to)
-        self._exchange.release()
-        if offered:
-            self._exchange.claim()  # the caller may write to the array as soon as this returns
+        offered = self.lent is not None and self.lent.offers(source)
+        key = source.strides, target.strides, offered
+        program = self._programs.get(key) or keep(self._programs, key, self._compiled(*key), 8)
+        program.execute(address(source), address(target), False)
 
-    def _from_arrays(self, lent: Lent, target: Strides) -> list[Copy]:
-        """The copies of each peer's box from that peer's array to an array with these strides."""
-        if target in self._direct:
-            return self._direct[target]
-        size = self._itemsize
-        stream = sum(p.box.size for p in self._exchange.inbox) * size > cache.CACHED_BYTES
-        copies = [
-            Copy(p.box.shape, place, _inside(p, target), size, stream)
-            for p, place in zip(self._exchange.inbox, lent.places, strict=True)
-        ]
-        return keep(self._direct, target, copies, 8)
-
-    def _prepare(self, source: Strides, target: Strides) -> _Copies:
-        """The copies for arrays with these strides; what stays on this rank goes straight from one to the other."""
-        size, me = self._itemsize, self._me
-        stream = sum(p.box.size for p in self._exchange.outbox) * size > cache.CACHED_BYTES
+    def _compiled(self, source: Strides, target: Strides, offered: bool) -> Program:
+        """What moves arrays with these strides; one that is offered to the peers is not copied to the outbox."""
+        exchange, size = self._exchange, self._itemsize
+        stream = sum(p.box.size for p in exchange.outbox) * size > cache.CACHED_BYTES
         outward = [
-            Copy(p.box.shape, _inside(p, source), (p.address, p.strides), size, stream)
-            for q, p in enumerate(self._exchange.outbox)
-            if q != me
+            (copy(p.box.shape, _inside(p, source), (p.address, p.strides), size, stream), SOURCE, ABSOLUTE)
+            for q, p in enumerate(exchange.outbox)
+            if q != self._me
         ]
         inward = [
-            Copy(p.box.shape, (p.address, p.strides), _inside(p, target), size, stream) for p in self._exchange.inbox
+            (copy(p.box.shape, (p.address, p.strides), _inside(p, target), size, stream), ABSOLUTE, TARGET)
+            for p in exchange.inbox
         ]
-        own = self._exchange.outbox[me], self._exchange.inbox[me]
-        inward[me] = Copy(own[0].box.shape, _inside(own[0], source), _inside(own[1], target), size, stream)
-        return keep(self._copies, (source, target), (outward, inward), 8)
+        # what stays on this rank goes straight from one array to the other
+        own = exchange.outbox[self._me], exchange.inbox[self._me]
+        straight = copy(own[0].box.shape, _inside(own[0], source), _inside(own[1], target), size, stream)
+        claim, release = anywhere(exchange.claim), anywhere(exchange.release)
+        said: list[Instruction] = []
+        if self.lent is not None:
+            said = [anywhere(Call(self.lent.say, True))]
+            inward = self._or_lent(self.lent, inward, target, stream)
+        inward[self._me] = (straight, SOURCE, TARGET)
+        # the caller may write to an array that was offered as soon as this returns
+        end = [release, claim] if offered else [release]
+        return Program([claim, *said, *([] if offered else outward), *exchange.unpacking(inward), *end])
+
+    def _or_lent(self, lent: Lent, inward: list[Instruction], target: Strides, stream: bool) -> list[Instruction]:
+        """The copies of each peer's box, or from that peer's array where it has offered one."""
+        found: list[Instruction] = []
+        for peer, ((boxed, *_), p, place) in enumerate(zip(inward, self._exchange.inbox, lent.places, strict=True)):
+            direct = copy(p.box.shape, place, _inside(p, target), self._itemsize, stream)
+            found.append((Call(partial(_take, lent, peer, boxed, direct), True), ABSOLUTE, TARGET))
+        return found
+
+
+def _take(lent: Lent, peer: int, boxed: Operation, direct: Operation, _: int, target: int) -> None:
+    """Copy what a peer gives from its box, or from its array where it has offered one."""
+    there = lent.address(peer)
+    if there is None:
+        boxed(0, target)
+    else:
+        direct(there, target)
 
 
 def _inside(placed: Placed, array: Strides) -> tuple[int, Strides]:

@@ -6,6 +6,7 @@ import mmap
 import os
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,10 +17,12 @@ from oracles import same_bits
 from support import RANKS, check, everywhere, expect_everywhere, rng, same_everywhere
 
 from mpi4py_pencil import Pencil, Subcomm
+from mpi4py_pencil._kernels import Call, Program
 from mpi4py_pencil.exchange import METHODS, Memory, checked_method, chosen_method, methods, open_exchange, segment_bytes
 from mpi4py_pencil.exchange import window as window_module
 from mpi4py_pencil.exchange.window import Window, on_one_node
 from mpi4py_pencil.layout.boxes import boxes
+from mpi4py_pencil.sweep.instruction import anywhere
 
 WORLD = MPI.COMM_WORLD
 MOVERS = [method for method in METHODS if method != "auto"]
@@ -113,7 +116,7 @@ def test_every_method_moves_every_box():
 
 
 @pytest.mark.parallel(RANKS)
-def test_arrivals_name_each_peer_once_with_its_box_there():
+def test_each_peer_s_box_is_unpacked_once_and_is_there():
     """Whoever unpacks boxes as they arrive finds each of them whole; other methods have no order to offer."""
     shape, dims = (7, 5), [0, 1]
     start = Pencil(Subcomm(WORLD, dims), shape, 1)
@@ -127,11 +130,15 @@ def test_arrivals_name_each_peer_once_with_its_box_there():
             for placed in move.outbox:
                 view(placed, opened.dtype)[...] = source[inside(placed.box)]
             named, wrong = set(), []
-            for peer in move.arrivals():
+
+            def look(peer, *_):
                 placed = move.inbox[peer]
                 if peer in named or not np.array_equal(view(placed, opened.dtype), target[inside(placed.box)]):
                     wrong.append(peer)
                 named.add(peer)
+
+            looks = [anywhere(Call(partial(look, peer))) for peer in range(len(move.inbox))]
+            Program(move.unpacking(looks))()
             move.release()
             missing = [q for q, placed in enumerate(move.inbox) if placed.box.size and q not in named]
             check(not wrong and not missing, f"{method}: wrong {wrong}, missing {missing}", opened.comm)

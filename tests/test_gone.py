@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ WORLD = MPI.COMM_WORLD
 
 PROGRAM = """
 import sys
+import time
 import numpy as np
 from mpi4py import MPI
 from mpi4py_pencil import FFT1D, PFFT, DistArray, Pencil, Subcomm
@@ -109,6 +111,7 @@ def test_a_wait_that_is_interrupted(monkeypatch, call):
             with pytest.raises(KeyboardInterrupt):
                 again()
         else:
+            time.sleep(0.1)  # so that the last rank comes to wait
             with pytest.raises(RuntimeError, match="has left"):
                 [again() for _ in range(2)]
     monkeypatch.undo()

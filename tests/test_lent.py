@@ -149,11 +149,11 @@ def test_what_counts_as_a_lent_array():
     """The array and views that are the whole of it as it was made, but no others, nor those of another transfer."""
     transfer, first, second = sides((6, 7, 5), float)
     lent, others = transfer.empty(), sides((6, 7, 5), float)[0].empty()
-    offer = transfer._ways[0].lent.offer
+    offers = transfer._ways[0].lent.offers
     for whole in (lent, lent[:], lent.view(), lent.reshape(-1).reshape(lent.shape), lent.view("i8").view(float)):
-        check(offer(whole), "it is the whole array")
+        check(offers(whole), "it is the whole array")
     for part in (lent[1:], lent.T, lent[:, ::-1], lent.copy(), others, np.asfortranarray(lent)):
-        check(not offer(part), "it is not the array as it was made")
+        check(not offers(part), "it is not the array as it was made")
     others[...] = first
     target = np.zeros_like(second)
     transfer.forward(others, target)

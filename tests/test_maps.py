@@ -413,3 +413,31 @@ def test_functions_see_whole_lines_only(n, others):
         np.testing.assert_allclose(found, np.cumsum(whole, 0), rtol=0, atol=1e-13)
         np.testing.assert_allclose(back, whole, rtol=0, atol=1e-13)
         np.testing.assert_equal({shape[1] for shape in seen}, {n})
+
+
+@pytest.mark.parallel([1, 2, 4])
+@pytest.mark.parametrize("method", ["shared", "alltoallv", "alltoallw", "pairwise"])
+def test_a_function_that_raises_on_one_rank(method):
+    """It raises on all, wherever in the plan it is called; the ranks stay in step, and what comes next is right."""
+    failing = [False]
+
+    def double(lines):
+        if failing[0] and WORLD.rank == WORLD.size - 1:
+            raise ZeroDivisionError("by the user")
+        return 2 * lines
+
+    for axis in range(3):
+        with PFFT(WORLD, (6, 5, 4), dtype=complex, method=method, transforms={axis: LinearMap(double, double)}) as fft:
+            whole = rng(axis).random((6, 5, 4)) + 0j
+            u = np.ascontiguousarray(whole[fft.local_slice(False)])
+            others = [k for k in range(3) if k != axis]
+            expected = 2 * np.fft.fftn(whole, axes=others, norm="forward")
+            for fails in (False, True, True, False):
+                failing[0] = fails
+                if fails:
+                    kind = ZeroDivisionError if WORLD.rank == WORLD.size - 1 else RuntimeError
+                    with everywhere(), pytest.raises(kind, match="by the user"):
+                        fft.forward(u)
+                else:
+                    with everywhere():
+                        np.testing.assert_allclose(fft.forward(u), expected[fft.local_slice(True)], atol=1e-13)

@@ -136,7 +136,7 @@ def test_a_block_of_kept_indices_is_spread_over_the_whole_block(case):
         np.testing.assert_equal(spreading.shape, mine.shape)
         result, times = np.full(mine.shape, -2), np.zeros(block.shape, int)
         for gap in spreading.gaps:
-            result[gap] = -1
+            part(result, gap)[...] = -1
         for box, start in spreading.blocks:
             target = tuple(slice(a, a + n) for a, n in zip(start, box.shape, strict=True))
             check(np.all(result[target] == -2), "a gap or another box covers a kept index")

@@ -4,10 +4,14 @@ One direction of an exchange has
 
 - `method`: its name, "local" where nothing is exchanged;
 - `outbox`, `inbox`: the boxes and where they lie (`placement.Placed`);
-- `claim()`: wait until the outbox may be written;
-- `deliver()`: after it the inbox may be read (collective over the peers);
-- `arrivals()`: the same, naming each peer whose box lies in the inbox as soon as it does (not for alltoallw);
-- `release()`: the inbox has been read.
+- `claim`: wait until the outbox may be written;
+- `deliver`: after it the inbox may be read (collective over the peers);
+- `release`: the inbox has been read;
+
+which are operations, instructions of programs, and
+
+- `unpacking(copies)`: instructions that deliver, and copy each peer's box as soon as it lies in the inbox (not for
+  alltoallw).
 
 They know no FFT. Every rank of the peers' communicator opens the same exchanges in the same order.
 """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from .._kernels import Call, Operation
 from ..layout.boxes import Boxes
+from ..sweep.instruction import Instruction, anywhere
 from .memory import Memory, item, window
 from .placement import Placed
 
@@ -25,6 +27,8 @@ class Alltoallv:
     """
 
     method = "alltoallv"
+    # the boxes have left the outbox when `deliver` has ended, and nobody waits for the inbox
+    claim = release = Operation()
 
     def __init__(self, boxes: Boxes, itemsize: int, order: tuple[int, ...], memory: Memory) -> None:
         self._comm = boxes.comm
@@ -41,17 +45,15 @@ class Alltoallv:
         places = [0 if q == me else (p.address - buffer) // itemsize for q, p in enumerate(placed)]
         return [window(buffer, self._memory.nbytes), counts, places, self._item]
 
-    def claim(self) -> None:
-        """The boxes have left the outbox when `deliver` returns: it may be written at once."""
+    @property
+    def deliver(self) -> Operation:
+        """Exchange the boxes. Collective over the peers."""
+        return Call(self._deliver, True)
 
-    def deliver(self) -> None:
+    def _deliver(self, *_: int) -> None:
         """Exchange the boxes. Collective over the peers."""
         self._comm.Alltoallv(self._send, self._receive)
 
-    def arrivals(self) -> Iterator[int]:
-        """Exchange the boxes, and name the peers whose boxes lie in the inbox. Collective over the peers."""
-        self.deliver()
-        yield from range(self._comm.Get_size())
-
-    def release(self) -> None:
-        """Nobody waits for the inbox."""
+    def unpacking(self, copies: Sequence[Instruction]) -> list[Instruction]:
+        """What delivers, and carries out a copy for each peer's box once it is there. Collective over the peers."""
+        return [anywhere(self.deliver), *copies]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mpi4py import MPI
 
+from .._kernels import Call, Operation
 from ..layout.arrays import keep, natural
 from ..layout.boxes import Box, Boxes
 from ..sweep.tiles import Strides
@@ -91,6 +92,8 @@ class Alltoallw:
     """
 
     method = "alltoallw"
+    # the boxes have left the outbox when `deliver` has ended, and nobody waits for the inbox
+    claim = release = Operation()
 
     def __init__(
         self, boxes: Boxes, itemsize: int, memory: Memory, shapes: tuple[tuple[int, ...], tuple[int, ...]]
@@ -105,13 +108,12 @@ class Alltoallw:
         for side, placed in enumerate(sides):
             self._typing.prepare(side, placed[0].strides)
 
-    def claim(self) -> None:
-        """The outbox has been read when `deliver` returns: it may be written at once."""
+    @property
+    def deliver(self) -> Operation:
+        """Exchange the boxes. Collective over the peers."""
+        return Call(self._deliver, True)
 
-    def deliver(self) -> None:
+    def _deliver(self, *_: int) -> None:
         """Exchange the boxes. Collective over the peers."""
         source, target = self.outbox[0], self.inbox[0]
         self._typing.move(source.address, source.strides, target.address, target.strides)
-
-    def release(self) -> None:
-        """Nobody waits for the inbox."""

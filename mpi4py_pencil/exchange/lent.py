@@ -60,6 +60,7 @@ class Lent:
         # by numbers that all ranks give alike; a window stays here until no rank has its array, for peers read there
         self._windows: dict[int, Window] = {}
         self._made = 0
+        self._offered = 0
 
     def array(self) -> np.ndarray[Any, Any]:
         """An uninitialised array in a window of its own. Collective over the peers.
@@ -77,8 +78,8 @@ class Lent:
         segment = _Segment(window, self._made, window.addresses[self._me], nbytes)
         return np.asarray(segment).view(self._dtype).reshape(self._shape)
 
-    def offer(self, array: np.ndarray[Any, Any]) -> bool:
-        """Say to the peers whether this rank's array is the whole of one of those here, as it was made."""
+    def offers(self, array: np.ndarray[Any, Any]) -> bool:
+        """Whether this rank's array is the whole of one of those here, as it was made; `say` tells the peers then."""
         base: Any = array.base
         while isinstance(base, np.ndarray):
             base = base.base
@@ -86,8 +87,12 @@ class Lent:
         if isinstance(base, _Segment) and self._windows.get(base.number) is base.window:
             whole = array.__array_interface__["data"][0] == base.window.addresses[self._me]
             number = base.number if whole and array.strides == self._natural else 0
-        self._said[self._me][0] = number
+        self._offered = number
         return number > 0
+
+    def say(self, *_: int) -> None:
+        """Say to the peers what was found last. After the claim, before the fence."""
+        self._said[self._me][0] = self._offered
 
     def address(self, peer: int) -> int | None:
         """Where a peer's array lies, if it has offered one. After the fence."""

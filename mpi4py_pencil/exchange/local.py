@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._kernels import Operation
 from ..layout.boxes import Box
 from .memory import Memory
 from .placement import place
@@ -23,16 +24,9 @@ class Local:
     """
 
     method = "local"
+    # what is written is there, and nobody else reads it
+    claim = deliver = release = Operation()
 
     def __init__(self, box: Box, itemsize: int, order: tuple[int, ...], memory: Memory) -> None:
         self._memory = memory
         self.outbox = self.inbox = place([box], [memory.outbox(box.size * itemsize)], order, itemsize)
-
-    def claim(self) -> None:
-        """Nobody else reads the memory: it may be written at once."""
-
-    def deliver(self) -> None:
-        """What is written is there."""
-
-    def release(self) -> None:
-        """Nobody else waits for the memory."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Protocol
 
 from mpi4py import MPI
 
+from .._kernels import Operation
 from ..layout.boxes import Boxes
 from ..ranks.agreement import agreed, nothing
+from ..sweep.instruction import Instruction
 from .alltoallv import Alltoallv
 from .alltoallw import Alltoallw
 from .memory import Memory
@@ -23,27 +25,38 @@ METHODS = ("auto", "shared", "alltoallv", "alltoallw", "pairwise")
 
 
 class Exchange(Protocol):
-    """One direction of an exchange."""
+    """One direction of an exchange, whose memory is there as long as this is.
+
+    Attributes
+    ----------
+    method : str
+        Its name.
+    outbox, inbox : list of Placed
+        The boxes and where they lie.
+    """
 
     method: str
     outbox: list[Placed]
     inbox: list[Placed]
 
-    def claim(self) -> None:
+    @property
+    def claim(self) -> Operation:
         """Wait until the outbox may be written."""
 
-    def deliver(self) -> None:
-        """Bring the outboxes' boxes to the inboxes."""
+    @property
+    def deliver(self) -> Operation:
+        """Bring the outboxes' boxes to the inboxes. Collective over the peers."""
 
-    def release(self) -> None:
+    @property
+    def release(self) -> Operation:
         """Say that the inbox has been read."""
 
 
 class Boxed(Exchange, Protocol):
     """One direction of an exchange of contiguous boxes."""
 
-    def arrivals(self) -> Iterator[int]:
-        """Deliver, and name each peer whose box lies in the inbox as soon as it does."""
+    def unpacking(self, copies: Sequence[Instruction]) -> list[Instruction]:
+        """What delivers, and carries out a copy for each peer's box once it is there."""
 
 
 def checked_method(method: str) -> str:

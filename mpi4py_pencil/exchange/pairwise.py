@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Sequence
+from functools import partial
 
 from mpi4py import MPI
 
+from .._kernels import ABSOLUTE, SOURCE, TARGET, Call, Operation
 from ..layout.boxes import Boxes
+from ..sweep.instruction import Instruction, anywhere
 from .memory import Memory, free, item, window
 from .placement import Placed
 
@@ -22,6 +25,8 @@ class Pairwise:
     """
 
     method = "pairwise"
+    # the boxes have left the outbox when `deliver` has ended, and nobody waits for the inbox
+    claim = release = Operation()
 
     def __init__(self, boxes: Boxes, itemsize: int, order: tuple[int, ...], memory: Memory) -> None:
         comm = boxes.comm
@@ -39,22 +44,30 @@ class Pairwise:
         self._sends = [comm.Send_init(message(self.outbox[q]), q, _TAG) for q in targets]
         weakref.finalize(self, free, (*self._receives, *self._sends))
 
-    def claim(self) -> None:
-        """The boxes have left the outbox when `deliver` returns: it may be written at once."""
-
-    def deliver(self) -> None:
+    @property
+    def deliver(self) -> Operation:
         """Exchange the boxes. Collective over the peers."""
-        for _ in self.arrivals():
-            continue
+        return Call(self._deliver, True)
 
-    def arrivals(self) -> Iterator[int]:
-        """Exchange the boxes, and name each peer as soon as its box lies in the inbox. Collective over the peers."""
+    def _deliver(self, *_: int) -> None:
+        """Exchange the boxes. Collective over the peers."""
+        self._start()
+        MPI.Request.Waitall(self._receives + self._sends)
+
+    def _start(self, *_: int) -> None:
+        """Let the boxes go. Local."""
         MPI.Prequest.Startall(self._receives)
         MPI.Prequest.Startall(self._sends)
-        yield self._rank
-        for _ in self._receives:
-            yield self._sources[MPI.Request.Waitany(self._receives)]
-        MPI.Request.Waitall(self._sends)
 
-    def release(self) -> None:
-        """Nobody waits for the inbox."""
+    def unpacking(self, copies: Sequence[Instruction]) -> list[Instruction]:
+        """What delivers, and carries out a copy for each peer's box once it is there. Collective over the peers."""
+        start, rest = Call(self._start, True), Call(partial(self._unpack, copies), True)
+        return [anywhere(start), copies[self._rank], (rest, SOURCE, TARGET)]
+
+    def _unpack(self, copies: Sequence[Instruction], source: int, target: int) -> None:
+        """Carry out the copy for each peer's box but this rank's own, in the order in which they arrive."""
+        for _ in self._receives:
+            copy, before, after = copies[self._sources[MPI.Request.Waitany(self._receives)]]
+            places = {ABSOLUTE: 0, SOURCE: source, TARGET: target}
+            copy(places[before], places[after])
+        MPI.Request.Waitall(self._sends)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from ..layout.boxes import Boxes
+from ..sweep.instruction import Instruction, anywhere
 from .placement import offsets, place
 from .window import Window
 
@@ -22,13 +23,11 @@ class Shared:
         self.outbox = place(boxes.sends, [base + at for at in mine], order, itemsize)
         inbox = [base + at for base, at in zip(window.addresses, theirs, strict=True)]
         self.inbox = place(boxes.receives, inbox, order, itemsize)
-        self._window = window
+        self._window = window  # whose memory is mapped as long as this is there
         self.claim = window.claim
         self.deliver = window.fence
         self.release = window.release
-        self._peers = range(comm.Get_size())
 
-    def arrivals(self) -> Iterator[int]:
-        """Fence, and name the peers whose boxes lie in the inbox. Collective over the peers."""
-        self.deliver()
-        yield from self._peers
+    def unpacking(self, copies: Sequence[Instruction]) -> list[Instruction]:
+        """What delivers, and carries out a copy for each peer's box once it is there. Collective over the peers."""
+        return [anywhere(self.deliver), *copies]

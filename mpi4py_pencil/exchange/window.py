@@ -12,6 +12,7 @@ import os
 import tempfile
 import weakref
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from ..ranks.communicators import NODE, cache_of, on_node
 from ..sweep.cache import CACHE_LINE
 from ..sweep.tiles import Bytes
 
+Addresses = np.ndarray[Any, np.dtype[np.intp]]
 T = TypeVar("T")
 
 _SHM = Path("/dev/shm")
@@ -32,7 +34,7 @@ _SHM = Path("/dev/shm")
 _NAME = "mpi4py_pencil_"
 # Bytes of the counters in front of a segment, each in cache lines of its own.
 _COUNTERS = 3 * CACHE_LINE
-# So often a waiting rank looks before it lets MPI, and others, have the core: some tens of microseconds.
+# So often a rank that waits on looks before it looks after the others, and lets MPI have the core.
 _LOOKS = 1000
 
 
@@ -46,6 +48,9 @@ class Window:
     Collective over `comm`; all that follows but `fence` is local. The memory is mapped on each rank until this object
     and the arrays of `segment` are gone there, whatever the peers do, and whatever becomes of MPI.
 
+    A wait raises RuntimeError where it would be for ever, since a rank has left; and every one after such an error, or
+    after one that was interrupted, since the ranks are out of step then.
+
     Parameters
     ----------
     comm : MPI.Intracomm
@@ -57,6 +62,9 @@ class Window:
     ----------
     addresses : list of int
         Of the segment of each rank.
+    claim, fence, release : Operation
+        Wait until the peers have read what lies in this rank's segment; what each rank has written into its segment is
+        there for all (collective over the window's ranks); say that this rank has read its peers' segments, and go on.
 
     Raises
     ------
@@ -65,77 +73,54 @@ class Window:
     """
 
     def __init__(self, comm: MPI.Intracomm, nbytes: int) -> None:
-        self._comm = comm
-        self._me = comm.Get_rank()
+        me = comm.Get_rank()
         pages = comm.allgather(_pages(nbytes))
         ends = np.cumsum([0, *pages], dtype=np.intp) * mmap.PAGESIZE
-        self._memory = _mapped(comm, int(ends[self._me]), pages[self._me] * mmap.PAGESIZE, int(ends[-1]))
-        self._written = address(self._memory) + ends[:-1]
-        self._read = self._written + CACHE_LINE
-        self._left = self._read + CACHE_LINE
-        self.addresses = (self._written + _COUNTERS).tolist()
-        self._turn = 0
-        self._interrupted = False
-        self._leaving = (self._memory, int(self._left[self._me]), os.getpid())
+        self._memory = _mapped(comm, int(ends[me]), pages[me] * mmap.PAGESIZE, int(ends[-1]))
+        written = address(self._memory) + ends[:-1]
+        self._left = written + 2 * CACHE_LINE
+        self.addresses = (written + _COUNTERS).tolist()
+        self.leave = partial(_leave, self._memory, int(self._left[me]), os.getpid())
         # at the end of the program too, be it by an exception that nobody caught
-        weakref.finalize(self, _leave, *self._leaving)
+        weakref.finalize(self, self.leave)
+        waited = partial(_wait, comm, self._left, self.leave)
+        counters = _kernels.Counters(written, written + CACHE_LINE, me, waited)
+        self.claim = _kernels.Claim(counters)
+        self.fence = _kernels.Fence(counters)
+        self.release = _kernels.Release(counters)
 
     def segment(self, rank: int, nbytes: int) -> Bytes:
         """The first bytes of a rank's segment."""
         start = self.addresses[rank] - address(self._memory)
         return self._memory[start : start + nbytes]
 
-    def leave(self) -> None:
-        """Say that this rank will not write to its segment again."""
-        _leave(*self._leaving)
-
     def left(self) -> bool:
         """Whether all ranks have left."""
         return _kernels.arrived(self._left, 1, 1)
 
-    def claim(self) -> None:
-        """Wait until the peers have read what lies in this rank's segment."""
-        self._wait(self._read)
 
-    def fence(self) -> None:
-        """What each rank has written into its segment is there for all. Collective over the window's ranks."""
-        self._turn += 1
-        _kernels.signal(self._written[self._me], self._turn)
-        self._wait(self._written)
+def _wait(comm: MPI.Intracomm, left: Addresses, leave: Callable[[], None], counters: Addresses, turn: int) -> None:
+    """Wait on until counters of all ranks have come to a turn.
 
-    def release(self) -> None:
-        """Say that this rank has read its peers' segments, and go on."""
-        _kernels.signal(self._read[self._me], self._turn)
-
-    def _wait(self, counters: np.ndarray[Any, np.dtype[np.intp]]) -> None:
-        """Wait until these counters of all ranks have come to the present turn.
-
-        Raises
-        ------
-        RuntimeError
-            Where that will not be, since a rank has left before, or was interrupted while it waited.
-        """
-        if self._interrupted:
-            raise RuntimeError("a call was interrupted while it waited for other ranks: make anew what was called")
-        try:
-            self._look(counters)
-        except BaseException:  # the ranks are out of step from here on: none may wait for another
-            self._interrupted = True
-            self.leave()
-            raise
-
-    def _look(self, counters: np.ndarray[Any, np.dtype[np.intp]]) -> None:
-        """Look at counters until they have come to the present turn."""
-        while not _kernels.arrived(counters, self._turn, _LOOKS):
+    Raises
+    ------
+    RuntimeError
+        Where that will not be, since a rank has left before, or was interrupted while it waited.
+    """
+    try:
+        while not _kernels.arrived(counters, turn, _LOOKS):
             for rank in range(len(counters)):
                 one = slice(rank, rank + 1)
-                if _kernels.arrived(self._left[one], 1, 1) and not _kernels.arrived(counters[one], self._turn, 1):
+                if _kernels.arrived(left[one], 1, 1) and not _kernels.arrived(counters[one], turn, 1):
                     raise RuntimeError(
                         f"rank {rank} of {len(counters)} that exchange data has left: its program has ended, maybe by "
                         "an error of its own, or it has dropped what it exchanges with"
                     )
             # a peer may wait for a message of this rank before it comes here, and MPI may only move it in a call
-            self._comm.Iprobe()
+            comm.Iprobe()
+    except BaseException:  # the ranks are out of step from here on: none may wait for another
+        leave()
+        raise
 
 
 def _pages(nbytes: int) -> int:

@@ -59,13 +59,13 @@ class Spread:
         Of the block with all indices.
     blocks : tuple of (Box, tuple of int)
         Boxes of the pencil's block, and where each starts in the other one.
-    gaps : tuple of tuple of slice
+    gaps : tuple of Box
         What of the other one they leave out.
     """
 
     shape: tuple[int, ...]
     blocks: tuple[tuple[Box, tuple[int, ...]], ...]
-    gaps: tuple[tuple[slice, ...], ...]
+    gaps: tuple[Box, ...]
 
 
 def spread(pencil: Pencil) -> Spread:
@@ -83,7 +83,11 @@ def spread(pencil: Pencil) -> Spread:
     for k, size in enumerate(full.subshape):
         ends = [0, *(at + n for _, at, n in runs[k])]
         starts = [*(at for _, at, _ in runs[k]), size]
-        gaps += [(slice(None),) * k + (slice(a, b),) for a, b in zip(ends, starts, strict=True) if a < b]
+        for start, stop in zip(ends, starts, strict=True):
+            if start < stop:
+                at, shape = [0] * len(full.subshape), list(full.subshape)
+                at[k], shape[k] = start, stop - start
+                gaps.append(Box(tuple(at), tuple(shape)))
     return Spread(full.subshape, tuple(blocks), tuple(gaps))
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
 from .. import _kernels
+from .._kernels import ABSOLUTE, PLANE, SOURCE, TARGET
 from ..exchange.placement import Placed
-from ..layout.arrays import address, keep, natural, offset, strides
+from ..layout.arrays import address, natural, offset, strides
 from ..layout.boxes import Box, Spread
 from ..layout.partition import block, overlap
 from ..sweep import cache
+from ..sweep.copying import copy
+from ..sweep.instruction import Instruction
 from ..sweep.kernel import Piece, make
 from ..sweep.tiles import Bytes, Tiles, aligned_bytes, apart
 from ..transforms import Line
@@ -26,6 +29,9 @@ Strides = tuple[int, ...]
 # Start and size along each axis of a part of the local array.
 Part = tuple[tuple[int, int], ...]
 Side = Sequence[Placed] | Spread
+
+# An item of any type.
+_ZERO = np.zeros(1, np.clongdouble)
 
 
 @dataclass(frozen=True)
@@ -46,44 +52,8 @@ class DirectedSweep:
         return tuple(self.line.extent(side) if k == self.axis else n for k, n in enumerate(self.extents))
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What one thread does: the kernels of the first and of the second sweep over a part, and the planes between.
-
-    Attributes
-    ----------
-    stages : list of list of Sweep kernels
-        One or two; each covers the same range of planes.
-    memory : Bytes or None
-        Of the planes between two stages.
-    plane_bytes, planes : int
-        The bytes of one, and how many there is room for.
-    """
-
-    stages: list[list[_kernels.Sweep | _kernels.Vertical]]
-    memory: Bytes | None = None
-    plane_bytes: int = 0
-    planes: int = 0
-
-    def run(self, at: int, to: int, normalize: bool) -> None:
-        """Sweep from one address to another."""
-        if self.memory is None:
-            for kernel in self.stages[0]:
-                kernel.run(at, to, 0, kernel.count, normalize)
-            return
-        memory = address(self.memory)
-        count = self.stages[0][0].count
-        for start in range(0, count, self.planes):
-            stop = min(start + self.planes, count)
-            plane = memory - start * self.plane_bytes
-            for kernel in self.stages[0]:
-                kernel.run(at, plane, start, stop, False)
-            for kernel in self.stages[1]:
-                kernel.run(plane, to, start, stop, normalize)
-
-
 class Leg:
-    """A pass in one direction.
+    """A pass in one direction, as instructions for arrays of any strides.
 
     Parameters
     ----------
@@ -98,7 +68,7 @@ class Leg:
     scales : pair of longdouble
         What the last sweep multiplies with, and with what where it is asked to normalise.
     pool : ThreadPoolExecutor or None
-        The threads beside this one.
+        The threads beside the calling one.
     """
 
     def __init__(
@@ -117,17 +87,13 @@ class Leg:
         self._tiles = tiles
         self._scales = scales
         self._pool = pool
-        self._jobs: dict[tuple[Strides | None, Strides | None], list[list[_Job]]] = {}
         last = sweeps[-1]
-        target = last.shape(1)
-        self._empty = 0 in target
+        self._itemsizes = sweeps[0].line.dtypes[0].itemsize, last.line.dtypes[1].itemsize
+        self._empty = 0 in last.shape(1)
         self._stream = last.lines * last.line.lengths[1] * last.line.dtypes[1].itemsize > cache.CACHED_BYTES
         self._threads = len(tiles) if self._stream else 1
-        if not self._empty:
-            if outer is not None:
-                self._make_planes(outer)
-            widths = (sweeps[0].line.dtypes[0].itemsize, last.line.dtypes[1].itemsize)
-            self._bind(*(_natural(side, width) for side, width in zip(sides, widths, strict=True)))
+        if outer is not None and not self._empty:
+            self._make_planes(outer)
 
     def _make_planes(self, outer: tuple[int, ...]) -> None:
         """Memory for as many planes as stay in cache, for each thread; the axis of the second sweep is contiguous."""
@@ -136,30 +102,35 @@ class Leg:
         self._plane_bytes, count = planes_between(first.shape(1), axes, outer, itemsize)
         self._planes = [aligned_bytes(count * self._plane_bytes) for _ in range(self._threads)]
 
-    def run(self, source: Array | None, target: Array | None, normalize: bool) -> None:
-        """Carry out the pass; an array on each side that is the caller's."""
-        if target is not None and isinstance(self._sides[1], Spread):
-            for gap in self._sides[1].gaps:
-                target[gap] = 0
-        if self._empty:
-            return
-        key = (None if source is None else source.strides, None if target is None else target.strides)
-        shares = self._jobs.get(key) or self._bind(*key)
-        at, to = (0 if array is None else address(array) for array in (source, target))
-        if self._pool is None or len(shares) == 1:
-            _run(shares[0], at, to, normalize)
-            return
-        others = [self._pool.submit(_run, share, at, to, normalize) for share in shares[1:]]
-        try:
-            _run(shares[0], at, to, normalize)
-        finally:
-            wait(others)  # whatever is raised, nobody writes to the caller's memory any longer
-        for other in others:
-            other.result()
+    def natural(self, side: int) -> Strides | None:
+        """The strides of an ordinary array of the caller before (0) or after (1); None where there are boxes."""
+        there = self._sides[side]
+        return natural(there.shape, self._itemsizes[side]) if isinstance(there, Spread) else None
 
-    def _bind(self, source: Strides | None, target: Strides | None) -> list[list[_Job]]:
-        """The jobs of each thread for arrays of the caller with these strides."""
+    def instructions(self, source: Strides | None, target: Strides | None) -> list[Instruction]:
+        """What carries out the pass, where these are the strides of the caller's arrays, if there is one on a side."""
+        places = (ABSOLUTE if source is None else SOURCE), (ABSOLUTE if target is None else TARGET)
+        listed = [] if target is None else self._zeros(target)
+        if self._empty:
+            return listed
         sides = [_placed(side, array) for side, array in zip(self._sides, (source, target), strict=True)]
+        shares = [share for share in self._shares(sides, places) if share]
+        if self._pool is None or len(shares) == 1:
+            return listed + shares[0]
+        programs = [_kernels.Program(share) for share in shares]
+        return [*listed, (_kernels.Threads(self._pool.submit, programs), SOURCE, TARGET)]
+
+    def _zeros(self, target: Strides) -> list[Instruction]:
+        """What fills the part of the caller's array that holds no modes."""
+        side, itemsize = cast("Spread", self._sides[1]), self._itemsizes[1]
+        zero = address(_ZERO), (0,) * len(side.shape)
+        return [
+            (copy(gap.shape, zero, (offset(gap.start, target), target), itemsize), ABSOLUTE, TARGET)
+            for gap in side.gaps
+        ]
+
+    def _shares(self, sides: Sequence[Sequence[Placed]], places: tuple[int, int]) -> list[list[Instruction]]:
+        """What each thread does."""
         axes = self._outer
         if axes is None:
             axes = tuple(k for k in range(len(self._sweeps[0].extents)) if k != self._sweeps[0].axis)
@@ -171,15 +142,17 @@ class Leg:
             bounds: Part = tuple(
                 block(n, threads, thread) if k == shared and threads > 1 else (0, n) for k, n in enumerate(extents)
             )
-            shares.append([self._job(part, sides, thread) for part in _parts(bounds, axes, sides)])
-        return keep(self._jobs, (source, target), [share for share in shares if share], 16)
+            parts = _parts(bounds, axes, sides)
+            shares.append([(self._operation(part, sides, places, thread), *places) for part in parts])
+        return shares
 
-    def _job(self, part: Part, sides: Sequence[Sequence[Placed]], thread: int) -> _Job:
-        """The kernels for a part of the local array, and for a thread."""
+    def _operation(
+        self, part: Part, sides: Sequence[Sequence[Placed]], places: tuple[int, int], thread: int
+    ) -> _kernels.Operation:
+        """What sweeps a part of the local array."""
         tiles = self._tiles[thread]
         if self._outer is None:
-            kernel = self._kernel(0, part, sides, tiles)
-            return _Job([[kernel]])
+            return self._kernel(0, part, sides, tiles)
         first, second = self._sweeps
         shape = list(first.shape(1))
         row = (first.axis, second.axis)
@@ -189,13 +162,14 @@ class Leg:
         start = tuple(part[k][0] if k in self._outer else 0 for k in range(len(part)))
         plane = [Placed(Box(start, tuple(shape)), 0, plane_strides)]
         memory = self._planes[thread]
-        stages = []
-        for k, between in enumerate(([sides[0], plane], [plane, sides[1]])):
+        ways = ((sides[0], plane), (places[0], PLANE)), ((plane, sides[1]), (PLANE, places[1]))
+        listed = []
+        for k, (between, ends) in enumerate(ways):
             sweep, other = self._sweeps[k], row[1 - k]
             whole = tuple((0, sweep.extents[a]) if a == other else part[a] for a in range(len(part)))
-            cut = _parts(whole, (other,), between)
-            stages.append([self._kernel(k, each, between, tiles, memory if k else None) for each in cut])
-        return _Job(stages, memory, self._plane_bytes, memory.nbytes // self._plane_bytes)
+            for each in _parts(whole, (other,), between):
+                listed.append((self._kernel(k, each, between, tiles, memory if k else None), *ends))
+        return _kernels.Planes(listed, memory, self._plane_bytes)
 
     def _kernel(
         self, k: int, part: Part, sides: Sequence[Sequence[Placed]], tiles: Tiles, planes: Bytes | None = None
@@ -221,19 +195,6 @@ def planes_between(shape: Sequence[int], axes: tuple[int, int], outer: Sequence[
     plane_bytes = shape[axes[0]] * apart(shape[axes[1]] * itemsize)
     most = min(math.prod(shape[k] for k in outer), cache.CACHED_BYTES // 2 // plane_bytes)
     return plane_bytes, max(1, most)
-
-
-def _run(jobs: Sequence[_Job], at: int, to: int, normalize: bool) -> None:
-    """Carry out one thread's share."""
-    for job in jobs:
-        job.run(at, to, normalize)
-
-
-def _natural(side: Side, itemsize: int) -> Strides | None:
-    """The strides of an ordinary array of the caller; None where there are boxes."""
-    if not isinstance(side, Spread):
-        return None
-    return natural(side.shape, itemsize)
 
 
 def _placed(side: Side, array: Strides | None) -> Sequence[Placed]:

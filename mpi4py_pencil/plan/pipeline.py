@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
+from .. import _kernels
 from ..exchange import Exchange, Local, Memory, chosen_method, open_exchange, segment_bytes
-from ..layout.arrays import overlap
+from ..layout.arrays import address, keep, overlap
 from ..layout.boxes import Box, boxes, spread
 from ..layout.pencil import Pencil
 from ..layout.way import Way
 from ..ranks.agreement import agreed, nothing
-from ..sweep.tiles import Tiles
+from ..sweep.instruction import Instruction, anywhere
+from ..sweep.tiles import Strides, Tiles
 from .leg import DirectedSweep, Leg, Side
 from .passes import Pass, local_bytes, passes
 from .steps import Step, Sweep
@@ -25,41 +28,95 @@ from .timing import EXCHANGE, SWEEP, WAIT, Clock
 Array = np.ndarray[Any, Any]
 Scales = tuple[np.longdouble, np.longdouble]
 _ONE = (np.longdouble(1), np.longdouble(1))
+# Programs for so many pairs of strides of the caller's arrays are kept.
+_MOST_PROGRAMS = 16
 
 
 class Pipeline:
-    """The passes of one direction in a row."""
+    """The passes of one direction in a row, as a program for arrays of any strides.
 
-    def __init__(self, name: str, legs: Sequence[Leg], exchanges: Sequence[Exchange], clock: Clock) -> None:
+    Parameters
+    ----------
+    comm : MPI.Intracomm
+        The ranks.
+    name : str
+        What it does, for the timings.
+    legs : sequence of Leg
+        The passes.
+    exchanges : sequence of Exchange
+        What lies between them.
+    agreed : bool
+        Whether functions of the user's are called, so that the ranks agree after each call on whether all went well.
+    clock : Clock
+        What it reports to.
+    """
+
+    def __init__(
+        self,
+        comm: MPI.Intracomm,
+        name: str,
+        legs: Sequence[Leg],
+        exchanges: Sequence[Exchange],
+        agreed: bool,
+        clock: Clock,
+    ) -> None:
+        self._comm = comm
         self._name = name
         self._legs = legs
         self._exchanges = exchanges
+        self._agreed = agreed
         self._clock = clock
+        self._programs: dict[tuple[Strides | None, Strides | None], _Program] = {}
+        self._compiled(legs[0].natural(0), legs[-1].natural(1))
 
     def __call__(self, source: Array, target: Array, normalize: bool) -> None:
         """Transform `source` into `target`. Collective over the ranks of the plan."""
-        clock = self._clock if self._clock.on else None
-        if clock:
-            clock.start()
-        last = len(self._legs) - 1
-        if last == 0 and overlap(source, target):
+        if len(self._legs) == 1 and overlap(source, target):
             source = source.copy()
+        key = source.strides, target.strides
+        program = self._programs.get(key) or self._compiled(*key)
+        if self._agreed:
+            agreed(self._comm, lambda: self._run(program, source, target, normalize), nothing)
+        else:
+            self._run(program, source, target, normalize)
+
+    def _run(self, program: _Program, source: Array, target: Array, normalize: bool) -> None:
+        """Carry out a program, timed where the clock is on."""
+        ends = address(source), address(target), normalize, self._agreed
+        if not self._clock.on:
+            program.code.execute(*ends)
+            return
+        at = np.zeros(len(program.stages) + 1)
+        program.code.execute(*ends, at)
+        self._clock.book(self._name, program.stages, np.diff(at).tolist())
+
+    def _compiled(self, source: Strides | None, target: Strides | None) -> _Program:
+        """The program for arrays of the caller with these strides."""
+        last = len(self._legs) - 1
+        listed: list[Instruction] = []
+        stages: list[tuple[str, str]] = []
+
+        def add(what: str, instructions: Sequence[Instruction]) -> None:
+            listed.extend(instructions)
+            stages.extend((leg.name, what) for _ in instructions)
+
         for k, leg in enumerate(self._legs):
             if k < last:
-                self._exchanges[k].claim()
-                if clock:
-                    clock.lap(self._name, leg.name, WAIT)
-            try:
-                leg.run(source if k == 0 else None, target if k == last else None, normalize and k == last)
-            finally:  # a map of the user's may raise; the peers wait for this before they write again
-                if k > 0:
-                    self._exchanges[k - 1].release()
-            if clock:
-                clock.lap(self._name, leg.name, SWEEP)
+                add(WAIT, [anywhere(self._exchanges[k].claim)])
+            add(SWEEP, leg.instructions(source if k == 0 else None, target if k == last else None))
+            if k > 0:
+                add(SWEEP, [anywhere(self._exchanges[k - 1].release)])
             if k < last:
-                self._exchanges[k].deliver()
-                if clock:
-                    clock.lap(self._name, leg.name, EXCHANGE)
+                add(EXCHANGE, [anywhere(self._exchanges[k].deliver)])
+        return keep(self._programs, (source, target), _Program(_kernels.Program(listed), stages), _MOST_PROGRAMS)
+
+
+@dataclass(frozen=True)
+class _Program:
+    """A program, and what stage and what part of it each of its instructions belongs to."""
+
+    code: _kernels.Program
+    stages: list[tuple[str, str]]
 
 
 class Route:
@@ -95,6 +152,7 @@ class Route:
         scales: Scales,
         clock: Clock,
     ) -> None:
+        self._comm = comm
         self._trips = passes(steps)
         self._between = _open(comm, self._trips, method)
         self._tiles = tiles
@@ -120,11 +178,13 @@ class Route:
         inboxes: list[Side] = [spread(_end(trips[0], way)), *(each.inbox for each in exchanges)]
         outboxes: list[Side] = [*(each.outbox for each in exchanges), spread(_end(trips[-1], way.back))]
         legs = []
+        mapped = any(step.transform.line(way, adjoint).map is not None for trip in trips for step in trip.sweeps)
         for trip, inbox, outbox in zip(trips, inboxes, outboxes, strict=True):
             sweeps = [_directed(step, way, adjoint) for step in way.order(trip.sweeps)]
             scales = self._scales if trip is trips[-1] else _ONE
             legs.append(Leg(sweeps, trip.outer, (inbox, outbox), self._tiles, scales, self._pool))
-        return Pipeline(f"adjoint of {way.back}" if adjoint else str(way), legs, exchanges, self._clock)
+        name = f"adjoint of {way.back}" if adjoint else str(way)
+        return Pipeline(self._comm, name, legs, exchanges, mapped, self._clock)
 
 
 def _directed(step: Sweep, way: Way, adjoint: bool) -> DirectedSweep:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -18,18 +18,15 @@ class Clock:
 
     def __init__(self) -> None:
         self.on = False
-        self.seconds: dict[tuple[str, str, str], list[float]] = {}
-        self._at = 0.0
+        self.calls: dict[tuple[str, str, str], int] = defaultdict(int)
+        self.seconds: dict[tuple[str, str, str], float] = defaultdict(float)
 
-    def start(self) -> None:
-        """Begin a call."""
-        self._at = time.perf_counter()
-
-    def lap(self, way: str, stage: str, what: str) -> None:
-        """Book the time since the last lap."""
-        now = time.perf_counter()
-        self.seconds.setdefault((way, stage, what), []).append(now - self._at)
-        self._at = now
+    def book(self, way: str, stages: Sequence[tuple[str, str]], seconds: Sequence[float]) -> None:
+        """Add one call of a direction: the stage and what was done in it, and the time of each instruction."""
+        for key in dict.fromkeys((way, *stage) for stage in stages):
+            self.calls[key] += 1
+        for stage, each in zip(stages, seconds, strict=True):
+            self.seconds[(way, *stage)] += each
 
 
 @dataclass(frozen=True)
@@ -91,13 +88,14 @@ def timed(comm: MPI.Intracomm, clock: Clock) -> Iterator[Timings]:
     if clock.on:
         raise RuntimeError("this plan is being timed already")
     clock.on = True
+    clock.calls.clear()
     clock.seconds.clear()
     timings = Timings()
     try:
         yield timings
     finally:
         clock.on = False
-    everyone = comm.allgather({key: (len(laps), float(np.mean(laps))) for key, laps in clock.seconds.items()})
+    everyone = comm.allgather({key: (calls, clock.seconds[key] / calls) for key, calls in clock.calls.items()})
     for (way, stage, what), (calls, _) in everyone[0].items():
         means = [theirs[way, stage, what][1] for theirs in everyone if (way, stage, what) in theirs]
         timings.stages.append(Stage(way, stage, what, calls, min(means), float(np.median(means)), max(means)))

@@ -8,49 +8,31 @@ import numpy as np
 
 from .. import _kernels
 
+Layout = tuple[int, Sequence[int]]
 
-class Copy:
-    """A copy of a block from one place and layout to another.
+
+def copy(
+    shape: Sequence[int], source: Layout, target: Layout, itemsize: int, stream: bool = False
+) -> _kernels.Operation:
+    """The copy of a block from one place and layout to another.
 
     Parameters
     ----------
     shape : sequence of int
         Of the block.
     source, target : (base, strides)
-        Byte offset of the block's first item from the address that the call gives (an address where that is 0), and
+        Byte offset of the block's first item from the origin that the call gives (an address where that is 0), and
         byte strides.
     itemsize : int
         Bytes of an item.
     stream : bool
         Whether to write with non-temporal stores.
     """
-
-    def __init__(
-        self,
-        shape: Sequence[int],
-        source: tuple[int, Sequence[int]],
-        target: tuple[int, Sequence[int]],
-        itemsize: int,
-        stream: bool,
-    ) -> None:
-        self._source, self._target = source[0], target[0]
-        self._stream = stream
-        self._empty = 0 in shape
-        loops, self._width = merged(shape, source[1], target[1], itemsize)
-        self._extents, self._from, self._to = (np.array(column, np.intp) for column in zip(*loops, strict=True))
-
-    def __call__(self, source_at: int, target_at: int) -> None:
-        """Copy between blocks at two addresses."""
-        if not self._empty:
-            _kernels.copy(
-                source_at + self._source,
-                self._from,
-                target_at + self._target,
-                self._to,
-                self._extents,
-                self._width,
-                self._stream,
-            )
+    if 0 in shape:
+        return _kernels.Operation()
+    loops, width = merged(shape, source[1], target[1], itemsize)
+    extents, before, after = (np.array(column, np.intp) for column in zip(*loops, strict=True))
+    return _kernels.Copy((source[0], before), (target[0], after), extents, width, stream)
 
 
 def merged(

@@ -105,8 +105,8 @@ class LinearMap:
     -----
     No scale is applied: ``normalize`` and ``norm`` do not touch it.
 
-    A function that raises on some ranks leaves the others waiting for them, and a rank that has no lines never calls
-    it: raise where plans are made rather than there.
+    Where a function raises on some ranks, the call raises on all of them, and the plan stays usable: the ranks agree
+    after each call. A rank that has no lines never calls it.
 
     Examples
     --------
