@@ -33,7 +33,7 @@ from rows import MARK, THREADED, Row
 from timing import Measured, in_turns, quietly, timed
 
 import mpi4py_pencil
-from mpi4py_pencil.engines import engine
+from mpi4py_pencil.engines import default_engine
 
 TOLERANCE = 1e-10
 SMALL = 2**18
@@ -57,7 +57,7 @@ class WrongError(Exception):
 
 def transform(row: Row, peer: str, job: Result) -> Result:
     """Forward and backward transforms next to a peer on the same ranks, or in a process with as many threads."""
-    engine(peers.BACKEND)  # its import is no part of a plan
+    default_engine([])  # its import is no part of a plan
     start = time.perf_counter()
     mine = peers.ours(COMM, row)
     plan = COMM.allreduce(time.perf_counter() - start, MPI.MAX)
@@ -73,7 +73,7 @@ def transform(row: Row, peer: str, job: Result) -> Result:
     except MissingError as missing:  # ours is measured all the same
         about["missing"] = str(missing)
     about |= compared(peer, calls, job) | {"errors": errors, "checked": right["by"]}
-    return about | {"limit": limit(COMM, row.shape, row.dtype, row.grid, row.padding, peers.BACKEND)}
+    return about | {"limit": limit(COMM, row.shape, row.dtype, row.grid, row.padding)}
 
 
 def distributed(row: Row, peer: str, job: Result) -> Made:
@@ -164,7 +164,7 @@ def compared(peer: str, calls: Calls, job: Result) -> Result:
 
 def vector(row: Row, peer: str, job: Result) -> Result:
     """Three components in one call next to three calls."""
-    fft = mpi4py_pencil.PFFT(COMM, row.shape, dtype=row.dtype, backend=peers.BACKEND)
+    fft = mpi4py_pencil.PFFT(COMM, row.shape, dtype=row.dtype)
     u, u_hat, back = (np.zeros((3, *fft.shape(side)), fft.dtype(side)) for side in (False, True, False))
     alone, alone_back = np.zeros_like(u_hat), np.zeros_like(back)
     u[...] = field(row.shape, fft.local_slice(False), row.dtype)
@@ -243,7 +243,7 @@ def same(name: str, *pairs: tuple[Array, Array]) -> None:
 def plan(row: Row, peer: str, job: Result) -> Result:
     """Making a plan, what FFTW has learnt forgotten each time."""
     present(peer)
-    engine(peers.BACKEND)
+    default_engine([])
     forget = {
         peers.OURS: importlib.import_module("pyfftw").forget_wisdom,
         peer: importlib.import_module("mpi4py_fft.fftw").forget_wisdom,
@@ -265,7 +265,7 @@ def memory_of(row: Row, peer: str, job: Result) -> Result:
         raise MissingError("the kernel tells nothing of shared pages: this needs Linux")
     if COMM.Split_type(MPI.COMM_TYPE_SHARED).Get_size() < COMM.Get_size():
         raise MissingError("the ranks are not all on one node")
-    engine(peers.BACKEND)
+    default_engine([])
     found = {side: {"memory": [extra(row, name)]} for side, name in (("ours", peers.OURS), ("theirs", peer))}
     return found | {"version": peers.about(peer)}
 

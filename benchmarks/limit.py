@@ -20,12 +20,13 @@ from mpi4py_pencil.layout.way import Way
 from mpi4py_pencil.plan.arguments import request
 from mpi4py_pencil.plan.passes import passes
 from mpi4py_pencil.plan.steps import Sweep, steps
-from mpi4py_pencil.sweep.tiles import Tiles
+from mpi4py_pencil.sweep.kernel import Piece, make
+from mpi4py_pencil.sweep.tiles import Pair, Tiles, Workspace
 
 
-def limit(comm: MPI.Intracomm, shape: Any, dtype: str, grid: Any, padding: Any, backend: str) -> float:
+def limit(comm: MPI.Intracomm, shape: Any, dtype: str, grid: Any, padding: Any) -> float:
     """Seconds for one direction: bytes moved over copy bandwidth, and lines over the engine's speed in cache."""
-    asked = request(comm.Get_size(), shape, dtype=dtype, grid=grid, padding=padding, backend=backend)
+    asked = request(comm.Get_size(), shape, dtype=dtype, grid=grid, padding=padding)
     start = Pencil(Subcomm(comm, asked.dims), asked.points, asked.transforms[0].axis)
     planned = steps(start, asked.transforms, asked.joined)
     moved = 0
@@ -33,7 +34,7 @@ def limit(comm: MPI.Intracomm, shape: Any, dtype: str, grid: Any, padding: Any, 
         first, last = each.sweeps[0], each.sweeps[-1]
         moved += math.prod(first.before.subshape) * first.transform.input_dtype.itemsize
         moved += math.prod(last.after.subshape) * last.transform.dtype.itemsize
-    tiles = Tiles(engine(backend))
+    tiles = Tiles(engine(asked.backend), vertical=asked.backend == "vertical")
     computed = sum(transforming(comm, step, tiles) for step in planned if isinstance(step, Sweep))
     return moved / copy_bandwidth(comm, moved // 4) + computed
 
@@ -49,11 +50,29 @@ def transforming(comm: MPI.Intracomm, sweep: Sweep, tiles: Tiles) -> float:
     line = sweep.transform.line(Way.FORWARD)
     lines = math.prod(sweep.before.subshape) // line.n
     pair = tiles.pair(line, lines)
+    rows = min(pair.rows, lines)
+    execute = vertically(pair, rows) if isinstance(pair, Workspace) else in_tiles(pair, rows)
+    return lines / rows * best(comm, lambda: [execute() for _ in range(100)]) / 100
+
+
+def in_tiles(pair: Pair, rows: int) -> Callable[[], Any]:
+    """The engine's transform of so many lines."""
     for tile in (pair.before, pair.after):
         tile[:] = 0
-    rows = min(pair.rows, lines)
-    execute = pair.plan(rows)
-    return lines / rows * best(comm, lambda: [execute() for _ in range(100)]) / 100
+    return pair.plan(rows)
+
+
+def vertically(workspace: Workspace, rows: int) -> Callable[[], Any]:
+    """A vertical sweep over so many lines that lie side by side in cache."""
+    line = workspace.line
+    before, after = (np.zeros((length, rows), dtype) for length, dtype in zip(line.lengths, line.dtypes, strict=True))
+    sides = [(Piece(0, len(tile), tile.ctypes.data, tile.strides),) for tile in (before, after)]
+    kernel = make(workspace, 0, before.shape, *sides, (np.longdouble(1),) * 2, None, stream=False)
+
+    def execute(kept: Any = (before, after)) -> None:
+        kernel()
+
+    return execute
 
 
 def best(comm: MPI.Intracomm, call: Callable[[], Any], times: int = 7) -> float:

@@ -18,7 +18,6 @@ from rows import Row
 
 import mpi4py_pencil
 
-BACKEND = "pyfftw"
 OURS = "mpi4py-pencil"
 
 
@@ -45,7 +44,7 @@ class Planned(NamedTuple):
 
 def ours(comm: MPI.Intracomm, row: Row) -> Planned:
     """This package's. Collective."""
-    fft = mpi4py_pencil.PFFT(comm, row.shape, dtype=row.dtype, grid=row.grid, padding=row.padding, backend=BACKEND)
+    fft = mpi4py_pencil.PFFT(comm, row.shape, dtype=row.dtype, grid=row.grid, padding=row.padding)
     return _of(mpi4py_pencil, fft)
 
 

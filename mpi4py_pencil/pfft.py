@@ -139,8 +139,9 @@ class PFFT:
         Whether to join the groups of axes that are undivided at the start, as mpi4py-fft does. It changes how the
         output may be distributed, not what is computed: local axes are transformed in one trip through memory anyway.
     backend : str, optional
-        The engine that transforms lines: "pyfftw", "vertical" (sweeps of this package's own), "mkl", "ducc" (faster on
-        odd lengths), "scipy" or "numpy". By default from wisdom, or else "pyfftw".
+        The engine that transforms lines: "vertical" (sweeps of this package's own, which leave to FFTW what they do not
+        know), "pyfftw" (FFTW), "mkl", "ducc" (faster on long primes), "scipy" or "numpy". By default from wisdom, or
+        else "vertical" for Fourier transforms on processors with AVX2, and "pyfftw" otherwise.
     transforms : dict, optional
         For an axis, or a tuple of axes, what is computed in place of `Fourier`: `DCT`, `DST`, `Hartley`, `Chebyshev`,
         `Legendre`, or a `LinearMap`. `shape` counts the points of these axes.

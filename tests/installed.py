@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 
 from mpi4py_pencil.engines import ENGINES
+from mpi4py_pencil.engines.with_vertical import instruction_set
+
+# What plans of Fourier transforms take here where nothing is given.
+DEFAULT = "vertical" if instruction_set()[1] >= 32 else "pyfftw"
 
 LIBRARIES = {
     "pyfftw": "pyfftw",

@@ -144,7 +144,7 @@ REFUSED_TUNING = {
     "--shape 4x4 --truncation 1,1,1": "one for each of the 2 axes",
     "--shape 4x4 --truncation -1": "truncation -1.0 must name wave numbers of 0 or more",
     "--shape 4x4 --dtype int": "'--dtype': 'int' is not one of 'float32'",
-    "--shape 4x4 --backend fftw": "'--backend': 'fftw' is not one of 'pyfftw', 'vertical'",
+    "--shape 4x4 --backend fftw": "'--backend': 'fftw' is not one of 'vertical', 'pyfftw'",
     "--shape 4x4 --backend mkl --dtype longdouble": "backend 'mkl'",
     "--shape 4x4 --threads 0": "'--threads': 0 must be 1 or more",
     "--shape 4x4 --threads two": "'--threads': 'two' is not a valid integer",

@@ -362,7 +362,7 @@ REFUSED = {
     "--shape 8 8 --ranks 2 --grid 2,": "'--grid': '2,' must be whole numbers",
     "--shape 8 8 --ranks 2 --truncation 1,": "'--truncation': '1,' must be numbers or fractions",
     "--shape 8 8 --ranks 2 --axes 1 --truncation 1, 2": "truncation [1.0, 2.0] names axis 0: only axes with a Fourier",
-    "--shape 8 8 --ranks 2 --backend post": "'--backend': 'post' is not one of 'pyfftw'",
+    "--shape 8 8 --ranks 2 --backend post": "'--backend': 'post' is not one of 'vertical'",
     "--shape 8 8 --ranks 2 --threads 0": "'--threads': 0 must be 1 or more",
     "--shape 8 8 --ranks 2 --dtype int": "'--dtype': 'int' is not one of 'float32'",
     "--shape 8 8 --ranks 2 --method post": "'--method': 'post' is not one of 'auto'",

@@ -178,7 +178,7 @@ def test_a_missing_library_is_an_import_error_that_names_it(name, monkeypatch):
 
 @pytest.mark.parametrize("name", ["fftw", "", None, 3, "Numpy"])
 def test_unknown_engines_are_refused(name):
-    with pytest.raises(ValueError, match=f"backend {name!r} does not exist: use one of 'pyfftw'"):
+    with pytest.raises(ValueError, match=f"backend {name!r} does not exist: use one of 'vertical'"):
         checked_engine(name)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from installed import DEFAULT
 from mpi4py import MPI
 from support import check, everywhere
 
@@ -10,7 +11,7 @@ from mpi4py_pencil import DCT, FFT1D, PFFT, Fourier, Pencil, Subcomm, Transfer
 COMM, SELF = MPI.COMM_WORLD, MPI.COMM_SELF
 
 PLANS = {
-    "shape=(12, 10), dtype='float64', axes=(0, 1), grid=(1, 1), method='auto', backend='pyfftw'": {},
+    f"shape=(12, 10), dtype='float64', axes=(0, 1), grid=(1, 1), method='auto', backend={DEFAULT!r}": {},
     "shape=(12, 10), dtype='complex64', axes=(1,), grid=(1, 1), method='pairwise', backend='numpy'": {
         "dtype": "F",
         "axes": 1,
@@ -18,9 +19,9 @@ PLANS = {
         "backend": "numpy",
     },
     "shape=(12, 10), dtype='float64', axes=(0, 1), grid=(1, 1), padded=(18, 15), threads=2, method='auto', "
-    "backend='pyfftw'": {"padding": 1.5, "threads": 2},
+    f"backend={DEFAULT!r}": {"padding": 1.5, "threads": 2},
     "shape=(12, 10), dtype='float64', axes=(1, 0), grid=(1, 1), padded=(12, 15), transforms={0: DCT(type=2)}, "
-    "method='auto', backend='pyfftw'": {
+    f"method='auto', backend={DEFAULT!r}": {
         "axes": (1, 0),
         "padding": (1, 1.5),
         "transforms": {0: DCT(2), 1: Fourier()},
@@ -53,7 +54,7 @@ def test_the_exchange_is_the_one_that_was_chosen():
         after = before.pencil(0)
         plans = PFFT(COMM, (4, 6), method=method), FFT1D(COMM, 12, method=method), Transfer(before, after, "F", method)
         expected = (
-            f"PFFT(shape=(4, 6), dtype='float64', axes=(0, 1), grid=(2, 1), method='{method}', backend='pyfftw')",
+            f"PFFT(shape=(4, 6), dtype='float64', axes=(0, 1), grid=(2, 1), method='{method}', backend={DEFAULT!r})",
             f"FFT1D(n=12, dtype='complex128', factors=(3, 4), ranks=2, method='{method}', backend='pyfftw')",
             f"Transfer({before}, {after}, dtype='complex64', method='{method}')",
         )

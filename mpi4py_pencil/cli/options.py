@@ -34,21 +34,15 @@ def method_option() -> click.Option:
     return name_option("--method", "auto", "How ranks exchange data", METHODS)
 
 
-def transform_options(backend: str | None) -> list[click.Parameter]:
-    """Return the options that say which transform: arguments of a PFFT under their names there.
-
-    Parameters
-    ----------
-    backend : str or None
-        The engine where none is given.
-    """
+def transform_options() -> list[click.Parameter]:
+    """Return the options that say which transform: arguments of a PFFT under their names there."""
     return [
         option("--shape", None, "Global shape: the modes along each axis.", required=True, **NUMBERS),
         name_option("--dtype", "float64", "Type of the input", DTYPES),
         option("--axes", None, "Axes to transform, the last first; all by default.", **NUMBERS),
         option("--padding", None, "Factor, for all axes or each, as in 3/2.", **FACTORS),
         option("--truncation", None, "Largest wave number kept, for all axes or each.", **FACTORS),
-        name_option("--backend", backend, "Library that transforms lines", ENGINES),
+        name_option("--backend", None, "Library that transforms lines", ENGINES),
         option("--threads", 1, "Threads of each rank.", metavar="N", callback=count),
     ]
 

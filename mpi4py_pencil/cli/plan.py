@@ -24,7 +24,7 @@ mpi4py-pencil plan --shape 1024 1024 1024 --ranks 65536 --ranks-per-node 128"""
 def command() -> click.Command:
     """Return the command with its options: the arguments of a PFFT, and the machine."""
     node = "So many consecutive ranks share a node."
-    shape, *others = transform_options(backend="pyfftw")
+    shape, *others = transform_options()
     options = [
         shape,
         option("--ranks", None, "Number of ranks.", required=True, type=int, metavar="N", callback=rank_count),

@@ -26,7 +26,7 @@ mpiexec -n 2 mpi4py-pencil tune --shape 256 256 256 --padding 3/2"""
 def command() -> click.Command:
     """Return the command with its options, which are arguments of a PFFT."""
     short = "Find the fastest plan of a transform."
-    return click.Command("tune", callback=tune, params=transform_options(backend=None), help=HELP, short_help=short)
+    return click.Command("tune", callback=tune, params=transform_options(), help=HELP, short_help=short)
 
 
 def tune(**asked_for: Any) -> int:

@@ -21,8 +21,7 @@ Tile = np.ndarray[Any, Any]
 Plan = Callable[[], Any]
 Planner = Callable[[Line, Tile, Tile], Plan]
 
-ENGINES = ("pyfftw", "vertical", "mkl", "ducc", "scipy", "numpy")
-WITHOUT_LONG_DOUBLE = ("mkl",)
+ENGINES = ("vertical", "pyfftw", "mkl", "ducc", "scipy", "numpy")
 
 FOURIER = frozenset({"forward", "backward", "r2c", "c2r"})
 TRIGONOMETRIC = frozenset(f"{name}{number}" for name in ("dct", "dst") for number in (1, 2, 3, 4))
@@ -58,11 +57,14 @@ def checked_engine(name: str, lines: Iterable[Line] = ()) -> str:
     return name
 
 
-def checked_precision(name: str, dtype: np.dtype[Any]) -> None:
-    """Refuse a precision, with TypeError, that the engine called `name` does not know."""
-    if name in WITHOUT_LONG_DOUBLE and dtype.char in "gG":
-        others = ", ".join(repr(other) for other in ENGINES if other not in WITHOUT_LONG_DOUBLE)
-        raise TypeError(f"backend {name!r} has no long double, and dtype is {dtype}: use one of {others}")
+def default_engine(lines: Iterable[Line]) -> str:
+    """The engine that should be the fastest for these lines on this processor: "vertical" or "pyfftw".
+
+    Vertical sweeps pay where vectors have 32 bytes at least, as those of AVX2 and AVX-512 do.
+    """
+    vertical = _module("vertical")
+    _, vector = vertical.instruction_set()
+    return "vertical" if vector >= 32 and any(vertical.known(line) for line in lines) else "pyfftw"
 
 
 def engine(name: str) -> Planner:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engines import checked_engine
+from ..engines import checked_engine, default_engine
 from ..exchange import checked_method
 from ..layout.arrays import truth
 from ..layout.pencil import lengths, whole_axis
@@ -88,7 +88,7 @@ class Request:
             f"transforms[{t.axis}]": f"{t.family!r} of {t.points} {t.input_dtype} to {t.length} {t.dtype}"
             for t in self.transforms
         }
-        chosen = {"grid": self.dims, "backend": self.backend, "method": self.method}
+        chosen = {"grid": self.dims, "method": self.method}
         return {
             "shape": self.shape,
             "axes": self.groups,
@@ -99,6 +99,8 @@ class Request:
             "norm": self.norm,
             "collapse": self.collapse,
             **{name: value if name in self.given else f"{value} by default" for name, value in chosen.items()},
+            # the default may not be the same on every rank yet
+            "backend": self.backend if "backend" in self.given else "the default",
             "threads": self.threads,
             "tune": self.tune,
         }
@@ -155,7 +157,7 @@ def request(
         ball=truncation if isinstance(truncation, Ball) else None,
         dims=_grid(grid, size, modes, groups),
         dtype=kind,
-        backend=checked_engine("pyfftw" if backend is None else backend, lines_of(made)),
+        backend=default_engine(lines_of(made)) if backend is None else checked_engine(backend, lines_of(made)),
         method=checked_method(method),
         norm=norm,
         threads=_threads(threads),

@@ -104,7 +104,17 @@ def settled(comm: MPI.Intracomm, asked: Request, make: Make) -> Request:
     choice = recalled(comm, asked)
     if choice is None and asked.tune == "measure":
         choice, _ = tuned(comm, asked, make)
-    return asked if choice is None else _chosen(asked, choice)
+    return _on_all(comm, asked) if choice is None else _chosen(asked, choice)
+
+
+def _on_all(comm: MPI.Intracomm, asked: Request) -> Request:
+    """A request with the engine that is the default on all ranks, or else FFTW: they may have other processors.
+
+    Collective over `comm` where no engine is given.
+    """
+    if "backend" in asked.given or comm.allreduce(asked.backend == "vertical", MPI.LAND):
+        return asked
+    return replace(asked, backend="pyfftw")
 
 
 def tuned(comm: MPI.Intracomm, asked: Request, make: Make, report: Report | None = None) -> tuple[Choice, Path | None]:
