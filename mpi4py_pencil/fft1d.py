@@ -1,84 +1,77 @@
-"""The Fourier transform of one long line that is divided among the ranks, by the four-step method.
-
-Gentleman & Sande, "Fast Fourier transforms: for fun and profit", AFIPS Fall Joint Computer Conference (1966);
-Bailey, "FFTs in external or hierarchical memory", Journal of Supercomputing 4 (1990). With n = n1 n2, points
-j = j1 n2 + j2 and modes k = k1 + k2 n1, the transform is::
-
-    X[k] = sum over j2 of w2**(j2 k2) * w**(j2 k1) * (sum over j1 of w1**(j1 k1) * x[j]),
-
-where w, w1, w2 are exp(-2 pi i / n), exp(-2 pi i / n1) and exp(-2 pi i / n2): transforms along the columns of the
-matrix x[j1, j2], the twiddle factors w**(j2 k1), transforms along the rows, and a transposition.
-"""
+"""The Fourier transform of one long line that is divided among the ranks."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
-from ._kernels import ABSOLUTE, SOURCE, TARGET, Call, Program
-from .engines import Plan, Planner, checked_engine, engine
-from .exchange import Exchange, Memory, checked_method, chosen_method, open_exchange, segment_bytes
-from .exchange.alltoallw import Alltoallw
-from .exchange.placement import Placed
-from .layout.arrays import address, checked_array, keep, offset, strides, truth
-from .layout.boxes import boxes
-from .layout.pencil import Pencil
+from .four_step.route import Line, OneWay, open_route
+from .layout.arrays import checked_array, keep, overlap, truth
 from .layout.subcomm import Subcomm
 from .layout.way import Way
-from .plan.leg import DirectedSweep, Leg
-from .ranks.agreement import agreed, nothing
+from .plan.arguments import request
+from .plan.timing import Clock, Timings, timed
+from .ranks.agreement import agreed
 from .ranks.calls import Calls
 from .ranks.communicators import communicator
-from .sweep import cache
-from .sweep.copying import copy
-from .sweep.instruction import Instruction, anywhere
-from .sweep.tiles import Tiles
-from .transforms import Fourier, Line, Transform
-from .transforms.roots import roots
+from .transforms.mesh import TWO_PI, box_lengths
 
 Array = np.ndarray[Any, Any]
+
+# So many kinds of component axes are remembered as the same on every rank.
+_MOST_COMPONENTS = 8
 
 
 class FFT1D:
     """The Fourier transform of a one-dimensional array that is divided among the ranks.
 
-    ``forward`` goes from points to modes and scales by 1 / n, ``backward`` goes back and does not scale. Points and
-    modes are in natural order, that of ``numpy.fft.fft``, and each rank has a run of consecutive ones: see
-    `local_slice`.
+    ``forward`` goes from points to modes and scales by one over the number of points, ``backward`` goes back and does
+    not scale. Points and modes are in natural order, that of ``numpy.fft.fft``, or of ``numpy.fft.rfft`` for real data,
+    and each rank has a run of consecutive ones: see `local_slice`.
 
     Collective over `comm`. The transform goes four times through memory, with three exchanges: the input is copied to
     the first outbox, two sweeps transform, the last inbox is copied to the output. Made here, and kept: in shared
-    memory two local arrays as outboxes, for the other methods three (two outboxes and an inbox), and one local array of
-    twiddle factors. A plan may be used as a context manager; one that is merely dropped gives back what it holds too.
+    memory a local array as outbox of each exchange, for the other methods three (two outboxes and an inbox), and one
+    local array of twiddle factors. A plan may be used as a context manager; one that is merely dropped gives back what
+    it holds too.
 
     Parameters
     ----------
     comm : MPI.Intracomm
         The ranks, any number. Nothing of it is changed or freed.
     n : int
-        The points, at least 1. They are divided as the rows of a matrix are: `n` should have a divisor near its square
-        root, and the more ranks there are, the more it matters. A prime `n` is one row, which one rank transforms.
+        The modes, at least 1, which without `padding` are the points; for real data ``n // 2 + 1`` of them are stored.
+        The work is divided as the rows of a matrix are: the points should have a divisor near their square root, and
+        the more ranks there are, the more it matters. A prime number of points is one row, which one rank transforms.
     dtype : dtype-like, optional
-        complex64, complex128 (the default) or clongdouble.
+        Of the input of ``forward``, real or complex, in single, double or long double precision; complex by default.
     backend : str, optional
-        The engine that transforms lines: see `PFFT`.
+        The engine that transforms lines: see `PFFT`; "pyfftw" by default.
     method : str, optional
         The exchange: see `Transfer`.
+    padding : float, optional
+        At least 1: there are floor(n * padding) points; backward pads with zeros, forward truncates. 3/2 removes the
+        aliasing of quadratic products. An even number of modes has a Nyquist mode, which goes as in `PFFT`.
+    norm : str, optional
+        What is scaled: "forward" (the default), "backward", or "ortho": see `PFFT`.
+    threads : int, optional
+        The threads of each rank, for few ranks with several cores each. MPI is called by the calling thread only.
 
     Attributes
     ----------
     comm : MPI.Intracomm
         The ranks.
     n : int
+        The modes.
+    points : int
         The points.
     factors : (int, int)
-        n1 <= n2, the divisors of `n` nearest to its square root, with n1 n2 = n.
+        n1 <= n2, the divisors of `points` nearest to its square root, with n1 n2 = points.
 
     Raises
     ------
@@ -88,33 +81,37 @@ class FFT1D:
     Examples
     --------
     >>> from mpi4py import MPI
-    >>> fft = FFT1D(MPI.COMM_SELF, 1000)
-    >>> x = np.arange(1000)[fft.local_slice(False)] / 1000
-    >>> u_hat = fft.forward(np.exp(2j * np.pi * 3 * x))
-    >>> bool(np.isclose(u_hat[3], 1)), fft.factors
-    (True, (25, 40))
+    >>> fft = FFT1D(MPI.COMM_SELF, 1000, float)
+    >>> (x,) = fft.local_mesh()
+    >>> u_hat = fft.forward(np.cos(3 * x))
+    >>> bool(np.isclose(u_hat[3], 0.5)), u_hat.shape, fft.factors
+    (True, (501,), (25, 40))
     """
 
     def __init__(
-        self, comm: MPI.Intracomm, n: int, dtype: Any = complex, backend: str = "pyfftw", method: str = "auto"
+        self,
+        comm: MPI.Intracomm,
+        n: int,
+        dtype: Any = complex,
+        backend: str = "pyfftw",
+        method: str = "auto",
+        padding: float | None = None,
+        norm: str = "forward",
+        threads: int = 1,
     ) -> None:
         self.comm = communicator(comm)
-        asked = agreed(
+        self._line: Line = agreed(
             comm,
-            lambda: _asked(n, dtype, backend, method),
-            lambda found: dict(zip(("n", "dtype", "backend", "method"), found, strict=True)),
+            lambda: _asked(n, dtype=dtype, backend=backend, method=method, padding=padding, norm=norm, threads=threads),
+            Line.arguments,
         )
-        self.n, self._dtype, self._backend, self._method = asked
-        self.factors = nearest_factors(self.n)
-        subcomm = Subcomm(comm, [0, 1])
-        rows = Pencil(subcomm, self.factors, 1)
-        # A rank's points are rows of the matrix of points, its modes are columns of the matrix of modes.
-        self._matrices = (rows, rows.pencil(0))
-        self._calls = Calls(comm, "FFT1D", subcomm.grid.cart)
-        opened = _open(comm, *self._matrices, self._dtype.itemsize, method)
-        self._ways: tuple[_OneWay, ...] = agreed(
-            comm, lambda: _build(opened, *self._matrices, self._dtype, backend), nothing
-        )
+        self.n, self.points, self.factors = self._line.modes, self._line.points, self._line.factors
+        self._places = self._line.places(comm.Get_size())
+        self._calls = Calls(comm, "FFT1D", Subcomm(comm, [0, 1]).grid.cart)
+        self._pool = ThreadPoolExecutor(self._line.threads - 1) if self._line.threads > 1 else None
+        self._clock = Clock()
+        self._components: dict[tuple[int, ...], None] = {}
+        self._ways: tuple[OneWay, ...] = open_route(comm, self._line, self._places, self._pool, self._clock)
 
     def forward(self, u: Array, out: Array | None = None, normalize: bool | None = None) -> Array:
         """Transform points into modes. Collective over the ranks.
@@ -122,11 +119,12 @@ class FFT1D:
         Parameters
         ----------
         u : ndarray
-            This rank's points, ``shape(False)``, of any stride. It is not changed.
+            This rank's points, ``shape(False)``, of any strides, with any leading component axes, whose lines are
+            transformed one after the other. It is not changed.
         out : ndarray, optional
-            Where the result goes: this rank's modes, ``shape(True)``, of any stride; it may be `u`, or overlap it.
+            Where the result goes: this rank's modes, ``shape(True)``, of any strides; it may be `u`, or overlap it.
         normalize : bool, optional
-            Whether to scale by 1 / n; ``forward`` does and ``backward`` does not by default.
+            Whether to scale by one over the number of points; by default as the plan's `norm` says.
 
         Returns
         -------
@@ -142,63 +140,145 @@ class FFT1D:
         return self._transform(Way.FORWARD, u, out, normalize)
 
     def backward(self, u_hat: Array, out: Array | None = None, normalize: bool | None = None) -> Array:
-        """Transform modes into points: as `forward`, the other way."""
+        """Transform modes into points: as `forward`, the other way.
+
+        Of real data the imaginary parts of the mean and of the Nyquist mode do not count.
+        """
         return self._transform(Way.BACKWARD, u_hat, out, normalize)
 
     def _transform(self, way: Way, source: Array, target: Array | None, normalize: bool | None) -> Array:
         """Transform in one direction."""
         with self._calls:
-            result, normalized = self._calls.checked(
+            components, result, normalized = self._calls.checked(
                 lambda: self._checked(way, source, target, normalize),
-                lambda found: {"the call": str(way), "normalize": found[1]},
+                lambda found: {"the call": str(way), "the component axes": found[0], "normalize": found[2]},
             )
-            self._ways[way](source, result, normalized)
+            if components and components not in self._components:
+                agreed(self.comm, lambda: components, lambda found: {"the component axes": found})
+                keep(self._components, components, None, _MOST_COMPONENTS)
+            if components and overlap(source, result):
+                source = source.copy()  # a line may lie where the result of another goes
+            for index in np.ndindex(components):
+                self._ways[way](source[index], result[index], normalized)
             return result
 
-    def _checked(self, way: Way, source: Any, target: Any, normalize: Any) -> tuple[Array, bool]:
-        """Where the result goes, and whether to normalise; arrays that do not fit are refused."""
+    def _checked(self, way: Way, source: Any, target: Any, normalize: Any) -> tuple[tuple[int, ...], Array, bool]:
+        """The leading component axes of arrays that fit, where the result goes, and whether to normalise."""
         if not self._ways:
             raise ValueError("this FFT1D is closed")
-        checked_array(("u", "u_hat")[way], source, self.shape(way is Way.BACKWARD), self._dtype)
-        shape = self.shape(way is Way.FORWARD)
+        name = ("u", "u_hat")[way]
+        if not isinstance(source, np.ndarray):
+            raise TypeError(f"{name} must be a numpy array, not {type(source).__name__}")
+        components = source.shape[:-1]
+        before, after = way is Way.BACKWARD, way is Way.FORWARD
+        checked_array(name, source, (*components, *self.shape(before)), self.dtype(before))
+        shape = (*components, *self.shape(after))
         if target is not None:
-            checked_array("out", target, shape, self._dtype, written=True)
-        normalized = way is Way.FORWARD if normalize is None else truth("normalize", normalize)
-        return np.empty(shape, self._dtype) if target is None else target, normalized
+            checked_array("out", target, shape, self.dtype(after), written=True)
+        result = np.empty(shape, self.dtype(after)) if target is None else target
+        return components, result, self._normalized(way, normalize)
+
+    def _normalized(self, way: Way, normalize: Any) -> bool:
+        """Whether a call is to normalise."""
+        if normalize is None:
+            return str(way) == self._line.norm
+        if self._line.norm == "ortho":
+            raise ValueError(f"normalize={normalize!r} has no meaning where norm='ortho' scales both ways")
+        return truth("normalize", normalize)
 
     def shape(self, forward_output: bool = True) -> tuple[int]:
         """The shape of this rank's part of the modes, or of the points."""
-        return (math.prod(self._matrices[truth("forward_output", forward_output)].subshape),)
+        return (self._owned(forward_output)[1],)
 
     def global_shape(self, forward_output: bool = False) -> tuple[int]:
-        """The shape of the whole: (n,), for points and modes alike."""
-        return (self.n,)
+        """The shape of the whole: of the points, or of the modes that are stored."""
+        return (self._places[truth("forward_output", forward_output)].items,)
 
     def local_slice(self, forward_output: bool = True) -> tuple[slice]:
         """This rank's part of the modes, or of the points, as a slice of the whole.
 
-        With n1, n2 = `factors`, the points are n1 rows of n2, and the modes n2 rows of n1; each rank has a block of
-        whole rows, of which the first ranks may have one more, and the last none. Where the number of ranks divides n1
-        and n2, these are the blocks of equal length in which one would divide n points.
+        Points and stored modes are divided into blocks as equal as can be, the larger ones first, as along an axis of a
+        `PFFT`: so the modes of plans of the same `n` fit each other, whatever their padding.
         """
-        side = int(truth("forward_output", forward_output))
-        start = self._matrices[side].substart[side] * self.factors[1 - side]
-        return (slice(start, start + self.shape(forward_output)[0]),)
+        start, count = self._owned(forward_output)
+        return (slice(start, start + count),)
+
+    def _owned(self, forward_output: bool) -> tuple[int, int]:
+        """Start and count of this rank's part."""
+        return self._places[truth("forward_output", forward_output)].owned(self.comm.Get_rank())
 
     def dtype(self, forward_output: bool = False) -> np.dtype[Any]:
-        """The dtype of points and modes."""
-        return self._dtype
+        """The dtype of the points, or of the modes."""
+        return self._line.complex_dtype if truth("forward_output", forward_output) else self._line.dtype
+
+    def local_mesh(self, lengths: float | None = None) -> list[Array]:
+        """The coordinates of this rank's points, j L / points, in a list of one array, as `PFFT.local_mesh` has them.
+
+        Local: no communication.
+
+        Parameters
+        ----------
+        lengths : float, optional
+            The length L of the line, 2π by default.
+
+        Returns
+        -------
+        list of ndarray
+            One real array, in the precision of the transform.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where `lengths` is not a positive number.
+        """
+        return [self._ruled(np.arange(*self._bounds(False)) * _length_of_box(lengths) / self.points)]
+
+    def wavenumbers(self, lengths: float | None = None) -> list[Array]:
+        """The angular wave numbers of this rank's modes, 2π k / L, in a list of one array.
+
+        That of the Nyquist mode of complex data is -n/2 as in ``numpy.fft.fftfreq``, and n/2 of real data as in
+        ``numpy.fft.rfftfreq``. Local: no communication. Parameters, result and errors are those of `local_mesh`.
+        """
+        k = np.arange(*self._bounds(True))
+        if self._line.dtype.kind == "c":
+            k = np.where(k >= (self.n + 1) // 2, k - self.n, k)
+        return [self._ruled(k * (TWO_PI / _length_of_box(lengths)))]
+
+    def _bounds(self, forward_output: bool) -> tuple[int, int]:
+        """Start and stop of this rank's part."""
+        start, count = self._owned(forward_output)
+        return start, start + count
+
+    def _ruled(self, values: Array) -> Array:
+        """Real values in the precision of the transform."""
+        return values.astype(np.finfo(self._line.dtype).dtype)
+
+    @property
+    def dimensions(self) -> int:
+        """The number of axes, component axes not counted: one."""
+        return 1
+
+    def timings(self) -> AbstractContextManager[Timings]:
+        """Time what happens in a ``with`` block, stage by stage: see `PFFT.timings`. Collective at its end."""
+        return timed(self.comm, self._clock)
 
     def close(self) -> None:
-        """Give back the plan's memory; the communicators stay, with those who share them. Local."""
+        """Give back the plan's memory and threads; the communicators stay, with those who share them. Local."""
         self._ways = ()
+        if self._pool is not None:
+            self._pool.shutdown()
 
     def __repr__(self) -> str:
-        """What it transforms and how, with the exchange that was chosen while it is open. Local."""
-        method = self._ways[0].method if self._ways else self._method
-        told = f"n={self.n}, dtype={str(self._dtype)!r}, factors={self.factors}, ranks={self.comm.Get_size()}"
+        """What it transforms and how, with the exchanges that were chosen while it is open. Local."""
+        line = self._line
+        methods = self._ways[0].methods if self._ways else [line.method]
+        told: dict[str, Any] = {"n": self.n, "dtype": str(line.dtype)}
+        told |= {"padded": self.points} if self.points != self.n else {}
+        told |= {"factors": self.factors, "ranks": self.comm.Get_size()}
+        told |= {"threads": line.threads} if line.threads > 1 else {}
+        told |= {"method": "/".join(dict.fromkeys(methods)), "backend": line.backend}
         closed = "" if self._ways else "closed "
-        return f"{closed}FFT1D({told}, method={method!r}, backend={self._backend!r})"
+        return f"{closed}FFT1D({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
     def __enter__(self) -> FFT1D:
         """The plan itself."""
@@ -211,278 +291,25 @@ class FFT1D:
         self.close()
 
 
-def _asked(n: Any, dtype: Any, backend: Any, method: Any) -> tuple[int, np.dtype[Any], str, str]:
-    """The arguments of a plan, checked."""
-    kind, points = _complex(dtype), _length(n)
-    lines = Fourier().along(0, points, points, kind).lines
-    return points, kind, checked_engine(backend, lines), checked_method(method)
-
-
-def _length(n: Any) -> int:
-    """The number of points."""
+def _asked(n: Any, **others: Any) -> Line:
+    """The arguments of a plan, checked as those of a `PFFT` of one axis are."""
     if not hasattr(n, "__index__"):
         raise TypeError(f"n must be an int, not {n!r}")
     if n < 1:
-        raise ValueError(f"n is {n}: there must be one point at least")
-    return int(n.__index__())
-
-
-def _complex(dtype: Any) -> np.dtype[Any]:
-    """The dtype of the arrays."""
-    kind = np.dtype(dtype)
-    if kind not in (np.dtype(c) for c in "FDG"):
-        raise TypeError(f"dtype {kind} is not complex: use complex64, complex128 or clongdouble, for real data too")
-    return kind
-
-
-def nearest_factors(n: int) -> tuple[int, int]:
-    """The two factors of `n` that are nearest to its square root, the smaller first."""
-    smaller = next(k for k in range(math.isqrt(n), 0, -1) if n % k == 0)
-    return smaller, n // smaller
-
-
-def twiddles(n: int, columns: range, modes: int, dtype: np.dtype[Any]) -> Array:
-    """The factors exp(-2 pi i j k / n) for `columns` j and `modes` k, as an array of (columns, modes).
-
-    Each is the product of two roots of unity, of which a column needs 2 sqrt(modes), computed in long double, for
-    single precision in double, and rounded once. No product j k may be above n, nor n above 2**60.
-    """
-    wide = np.double if dtype == np.complex64 else np.longdouble
-    width = math.isqrt(modes - 1) + 1
-    factors = np.empty((len(columns), modes), dtype)
-    step = max(1, 2**14 // modes)  # the numbers on the way stay in cache
-    for start in range(0, len(columns), step):
-        j = np.array(columns[start : start + step], np.int64)
-        coarse = roots(n, np.outer(j, np.arange(0, modes, width)), wide)
-        fine = roots(n, np.outer(j, np.arange(width)), wide)
-        product = coarse[:, :, None] * fine[:, None, :]
-        factors[start : start + step] = product.reshape(len(j), -1)[:, :modes]
-    return factors
-
-
-class _Twiddled:
-    """An engine that multiplies tiles of columns by the twiddle factors: after forward, conjugate before backward.
-
-    The tiles of a sweep through a matrix come in the order of its columns.
-
-    Parameters
-    ----------
-    planner : Planner
-        The engine that transforms.
-    factors : ndarray
-        A row for each of this rank's columns.
-    """
-
-    def __init__(self, planner: Planner, factors: Array) -> None:
-        self._planner = planner
-        self._factors = factors
-        self._column = 0
-
-    def begin(self, *_: int) -> None:
-        """Say that the next tile is the first."""
-        self._column = 0
-
-    def __call__(self, line: Line, before: Array, after: Array) -> Plan:
-        """Plan the transform of a tile and its multiplication."""
-        transform = self._planner(line, before, after)
-        conjugate = np.empty((len(before), line.n), self._factors.dtype)
-
-        def forward() -> None:
-            transform()
-            factors = self._next(len(after))
-            np.multiply(after[: len(factors)], factors, out=after[: len(factors)])
-
-        def backward() -> None:
-            factors = self._next(len(before))
-            np.conjugate(factors, out=conjugate[: len(factors)])
-            np.multiply(before[: len(factors)], conjugate[: len(factors)], out=before[: len(factors)])
-            transform()
-
-        return forward if line.kind == "forward" else backward
-
-    def _next(self, count: int) -> Array:
-        """The factors of the next columns, as many as a tile holds and there are."""
-        self._column += count
-        return self._factors[self._column - count : self._column]
-
-
-class _End:
-    """Copies between the caller's arrays and the boxes at one end of a transform.
-
-    Parameters
-    ----------
-    placed : list of Placed
-        The boxes, parts of this rank's block of the matrix.
-    steps : (int, int)
-        Items of the array from row to row of the block, and from column to column.
-    itemsize : int
-        Bytes of an item.
-    filling : bool
-        Whether the boxes are filled from the array, or the array from the boxes.
-    """
-
-    def __init__(self, placed: list[Placed], steps: tuple[int, int], itemsize: int, filling: bool) -> None:
-        self._placed = placed
-        self._steps = steps
-        self._itemsize = itemsize
-        self._filling = filling
-        self._stream = sum(p.box.size for p in placed) * itemsize > cache.CACHED_BYTES
-
-    def instructions(self, stride: int) -> list[Instruction]:
-        """What copies all boxes from or to an array of this stride."""
-        step = tuple(stride * items for items in self._steps)
-        listed: list[Instruction] = []
-        for p in self._placed:
-            here = offset(p.box.start, step), step
-            box = p.address, p.strides
-            if self._filling:
-                listed.append((copy(p.box.shape, here, box, self._itemsize, self._stream), SOURCE, ABSOLUTE))
-            else:
-                listed.append((copy(p.box.shape, box, here, self._itemsize, self._stream), ABSOLUTE, TARGET))
-        return listed
-
-
-@dataclass(frozen=True)
-class _Lines:
-    """This rank's lines along one axis of the matrix.
-
-    Attributes
-    ----------
-    transform : Transform
-        Along the axis.
-    extents : tuple of int
-        Of this rank's block.
-    tiles : Tiles
-        Where the tiles come from.
-    """
-
-    transform: Transform
-    extents: tuple[int, ...]
-    tiles: Tiles
-
-    def leg(self, way: Way, source: Exchange, target: Exchange, normalized: np.longdouble) -> Leg:
-        """The sweep from the inbox of an exchange to the outbox of the next, and its factor where one normalises."""
-        sweep = DirectedSweep(self.transform.axis, self.transform.line(way), self.extents)
-        scales = np.longdouble(1), normalized
-        return Leg([sweep], None, (source.inbox, target.outbox), [self.tiles], scales, None)
-
-
-class _OneWay:
-    """One direction of a transform: copy, sweep, sweep, copy, and an exchange between any two.
-
-    Parameters
-    ----------
-    way : Way
-        The direction.
-    exchanges : three of Exchange
-        In the order in which they are used; the first and the third may share memory.
-    lines : pair of _Lines
-        What transforms from the first to the second, and from the second to the third.
-    steps : pair of (int, int)
-        Of the input and of the output: see `_End`.
-    twiddled : _Twiddled
-        The engine of one of the lines.
-    """
-
-    def __init__(
-        self,
-        way: Way,
-        exchanges: tuple[Exchange, Exchange, Exchange],
-        lines: tuple[_Lines, _Lines],
-        steps: tuple[tuple[int, int], tuple[int, int]],
-        twiddled: _Twiddled,
-    ) -> None:
-        self._exchanges = first, second, third = exchanges
-        itemsize = lines[0].transform.dtype.itemsize
-        one = np.longdouble(1)
-        scale = one / math.prod(each.transform.points for each in lines)
-        self._fill = _End(first.outbox, steps[0], itemsize, True)
-        self._legs = lines[0].leg(way, first, second, one), lines[1].leg(way, second, third, scale)
-        self._empty = _End(third.inbox, steps[1], itemsize, False)
-        self._twiddled = twiddled
-        self._programs: dict[tuple[int, int], Program] = {}
-
-    @property
-    def method(self) -> str:
-        """What the exchanges are."""
-        return self._exchanges[0].method
-
-    def __call__(self, source: Array, target: Array, normalize: bool) -> None:
-        """Transform `source` into `target`. Collective over the ranks."""
-        key = source.strides[0], target.strides[0]
-        program = self._programs.get(key) or keep(self._programs, key, self._compiled(*key), 8)
-        program.execute(address(source), address(target), normalize)
-
-    def _compiled(self, source: int, target: int) -> Program:
-        """The program for arrays of these strides."""
-        first, second, third = self._exchanges
-        return Program(
-            [
-                anywhere(Call(self._twiddled.begin)),
-                anywhere(first.claim),
-                *self._fill.instructions(source),
-                anywhere(first.deliver),
-                anywhere(second.claim),
-                *self._legs[0].instructions(None, None),
-                anywhere(first.release),
-                anywhere(second.deliver),
-                anywhere(third.claim),
-                *self._legs[1].instructions(None, None),
-                anywhere(second.release),
-                anywhere(third.deliver),
-                *self._empty.instructions(target),
-                anywhere(third.release),
-            ]
-        )
-
-
-class _ByColumns:
-    """An exchange whose boxes lie column by column: the same memory, in another order."""
-
-    def __init__(self, exchange: Exchange, itemsize: int) -> None:
-        self.outbox, self.inbox = (
-            [replace(p, strides=strides(p.box.shape, (1, 0), itemsize)) for p in placed]
-            for placed in (exchange.outbox, exchange.inbox)
-        )
-        self.method = exchange.method
-        self.claim, self.deliver, self.release = exchange.claim, exchange.deliver, exchange.release
-        self._exchange = exchange  # whose memory it is
-
-
-def _build(
-    opened: list[tuple[Exchange, Exchange]], rows: Pencil, columns: Pencil, dtype: np.dtype[Any], backend: str
-) -> tuple[_OneWay, _OneWay]:
-    """Forward and backward through two exchanges that are open. Local.
-
-    Forward goes from rows to columns, to rows, to columns, and backward the way back. Of two exchanges the one at the
-    ends serves twice: its boxes lie row by row in the matrix of points, and column by column in that of modes.
-    """
-    (there, back), (again, home) = opened
-    n1, n2 = rows.shape
-    start, count = columns.substart[1], columns.subshape[1]
-    planner = engine(backend)
-    twiddled = _Twiddled(planner, twiddles(n1 * n2, range(start, start + count), n1, dtype))
-    down = _Lines(Fourier().along(0, n1, n1, dtype), columns.subshape, Tiles(twiddled))
-    along = _Lines(Fourier().along(1, n2, n2, dtype), rows.subshape, Tiles(planner, vertical=backend == "vertical"))
-    points, modes = (n2, 1), (1, n1)
-    # an Alltoallw finds its boxes in plain arrays, which cannot be turned
-    turned = [x if isinstance(x, Alltoallw) else _ByColumns(x, dtype.itemsize) for x in (there, back)]
-    return (
-        _OneWay(Way.FORWARD, (there, home, turned[0]), (down, along), (points, modes), twiddled),
-        _OneWay(Way.BACKWARD, (turned[1], again, back), (along, down), (modes, points), twiddled),
+        raise ValueError(f"n is {n}: there must be one mode at least")
+    asked = request(1, (n,), **others)
+    return Line(
+        modes=asked.shape[0],
+        points=asked.points[0],
+        dtype=asked.dtype,
+        backend=asked.backend,
+        method=asked.method,
+        norm=asked.norm,
+        threads=asked.threads,
     )
 
 
-def _open(
-    comm: MPI.Intracomm, rows: Pencil, columns: Pencil, itemsize: int, method: str
-) -> list[tuple[Exchange, Exchange]]:
-    """Two exchanges from rows to columns and back, whose outboxes do not share memory. Collective over `comm`."""
-    moved = boxes(rows, columns)
-    memory = Memory(segment_bytes(moved, itemsize))
-    opened = []
-    for turn in (0, 1):
-        memory.turn = turn
-        chosen = chosen_method(comm, method, moved, itemsize)
-        shapes = rows.subshape, columns.subshape
-        opened.append(agreed(comm, partial(open_exchange, chosen, moved, shapes, itemsize, (0, 1), memory), nothing))
-    return opened
+def _length_of_box(lengths: Any) -> np.longdouble:
+    """The length of the line."""
+    length: np.longdouble = box_lengths(lengths, 1, [0])[0]
+    return length

@@ -10,12 +10,23 @@ from installed import engines
 from layouts import empty_like, laid_out, layouts, untouched_elsewhere
 from lockstep import given, settings, st
 from mpi4py import MPI
-from oracles import along, close, interpolation, projection, random_array, same_bits
+from oracles import (
+    along,
+    backward_sum,
+    close,
+    forward_sum,
+    interpolation,
+    projection,
+    random_array,
+    same_bits,
+    transformed,
+)
 from support import RANKS, check, everywhere, expect_everywhere, gather_global, rng
 
-from mpi4py_pencil import FFT1D
+from mpi4py_pencil import FFT1D, PFFT
 from mpi4py_pencil.exchange import METHODS
-from mpi4py_pencil.fft1d import nearest_factors, twiddles
+from mpi4py_pencil.four_step.twiddles import nearest_factors, twiddles
+from mpi4py_pencil.sweep import cache
 
 WORLD = MPI.COMM_WORLD
 LAST = WORLD.rank == WORLD.size - 1
@@ -32,29 +43,157 @@ def close_to(fft, result, whole, forward_output):
     """Gather a result and compare it with the whole; the parts must cover it, in order."""
     found = gather_global(result, fft.local_slice(forward_output), whole.shape, fft.comm)
     with everywhere(fft.comm):
-        close(found, whole, whole.dtype, len(whole), factor=8)
+        close(found, whole, whole.dtype, whole.shape[-1], factor=8)
+
+
+def modes_of(whole, n):
+    """Return the `n` lowest modes of points, by numpy.fft, or by the sum that defines them where some are left out."""
+    if len(whole) > n:
+        return forward_sum(whole.astype(np.result_type(whole, "g")), [0], [n])
+    return transformed(whole, [0])
+
+
+def points_of(modes, n, points, real):
+    """Return the points of modes, likewise."""
+    if points > n:
+        return backward_sum(modes.astype("G"), [0], [points], [n], real)
+    return np.fft.irfft(modes, n, norm="forward") if real else np.fft.ifft(modes, norm="forward")
 
 
 def check_plan(fft, what=""):
     """Compare both directions, and what a plan says of its arrays."""
-    whole = random_array(rng(fft.n), fft.n, fft.dtype())
-    spectrum = np.fft.fft(whole, norm="forward").astype(whole.dtype)
-    close_to(fft, fft.forward(mine(fft, whole, False)), spectrum, True)
-    close_to(fft, fft.backward(mine(fft, spectrum, True)), whole, False)
+    n, points = fft.n, fft.points
+    whole = random_array(rng(n), points, fft.dtype(False))
+    spectrum = transformed(random_array(rng(n, 1), n, whole.dtype), [0]).astype(fft.dtype(True))
+    close_to(fft, fft.forward(mine(fft, whole, False)), modes_of(whole, n).astype(spectrum.dtype), True)
+    expected = points_of(spectrum, n, points, whole.dtype.kind == "f").astype(whole.dtype)
+    close_to(fft, fft.backward(mine(fft, spectrum, True)), expected, False)
     with everywhere(fft.comm):
-        for output in (False, True):
-            np.testing.assert_equal(fft.shape(output), mine(fft, whole, output).shape, what)
-            np.testing.assert_equal(fft.global_shape(output), whole.shape, what)
-            np.testing.assert_equal(fft.dtype(output), whole.dtype, what)
+        for output, array in enumerate((whole, spectrum)):
+            output = bool(output)
+            np.testing.assert_equal(fft.shape(output), mine(fft, array, output).shape, what)
+            np.testing.assert_equal(fft.global_shape(output), array.shape, what)
+            np.testing.assert_equal(fft.dtype(output), array.dtype, what)
 
 
-@pytest.mark.parallel(RANKS)
+@pytest.mark.parallel([1, 2, 3, 5])
 def test_any_length():
-    """Every length up to 40 and harder ones: more ranks than rows, than columns, than points."""
+    """Every length up to 30 and harder ones: more ranks than rows, than columns, than points."""
     methods = itertools.cycle(METHODS)
-    for n in [*range(1, 41), *LENGTHS]:
-        with FFT1D(WORLD, n, method=next(methods), backend="numpy") as fft:
-            check_plan(fft, f"{n}")
+    # real and complex in turn, odd and even of both
+    lengths = [*range(1, 31), *LENGTHS]
+    for k, n in enumerate([*range(1, 10), *lengths]):
+        with FFT1D(WORLD, n, "dDDd"[k % 4], method=next(methods), backend="numpy") as fft:
+            check_plan(fft, f"{n} {fft.dtype()}")
+
+
+@pytest.mark.parallel([1, 2, 3, 4])
+def test_padding():
+    """Odd and even modes of odd and even points; more points than modes by one, and so many that lines are empty."""
+    methods = itertools.cycle(METHODS)
+    lengths = [*range(1, 12), 16, 36, 49, 97]
+    for n, factor, dtype in [*itertools.product(lengths, [1.5], "dD"), *itertools.product([1, 2, 5], [1.3, 9], "dD")]:
+        with FFT1D(WORLD, n, dtype, method=next(methods), backend="numpy", padding=factor) as fft:
+            np.testing.assert_equal(fft.points, int(n * factor))
+            check_plan(fft, f"{n} {factor} {dtype}")
+
+
+@pytest.mark.parallel([1, 3])
+def test_as_a_transform_of_one_axis():
+    """What a `PFFT` of one axis on one rank gives, in its arguments too: padded, scaled, threaded, with components."""
+    for n, dtype, padding, norm in itertools.product((12, 15), "fdgFDG", (1, 1.5), ("forward", "backward", "ortho")):
+        with (
+            PFFT(MPI.COMM_SELF, (n,), dtype=dtype, padding=padding, norm=norm) as plain,
+            FFT1D(WORLD, n, dtype, padding=padding, norm=norm) as fft,
+        ):
+            u = random_array(rng(n), (2, *plain.shape(False)), dtype)
+            u_hat = np.asarray(plain.forward(u))
+            (part,), (modes,) = fft.local_slice(False), fft.local_slice(True)
+            close_to(fft, fft.forward(u[:, part]), u_hat, True)
+            close_to(fft, fft.backward(u_hat[:, modes]), np.asarray(plain.backward(u_hat)), False)
+            with everywhere():
+                for found, whole, mine in (
+                    (fft.local_mesh(3), plain.local_mesh(3), part),
+                    (fft.wavenumbers(3), plain.wavenumbers(3), modes),
+                ):
+                    np.testing.assert_array_equal(found[0], whole[0][mine])
+                    np.testing.assert_equal(found[0].dtype, whole[0].dtype)
+
+
+@pytest.mark.parallel([1, 2, 3])
+def test_parts_that_do_not_count():
+    """Of real data the imaginary parts of the mean and of the Nyquist mode, as for numpy.fft.irfft."""
+    for n, padding in ((12, 1), (30, 1), (8, 1.5)):
+        with FFT1D(WORLD, n, float, padding=padding) as fft:
+            whole = transformed(random_array(rng(n), n, "d"), [0])
+            results = []
+            for end in (0, 5j):
+                whole[[0, -1]] = whole[[0, -1]].real + end
+                results.append(fft.backward(mine(fft, whole, True)))
+            with everywhere():
+                same_bits(*results)
+            modes = gather_global(fft.forward(results[0]), fft.local_slice(True), whole.shape)
+            check(modes[0].imag == modes[-1].imag == 0, f"{modes[[0, -1]]} are not real")
+
+
+@pytest.mark.parallel([1, 2, 3])
+def test_component_axes():
+    """Any, none of them long, with steps between the items, and with results that lie where lines were."""
+    for dtype, components in [("D", (3,)), ("d", (2, 3)), ("D", (0,)), ("d", (1,))]:
+        with FFT1D(WORLD, 30, dtype) as fft:
+            whole = random_array(rng(5), (*components, 30), dtype)
+            spectrum = np.fft.rfft(whole, norm="forward") if dtype == "d" else np.fft.fft(whole, norm="forward")
+            wide = np.zeros((*components, *fft.shape(False), 2), dtype)
+            wide[..., 0] = whole[(..., *fft.local_slice(False))]
+            close_to(fft, fft.forward(wide[..., 0]), spectrum, True)
+            back = fft.backward(spectrum[(..., *fft.local_slice(True))])
+            close_to(fft, back, whole, False)
+    with FFT1D(WORLD, 36) as fft:
+        whole = random_array(rng(6), (4, 36), "D")
+        memory = np.zeros((4, *fft.shape(False)), complex)
+        memory[...] = whole[(..., *fft.local_slice(False))]
+        expected = fft.forward(memory)
+        fft.forward(memory, memory[::-1])
+        with everywhere():
+            same_bits(memory[::-1], expected)
+            if WORLD.size > 1:
+                known, new = np.zeros((2, *fft.shape(False)), complex), np.zeros((3, *fft.shape(False)), complex)
+    if WORLD.size > 1:
+        with FFT1D(WORLD, 36) as fft:
+            message = "the ranks disagree on the component axes"
+            expect_everywhere(ValueError, message, lambda: fft.forward(known if LAST else new))
+
+
+@pytest.mark.parallel([1, 3])
+def test_threads(monkeypatch):
+    """Each has a part of the lines and of the copies."""
+    monkeypatch.setattr(cache, "CACHED_BYTES", 64)
+    for n, dtype, padding in ((2310, "d", 1.5), (1024, "D", 1), (60, "f", 1.4), (13, "D", 2), (2, "d", 1)):
+        results = []
+        for threads in (1, 4):
+            with FFT1D(WORLD, n, dtype, padding=padding, threads=threads) as fft:
+                u = random_array(rng(n), fft.points, dtype)[fft.local_slice(False)]
+                modes = [fft.forward(u) for _ in range(3)]
+                results += [*modes, fft.backward(modes[0])]
+        with everywhere():
+            for one, other in zip(results[:4], results[4:], strict=True):
+                close(one, other, dtype, n)
+
+
+@pytest.mark.parallel([1, 2])
+def test_timings():
+    with FFT1D(WORLD, 60, float) as fft:
+        u_hat = fft.forward(np.zeros(fft.shape(False)))
+        with fft.timings() as timings:
+            for _ in range(3):
+                fft.backward(u_hat)
+        fft.backward(u_hat)
+    stages = [(s.way, s.stage, s.what, s.calls) for s in timings.stages]
+    parts = [
+        (s, w) for s in ("modes", "rows", "columns") for w in ("wait", "copy" if s == "modes" else "sweep", "exchange")
+    ]
+    check(stages == [("backward", s, w, 3) for s, w in [*parts, ("points", "copy")]], f"{stages}")
+    check(all(0 <= s.fastest <= s.slowest for s in timings.stages), f"{timings}")
 
 
 @pytest.mark.parallel([1, 2, 3])
@@ -226,22 +365,15 @@ def test_factors():
 
 
 @pytest.mark.parallel(RANKS)
-def test_whole_rows():
-    """Blocks of equal length where the ranks divide the rows; whole rows where not; one rank has a prime number."""
-    rank, size = WORLD.rank, WORLD.size
-    with FFT1D(WORLD, 6 * size * size, backend="numpy") as fft:
-        part = 6 * size
-        if all(n % size == 0 for n in fft.factors):
+def test_equal_blocks():
+    """Points and modes are divided as evenly as can be, of a prime number too; padding does not move the modes."""
+    for n, dtype, padding in ((60, "D", 1), (97, "d", 1), (3, "D", 1.5)):
+        with FFT1D(WORLD, n, dtype, padding=padding) as fft, FFT1D(WORLD, n, dtype) as plain:
+            check(fft.local_slice(True) == plain.local_slice(True), "the modes are not where they were")
             for output in (False, True):
-                check(fft.local_slice(output) == (slice(part * rank, part * (rank + 1)),), f"{fft.local_slice(output)}")
-    with FFT1D(WORLD, 77, backend="numpy") as fft:
-        for output, row in ((False, 11), (True, 7)):
-            (part,) = fft.local_slice(output)
-            check(part.start % row == 0 and part.stop % row == 0, f"{part} are no whole rows of {row}")
-            (length,) = fft.shape(output)
-            check(length <= -(-(77 // row) // size) * row, f"{length} is more than its share")
-    with FFT1D(WORLD, 97, backend="numpy") as fft:
-        check(fft.shape(False) == (97 if rank == 0 else 0,), f"{fft.shape(False)} points of a prime number")
+                lengths = WORLD.allgather(fft.shape(output)[0])
+                check(max(lengths) - min(lengths) <= 1, f"{lengths} are not equal")
+                check(sorted(lengths, reverse=True) == lengths, f"{lengths}: the larger ones come first")
 
 
 @pytest.mark.parallel([2, 4])
@@ -259,14 +391,17 @@ REFUSED = [
     ({"n": 8.0}, TypeError, "n must be an int, not 8.0"),
     ({"n": "8"}, TypeError, "n must be an int, not '8'"),
     ({"n": (8,)}, TypeError, r"n must be an int, not \(8,\)"),
-    ({"n": 0}, ValueError, "n is 0: there must be one point at least"),
+    ({"n": 0}, ValueError, "n is 0: there must be one mode at least"),
     ({"n": -8}, ValueError, "n is -8"),
-    ({"dtype": float}, TypeError, "dtype float64 is not complex: use complex64"),
-    ({"dtype": int}, TypeError, "dtype int64 is not complex"),
-    ({"dtype": ">c16"}, TypeError, "dtype >c16 .*: use complex64"),
+    ({"dtype": int}, TypeError, "dtype int64 cannot be transformed"),
+    ({"dtype": ">c16"}, TypeError, "dtype >c16 cannot be transformed; use float32"),
     ({"dtype": "nonsense"}, TypeError, "nonsense"),
     ({"backend": "fftw"}, ValueError, "backend 'fftw' does not exist"),
     ({"method": "mail"}, ValueError, "method 'mail' does not exist"),
+    ({"padding": 0.5}, ValueError, "padding 0.5 must be at least 1"),
+    ({"padding": "1.5"}, TypeError, "padding '1.5' must be a number"),
+    ({"norm": "unit"}, ValueError, "norm 'unit' does not exist"),
+    ({"threads": 0}, ValueError, "threads must be a whole number of 1 or more, not 0"),
 ]
 
 
@@ -291,7 +426,11 @@ def test_ranks_that_disagree():
     for one, other in [
         ({"n": 48}, {"n": 49}),
         ({"dtype": "F"}, {"dtype": "D"}),
+        ({"dtype": "d"}, {"dtype": "D"}),
         ({"method": "auto"}, {"method": "shared"}),
+        ({"padding": 1.5}, {"padding": 1.6}),
+        ({"norm": "ortho"}, {}),
+        ({"threads": 2}, {}),
     ]:
         expect_everywhere(ValueError, "the ranks disagree", partial(plan, **(other if LAST else one)))
 
@@ -302,7 +441,7 @@ def bad_calls(fft, u):
     fixed.flags.writeable = False
     return [
         (lambda: fft.forward(u[:-1]), ValueError, r"u has shape \(\d+,\), expected this rank's block \(\d+,\)"),
-        (lambda: fft.forward(u[None]), ValueError, r"u has shape \(1, \d+\), expected"),
+        (lambda: fft.forward(u[:, None]), ValueError, r"u has shape \(\d+, 1\), expected"),
         (lambda: fft.forward(u.real), TypeError, "u has dtype float64, expected complex128"),
         (lambda: fft.forward(u.tolist()), TypeError, "u must be a numpy array, not list"),
         (lambda: fft.forward(u, fixed), ValueError, "out is read-only"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,6 +26,12 @@ def overlap(a: Array, b: Array) -> bool:
 def address(array: Array) -> int:
     """Of the array's first item."""
     return int(array.__array_interface__["data"][0])
+
+
+def view_at(first: int, shape: tuple[int, ...], dtype: np.dtype[Any], byte_strides: tuple[int, ...]) -> Array:
+    """Memory whose first item lies at an address, as an array; whoever asks for it keeps the memory."""
+    there = {"version": 3, "shape": shape, "typestr": dtype.str, "data": (first, False), "strides": byte_strides}
+    return np.asarray(SimpleNamespace(__array_interface__=there))
 
 
 def checked_array(

@@ -19,7 +19,7 @@ from ..layout.boxes import Box, Spread
 from ..layout.partition import block, overlap
 from ..sweep import cache
 from ..sweep.copying import copy
-from ..sweep.instruction import Instruction
+from ..sweep.instruction import Instruction, side_by_side
 from ..sweep.kernel import Piece, make
 from ..sweep.tiles import Bytes, Tiles, aligned_bytes, apart
 from ..transforms import Line
@@ -114,11 +114,7 @@ class Leg:
         if self._empty:
             return listed
         sides = [_placed(side, array) for side, array in zip(self._sides, (source, target), strict=True)]
-        shares = [share for share in self._shares(sides, places) if share]
-        if self._pool is None or len(shares) == 1:
-            return listed + shares[0]
-        programs = [_kernels.Program(share) for share in shares]
-        return [*listed, (_kernels.Threads(self._pool.submit, programs), SOURCE, TARGET)]
+        return listed + side_by_side(self._pool, self._shares(sides, places))
 
     def _zeros(self, target: Strides) -> list[Instruction]:
         """What fills the part of the caller's array that holds no modes."""

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
-from .. import _kernels
 from ..exchange import Exchange, Local, Memory, chosen_method, open_exchange, segment_bytes
-from ..layout.arrays import address, keep, overlap
+from ..layout.arrays import keep, overlap
 from ..layout.boxes import Box, boxes, spread
 from ..layout.pencil import Pencil
 from ..layout.way import Way
@@ -22,6 +20,7 @@ from ..sweep.instruction import Instruction, anywhere
 from ..sweep.tiles import Strides, Tiles
 from .leg import DirectedSweep, Leg, Side
 from .passes import Pass, local_bytes, passes
+from .program import Program
 from .steps import Step, Sweep
 from .timing import EXCHANGE, SWEEP, WAIT, Clock
 
@@ -66,7 +65,7 @@ class Pipeline:
         self._exchanges = exchanges
         self._agreed = agreed
         self._clock = clock
-        self._programs: dict[tuple[Strides | None, Strides | None], _Program] = {}
+        self._programs: dict[tuple[Strides | None, Strides | None], Program] = {}
         self._compiled(legs[0].natural(0), legs[-1].natural(1))
 
     def __call__(self, source: Array, target: Array, normalize: bool) -> None:
@@ -76,47 +75,25 @@ class Pipeline:
         key = source.strides, target.strides
         program = self._programs.get(key) or self._compiled(*key)
         if self._agreed:
-            agreed(self._comm, lambda: self._run(program, source, target, normalize), nothing)
+            agreed(self._comm, lambda: program(source, target, normalize, agreed=True), nothing)
         else:
-            self._run(program, source, target, normalize)
+            program(source, target, normalize)
 
-    def _run(self, program: _Program, source: Array, target: Array, normalize: bool) -> None:
-        """Carry out a program, timed where the clock is on."""
-        ends = address(source), address(target), normalize, self._agreed
-        if not self._clock.on:
-            program.code.execute(*ends)
-            return
-        at = np.zeros(len(program.stages) + 1)
-        program.code.execute(*ends, at)
-        self._clock.book(self._name, program.stages, np.diff(at).tolist())
-
-    def _compiled(self, source: Strides | None, target: Strides | None) -> _Program:
+    def _compiled(self, source: Strides | None, target: Strides | None) -> Program:
         """The program for arrays of the caller with these strides."""
         last = len(self._legs) - 1
-        listed: list[Instruction] = []
-        stages: list[tuple[str, str]] = []
-
-        def add(what: str, instructions: Sequence[Instruction]) -> None:
-            listed.extend(instructions)
-            stages.extend((leg.name, what) for _ in instructions)
-
+        stages: list[tuple[str, str, list[Instruction]]] = []
         for k, leg in enumerate(self._legs):
+            sweeps = leg.instructions(source if k == 0 else None, target if k == last else None)
             if k < last:
-                add(WAIT, [anywhere(self._exchanges[k].claim)])
-            add(SWEEP, leg.instructions(source if k == 0 else None, target if k == last else None))
+                stages.append((leg.name, WAIT, [anywhere(self._exchanges[k].claim)]))
+            stages.append((leg.name, SWEEP, sweeps))
             if k > 0:
-                add(SWEEP, [anywhere(self._exchanges[k - 1].release)])
+                stages.append((leg.name, SWEEP, [anywhere(self._exchanges[k - 1].release)]))
             if k < last:
-                add(EXCHANGE, [anywhere(self._exchanges[k].deliver)])
-        return keep(self._programs, (source, target), _Program(_kernels.Program(listed), stages), _MOST_PROGRAMS)
-
-
-@dataclass(frozen=True)
-class _Program:
-    """A program, and what stage and what part of it each of its instructions belongs to."""
-
-    code: _kernels.Program
-    stages: list[tuple[str, str]]
+                stages.append((leg.name, EXCHANGE, [anywhere(self._exchanges[k].deliver)]))
+        program = Program(self._name, stages, self._clock)
+        return keep(self._programs, (source, target), program, _MOST_PROGRAMS)
 
 
 class Route:

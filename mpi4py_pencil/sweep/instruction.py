@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .._kernels import ABSOLUTE, Operation
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from .._kernels import ABSOLUTE, SOURCE, TARGET, Operation, Program, Threads
 
 # An operation, and from and to which of `ABSOLUTE` (addresses of its own), `SOURCE` and `TARGET` (those that a call
 # gives) and `PLANE` (memory in cache between two sweeps).
@@ -12,3 +15,11 @@ Instruction = tuple[Operation, int, int]
 def anywhere(operation: Operation) -> Instruction:
     """An operation that knows itself where it starts from and ends at."""
     return operation, ABSOLUTE, ABSOLUTE
+
+
+def side_by_side(pool: ThreadPoolExecutor | None, shares: Sequence[list[Instruction]]) -> list[Instruction]:
+    """What carries out the share of each thread: this one's and those of the pool."""
+    filled = [share for share in shares if share]
+    if pool is None or len(filled) < 2:
+        return [one for share in filled for one in share]
+    return [(Threads(pool.submit, [Program(share) for share in filled]), SOURCE, TARGET)]

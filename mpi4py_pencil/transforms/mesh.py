@@ -10,7 +10,7 @@ import numpy as np
 from ..layout.pencil import Pencil
 from . import Transform
 
-_TWO_PI = 8 * np.arctan(np.longdouble(1))
+TWO_PI = 8 * np.arctan(np.longdouble(1))
 
 
 def wavenumbers(pencil: Pencil, transforms: Sequence[Transform], lengths: Any, nyquist: bool = True) -> list[Any]:
@@ -40,13 +40,13 @@ def wavenumbers(pencil: Pencil, transforms: Sequence[Transform], lengths: Any, n
     """
     result: list[Any] = [None] * len(pencil.shape)
     waves = {t.axis: t.family.waves(t) for t in transforms}
-    box = _box(lengths, len(result), [axis for axis, k in waves.items() if k is not None])
+    box = box_lengths(lengths, len(result), [axis for axis, k in waves.items() if k is not None])
     for t in transforms:
         k = waves[t.axis]
         if k is not None:
             if not nyquist:
                 k = np.where(2 * abs(k) == t.modes, 0, k)
-            result[t.axis] = _sparse(k * (_TWO_PI / box[t.axis]), pencil, t)
+            result[t.axis] = _sparse(k * (TWO_PI / box[t.axis]), pencil, t)
     return result
 
 
@@ -54,7 +54,7 @@ def coordinates(pencil: Pencil, transforms: Sequence[Transform], lengths: Any) -
     """The coordinates of this rank's points: as `wavenumbers`, `pencil` that of the points."""
     result: list[Any] = [None] * len(pencil.shape)
     placed = [t for t in transforms if t.family.places(t.points, np.longdouble(1)) is not None]
-    box = _box(lengths, len(result), [t.axis for t in placed])
+    box = box_lengths(lengths, len(result), [t.axis for t in placed])
     for t in placed:
         result[t.axis] = _sparse(t.family.places(t.points, box[t.axis]), pencil, t)
     return result
@@ -66,9 +66,9 @@ def _sparse(values: np.ndarray[Any, Any], pencil: Pencil, t: Transform) -> np.nd
     return mine.reshape([-1 if k == t.axis else 1 for k in range(len(pencil.shape))])
 
 
-def _box(lengths: Any, ndim: int, axes: Sequence[int]) -> np.ndarray[Any, Any]:
+def box_lengths(lengths: Any, ndim: int, axes: Sequence[int]) -> np.ndarray[Any, Any]:
     """The length of the domain along each axis; those along other axes than `axes` are not looked at."""
-    given = _TWO_PI if lengths is None else lengths
+    given = TWO_PI if lengths is None else lengths
     try:
         box = np.asarray(given, np.longdouble)
     except (TypeError, ValueError):
