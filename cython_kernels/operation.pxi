@@ -61,3 +61,28 @@ cdef int run_call(void *data, char *source, char *target, Py_ssize_t start, Py_s
                   bint normalize) except -1 with gil:
     (<Call>data).called(<Py_ssize_t>source, <Py_ssize_t>target)
     return 0
+
+
+cdef class Each(Operation):
+    """A call of Python's for every part of a range that is asked for.
+
+    Parameters
+    ----------
+    count : int
+        The whole range.
+    function : callable
+        Called with where a part starts and stops.
+    """
+
+    cdef object called
+
+    def __init__(self, Py_ssize_t count, called):
+        self.count = count
+        self.called = called
+        self.function, self.data = run_each, <void *>self
+
+
+cdef int run_each(void *data, char *source, char *target, Py_ssize_t start, Py_ssize_t stop,
+                  bint normalize) except -1 with gil:
+    (<Each>data).called(start, stop)
+    return 0

@@ -15,6 +15,9 @@ class Operation:
 class Call(Operation):
     def __init__(self, called: Callable[[int, int], object], essential: bool = False) -> None: ...
 
+class Each(Operation):
+    def __init__(self, count: int, called: Callable[[int, int], object]) -> None: ...
+
 class Sweep(Operation):
     def __init__(
         self,

@@ -22,9 +22,11 @@ from .layout.subcomm import Subcomm
 from .layout.way import Way
 from .plan.arguments import Request, request
 from .plan.pipeline import Pipeline, Route, Scales
+from .plan.product import Functions, Product
 from .plan.steps import Step, steps
 from .plan.timing import Clock, Timings, timed
 from .plan.tuning import settled
+from .pointwise import Function, Pointwise, wanted
 from .ranks.agreement import agreed, nothing
 from .ranks.calls import Calls
 from .ranks.communicators import communicator
@@ -258,14 +260,22 @@ class PFFT:
 
     def _made(self, components: tuple[int, ...]) -> _Planned:
         """A plan for arrays with these leading component axes. Collective over the ranks."""
+        planned = self._steps(components)
+        specs = Spec(planned[0].before, self._asked.dtype), Spec(planned[-1].after.full(), self.dtype(True))
+        route = self._route(planned)
+        return agreed(self.comm, lambda: _Planned(specs, planned, route), nothing)  # an engine may fail on one rank
+
+    def _steps(self, components: tuple[int, ...]) -> Sequence[Step]:
+        """The steps for arrays with these leading component axes."""
         asked, rank = self._asked, len(components)
         transforms = [replace(t, axis=t.axis + rank) for t in asked.transforms]
         groups = [[axis + rank for axis in group] for group in asked.joined]
-        start = Pencil(self.subcomm, asked.points, self.axes[-1]).with_components(components)
-        planned = steps(start, transforms, groups)
-        specs = Spec(start, asked.dtype), Spec(planned[-1].after.full(), transforms[-1].dtype)
-        route = Route(self.comm, planned, asked.method, self._tiles, self._pool, _scales(asked), self._clock)
-        return agreed(self.comm, lambda: _Planned(specs, planned, route), nothing)  # an engine may fail on one rank
+        return steps(Pencil(self.subcomm, asked.points, self.axes[-1]).with_components(components), transforms, groups)
+
+    def _route(self, planned: Sequence[Step]) -> Route:
+        """The passes of these steps, and exchanges between them. Collective over the ranks."""
+        asked = self._asked
+        return Route(self.comm, planned, asked.method, self._tiles, self._pool, _scales(asked), self._clock)
 
     @property
     def forward(self) -> Direction:
@@ -276,6 +286,82 @@ class PFFT:
     def backward(self) -> Direction:
         """Transform modes into points in space: ``fft.backward(u_hat, out=None, normalize=None)``."""
         return Direction(self, Way.BACKWARD)
+
+    def pointwise(
+        self,
+        function: Function,
+        inputs: int | Sequence[int] = (),
+        outputs: int | Sequence[int] = (),
+        *,
+        before: Function | None = None,
+        after: Function | None = None,
+        places: bool = False,
+        reduce: str | None = None,
+    ) -> Pointwise:
+        """A function of points in space, applied to modes: ``backward``, the function and ``forward`` in one.
+
+        The points exist as tiles in cache alone: backward's last pass, the function and forward's first pass are one.
+        Collective over the ranks; so are calls of the result.
+
+        Parameters
+        ----------
+        function : callable
+            ``function(x, out, *values)`` fills `out` from `x`: tiles of all inputs, ``(*inputs, *block)``, and of all
+            outputs, ``(*outputs, *block)``, where the block is a part of this rank's points. It is called once for
+            every tile, by several threads at a time where the plan has them; `x` may be overwritten.
+        inputs, outputs : int or sequence of int, optional
+            The component axes of what goes in and of what comes out; none by default.
+        before : callable, optional
+            ``before(u_hat, out, k, *values)`` makes the modes of the inputs from those of the caller's array, tile by
+            tile as backward's first sweep reads them: `u_hat`, with whatever component axes the array has, is a part of
+            it, and `k` has the wave numbers there, which broadcast against it.
+        after : callable, optional
+            ``after(x, out, k, *values, **arrays)`` writes a part of the result, as forward's last sweep leaves the
+            modes of the outputs in `x`; the result may have other component axes than these.
+        places : bool, optional
+            Whether `function` is told where its tile lies, as slices of this rank's block of points:
+            ``function(x, out, at, *values)``.
+        reduce : str, optional
+            "max", "min" or "sum": what becomes of that which `function` returns, over all tiles and ranks.
+
+        Returns
+        -------
+        Pointwise
+            To be called: ``product(u_hat, out=None, *values, **arrays)``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            On every rank, where an argument is wrong or not the same everywhere; where the plan is closed.
+        NotImplementedError
+            For `before` and `after` of plans with `truncation`.
+
+        Examples
+        --------
+        >>> from mpi4py import MPI
+        >>> fft = PFFT(MPI.COMM_WORLD, (16, 16))
+        >>> square = fft.pointwise(lambda x, out: np.multiply(x, x, out=out))
+        >>> u = newDistArray(fft, False)
+        >>> u[...] = np.cos(fft.local_mesh()[0])
+        >>> bool(np.isclose(square(fft.forward(u))[0, 0], 0.5))
+        True
+        """
+        self._open()
+        asked = agreed(
+            self.comm,
+            lambda: wanted(inputs, outputs, before, after, places, reduce, self._asked),
+            lambda found: found.arguments(),
+        )
+        routes = self._route(self._steps(asked.inputs)), self._route(self._steps(asked.outputs))
+        return agreed(self.comm, lambda: Pointwise(self, routes, asked, (before, function, after)), nothing)
+
+    def _product(
+        self, routes: tuple[Route, Route], components: tuple[tuple[int, ...], tuple[int, ...]], applied: Functions
+    ) -> Product:
+        """The program of a `Pointwise`, with the scales that this plan's directions have by default."""
+        plain, normalized = _scales(self._asked)
+        scales = [normalized if str(way) == self._asked.norm else plain for way in (Way.BACKWARD, Way.FORWARD)]
+        return Product(routes, components, (scales[0], scales[1]), applied, self._tiles, self._pool, self._clock)
 
     def _transform(self, way: Way, adjoint: bool, source: Array, target: Array | None, normalize: bool | None) -> Array:
         """Transform in one direction."""
@@ -290,12 +376,21 @@ class PFFT:
                     "normalize": found[2],
                 },
             )
-            if way and self._outside is not None:
-                source = np.where(self._outside, 0, source)
+            if way:
+                source = self._within(source)
             self._planned(components).pipeline(way, adjoint)(source, result, normalized)
-            if not way and self._outside is not None:
-                np.copyto(np.asarray(result), 0, where=self._outside)
+            if not way:
+                self._cut_off(result)
             return result
+
+    def _within(self, u_hat: Array) -> Array:
+        """Modes without those outside of the ball, where the plan has one."""
+        return u_hat if self._outside is None else np.where(self._outside, 0, u_hat)
+
+    def _cut_off(self, u_hat: Array) -> None:
+        """Make the modes outside of the ball zero, where the plan has one."""
+        if self._outside is not None:
+            np.copyto(np.asarray(u_hat), 0, where=self._outside)
 
     def _open(self) -> _Planned:
         """What is planned for arrays without components; a closed plan is refused."""

@@ -50,7 +50,9 @@ def requests(draw):
     """Draw a shape, what is computed along its axes by names, and a plan's keyword arguments."""
     shape, axes, grid = draw(shapes_and_axes())
     kinds, transforms = draw(chosen(shape, axes))
-    backends = ["pyfftw", "ducc", "scipy"] + ["numpy"] * all(k in ("fourier", "hartley") for k in kinds.values())
+    backends = ["vertical", "pyfftw", "ducc", "scipy"] + ["numpy"] * all(
+        k in ("fourier", "hartley") for k in kinds.values()
+    )
     return (
         shape,
         kinds,

@@ -34,6 +34,13 @@ def view_at(first: int, shape: tuple[int, ...], dtype: np.dtype[Any], byte_strid
     return np.asarray(SimpleNamespace(__array_interface__=there))
 
 
+def cut(array: Array, at: Sequence[slice]) -> Array:
+    """The part of an array that lies at a place, with all component axes."""
+    index: Any = (..., *at)
+    part: Array = array[index]
+    return part
+
+
 def checked_array(
     name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any], written: bool = False, whole: str = ""
 ) -> Array:

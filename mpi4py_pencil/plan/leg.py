@@ -113,7 +113,7 @@ class Leg:
         listed = [] if target is None else self._zeros(target)
         if self._empty:
             return listed
-        sides = [_placed(side, array) for side, array in zip(self._sides, (source, target), strict=True)]
+        sides = [placed_in(side, array) for side, array in zip(self._sides, (source, target), strict=True)]
         return listed + side_by_side(self._pool, self._shares(sides, places))
 
     def _zeros(self, target: Strides) -> list[Instruction]:
@@ -138,7 +138,7 @@ class Leg:
             bounds: Part = tuple(
                 block(n, threads, thread) if k == shared and threads > 1 else (0, n) for k, n in enumerate(extents)
             )
-            parts = _parts(bounds, axes, sides)
+            parts = parts_between(bounds, axes, sides)
             shares.append([(self._operation(part, sides, places, thread), *places) for part in parts])
         return shares
 
@@ -163,7 +163,7 @@ class Leg:
         for k, (between, ends) in enumerate(ways):
             sweep, other = self._sweeps[k], row[1 - k]
             whole = tuple((0, sweep.extents[a]) if a == other else part[a] for a in range(len(part)))
-            for each in _parts(whole, (other,), between):
+            for each in parts_between(whole, (other,), between):
                 listed.append((self._kernel(k, each, between, tiles, memory if k else None), *ends))
         return _kernels.Planes(listed, memory, self._plane_bytes)
 
@@ -173,7 +173,7 @@ class Leg:
         """The kernel of one of the sweeps for a part of the local array; what it reads may be `planes`."""
         sweep = self._sweeps[k]
         last = k == len(self._sweeps) - 1
-        source, target = (_pieces(side, sweep.axis, part) for side in sides)
+        source, target = (pieces_of(side, sweep.axis, part) for side in sides)
         scales = self._scales if last else (np.longdouble(1),) * 2
         sizes = [size for _, size in part]
         stream = last and self._stream
@@ -193,14 +193,14 @@ def planes_between(shape: Sequence[int], axes: tuple[int, int], outer: Sequence[
     return plane_bytes, max(1, most)
 
 
-def _placed(side: Side, array: Strides | None) -> Sequence[Placed]:
+def placed_in(side: Side, array: Strides | None) -> Sequence[Placed]:
     """The boxes on one side; those of the caller's array are at places in it, whose address a call gives."""
     if array is None or not isinstance(side, Spread):
         return cast("Sequence[Placed]", side)
     return [Placed(box, offset(start, array), array) for box, start in side.blocks]
 
 
-def _parts(bounds: Part, axes: Sequence[int], sides: Sequence[Sequence[Placed]]) -> list[Part]:
+def parts_between(bounds: Part, axes: Sequence[int], sides: Sequence[Sequence[Placed]]) -> list[Part]:
     """The parts into which the boxes on both sides cut the local array within bounds, along some axes."""
     runs = []
     for k, (start, size) in enumerate(bounds):
@@ -217,7 +217,7 @@ def _parts(bounds: Part, axes: Sequence[int], sides: Sequence[Sequence[Placed]])
     return list(itertools.product(*runs))
 
 
-def _pieces(side: Sequence[Placed], axis: int, part: Part) -> tuple[Piece, ...]:
+def pieces_of(side: Sequence[Placed], axis: int, part: Part) -> tuple[Piece, ...]:
     """The boxes on one side of a part as pieces of its lines."""
     pieces = []
     for placed in side:

@@ -16,13 +16,12 @@ from ..layout.boxes import Box, boxes, spread
 from ..layout.pencil import Pencil
 from ..layout.way import Way
 from ..ranks.agreement import agreed, nothing
-from ..sweep.instruction import Instruction, anywhere
 from ..sweep.tiles import Strides, Tiles
 from .leg import DirectedSweep, Leg, Side
 from .passes import Pass, local_bytes, passes
-from .program import Program
+from .program import Program, chained
 from .steps import Step, Sweep
-from .timing import EXCHANGE, SWEEP, WAIT, Clock
+from .timing import Clock
 
 Array = np.ndarray[Any, Any]
 Scales = tuple[np.longdouble, np.longdouble]
@@ -82,17 +81,11 @@ class Pipeline:
     def _compiled(self, source: Strides | None, target: Strides | None) -> Program:
         """The program for arrays of the caller with these strides."""
         last = len(self._legs) - 1
-        stages: list[tuple[str, str, list[Instruction]]] = []
-        for k, leg in enumerate(self._legs):
-            sweeps = leg.instructions(source if k == 0 else None, target if k == last else None)
-            if k < last:
-                stages.append((leg.name, WAIT, [anywhere(self._exchanges[k].claim)]))
-            stages.append((leg.name, SWEEP, sweeps))
-            if k > 0:
-                stages.append((leg.name, SWEEP, [anywhere(self._exchanges[k - 1].release)]))
-            if k < last:
-                stages.append((leg.name, EXCHANGE, [anywhere(self._exchanges[k].deliver)]))
-        program = Program(self._name, stages, self._clock)
+        passes = [
+            (leg.name, leg.instructions(source if k == 0 else None, target if k == last else None))
+            for k, leg in enumerate(self._legs)
+        ]
+        program = Program(self._name, chained(passes, self._exchanges), self._clock)
         return keep(self._programs, (source, target), program, _MOST_PROGRAMS)
 
 
@@ -130,8 +123,8 @@ class Route:
         clock: Clock,
     ) -> None:
         self._comm = comm
-        self._trips = passes(steps)
-        self._between = _open(comm, self._trips, method)
+        self.trips = passes(steps)
+        self.between = _open(comm, self.trips, method)
         self._tiles = tiles
         self._scales = scales
         self._clock = clock
@@ -140,7 +133,18 @@ class Route:
     @property
     def methods(self) -> list[str]:
         """The method of each exchange on the way forward."""
-        return [forward.method for forward, _ in self._between if forward.method != "local"]
+        return [forward.method for forward, _ in self.between if forward.method != "local"]
+
+    def exchanges(self, way: Way) -> list[Exchange]:
+        """What lies between the passes on one way, in the order of that."""
+        return [pair[way] for pair in way.order(self.between)]
+
+    def sides(self, way: Way) -> list[tuple[Side, Side]]:
+        """What each pass reads and writes on one way."""
+        trips, exchanges = way.order(self.trips), self.exchanges(way)
+        inboxes: list[Side] = [spread(end_of(trips[0], way)), *(each.inbox for each in exchanges)]
+        outboxes: list[Side] = [*(each.outbox for each in exchanges), spread(end_of(trips[-1], way.back))]
+        return list(zip(inboxes, outboxes, strict=True))
 
     def pipeline(self, way: Way, adjoint: bool = False) -> Pipeline:
         """The pipeline of one way, or of the adjoint transform that runs that way. Local.
@@ -150,27 +154,30 @@ class Route:
         ValueError
             Where the adjoint of a transform is not known.
         """
-        trips = way.order(self._trips)
-        exchanges = [pair[way] for pair in way.order(self._between)]
-        inboxes: list[Side] = [spread(_end(trips[0], way)), *(each.inbox for each in exchanges)]
-        outboxes: list[Side] = [*(each.outbox for each in exchanges), spread(_end(trips[-1], way.back))]
-        legs = []
+        trips = way.order(self.trips)
+        legs = self.legs(way, self._scales, adjoint)
         mapped = any(step.transform.line(way, adjoint).map is not None for trip in trips for step in trip.sweeps)
-        for trip, inbox, outbox in zip(trips, inboxes, outboxes, strict=True):
-            sweeps = [_directed(step, way, adjoint) for step in way.order(trip.sweeps)]
-            scales = self._scales if trip is trips[-1] else _ONE
-            legs.append(Leg(sweeps, trip.outer, (inbox, outbox), self._tiles, scales, self._pool))
         name = f"adjoint of {way.back}" if adjoint else str(way)
-        return Pipeline(self._comm, name, legs, exchanges, mapped, self._clock)
+        return Pipeline(self._comm, name, legs, self.exchanges(way), mapped, self._clock)
+
+    def legs(self, way: Way, scales: Scales, adjoint: bool = False) -> list[Leg]:
+        """The passes of one way, of which the last multiplies. Local."""
+        trips = way.order(self.trips)
+        legs = []
+        for trip, sides in zip(trips, self.sides(way), strict=True):
+            sweeps = [directed(step, way, adjoint) for step in way.order(trip.sweeps)]
+            factors = scales if trip is trips[-1] else _ONE
+            legs.append(Leg(sweeps, trip.outer, sides, self._tiles, factors, self._pool))
+        return legs
 
 
-def _directed(step: Sweep, way: Way, adjoint: bool) -> DirectedSweep:
+def directed(step: Sweep, way: Way, adjoint: bool) -> DirectedSweep:
     """A sweep in one direction."""
     transform = step.transform
     return DirectedSweep(transform.axis, transform.line(way, adjoint), (step.before, step.after)[way].subshape)
 
 
-def _end(trip: Pass, side: Way) -> Pencil:
+def end_of(trip: Pass, side: Way) -> Pencil:
     """The pencil at the side of a pass that this way starts from."""
     return (trip.sweeps[0].before, trip.sweeps[-1].after)[side]
 

@@ -8,11 +8,25 @@ from typing import Any
 import numpy as np
 
 from .. import _kernels
+from ..exchange import Exchange
 from ..layout.arrays import address
-from ..sweep.instruction import Instruction
-from .timing import Clock
+from ..sweep.instruction import Instruction, anywhere
+from .timing import EXCHANGE, SWEEP, WAIT, Clock
 
 Array = np.ndarray[Any, Any]
+# The stage, what is done in it, and by which instructions.
+Stage = tuple[str, str, Sequence[Instruction]]
+
+
+def chained(passes: Sequence[tuple[str, list[Instruction]]], exchanges: Sequence[Exchange]) -> list[Stage]:
+    """The stages of passes, by their names, with an exchange between any two."""
+    stages: list[Stage] = []
+    for k, (name, sweeps) in enumerate(passes):
+        before, after = exchanges[:k][-1:], exchanges[k : k + 1]
+        stages += [(name, WAIT, [anywhere(each.claim)]) for each in after]
+        stages.append((name, SWEEP, [*sweeps, *(anywhere(each.release) for each in before)]))
+        stages += [(name, EXCHANGE, [anywhere(each.deliver)]) for each in after]
+    return stages
 
 
 class Program:
@@ -22,13 +36,13 @@ class Program:
     ----------
     name : str
         What it does, for the timings.
-    stages : sequence of (str, str, sequence of instructions)
-        The stage, what is done in it, and by which instructions.
+    stages : sequence of Stage
+        What it does.
     clock : Clock
         What it reports to.
     """
 
-    def __init__(self, name: str, stages: Sequence[tuple[str, str, Sequence[Instruction]]], clock: Clock) -> None:
+    def __init__(self, name: str, stages: Sequence[Stage], clock: Clock) -> None:
         self._name = name
         self._clock = clock
         self._stages = [(stage, what) for stage, what, listed in stages for _ in listed]

@@ -1,0 +1,219 @@
+"""Functions of points in space that are applied to modes, without a field in space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .layout.arrays import cut, truth
+from .layout.way import Way
+from .plan.arguments import Request
+from .plan.pipeline import Route
+from .plan.product import Functions
+from .ranks.agreement import agreed, nothing
+
+if TYPE_CHECKING:
+    from .pfft import PFFT
+
+Array = np.ndarray[Any, Any]
+Function = Callable[..., Any]
+Components = tuple[int, ...]
+_REDUCE: dict[str, Callable[[Any, Any], Any]] = {"max": np.maximum, "min": np.minimum, "sum": np.add}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of a product, the same on every rank.
+
+    Attributes
+    ----------
+    inputs, outputs : tuple of int
+        The component axes.
+    before, after : bool
+        Whether there are functions of modes.
+    places : bool
+        Whether the function of points is told where its tile lies.
+    reduce : str or None
+        What becomes of what it returns.
+    """
+
+    inputs: Components
+    outputs: Components
+    before: bool
+    after: bool
+    places: bool
+    reduce: str | None
+
+    def arguments(self) -> dict[str, Any]:
+        """What was asked for, by the names of the arguments."""
+        return dict(vars(self))
+
+
+def wanted(inputs: Any, outputs: Any, before: Any, after: Any, places: Any, reduce: Any, asked: Request) -> Wanted:
+    """The arguments of a product, checked.
+
+    Raises
+    ------
+    TypeError, ValueError, NotImplementedError
+        Where one is wrong; the message names it.
+    """
+    for name, function in (("before", before), ("after", after)):
+        if function is not None and not callable(function):
+            raise TypeError(f"{name} must be a function, not {function!r}")
+        if function is not None and (asked.ball is not None or any(reach is not None for reach in asked.reach)):
+            raise NotImplementedError(f"{name} is for plans without truncation; pass a mask to it instead")
+    if reduce is not None and reduce not in _REDUCE:
+        raise ValueError(f"reduce {reduce!r} does not exist: use one of {', '.join(map(repr, _REDUCE))}")
+    return Wanted(
+        _components("inputs", inputs),
+        _components("outputs", outputs),
+        before is not None,
+        after is not None,
+        truth("places", places),
+        reduce,
+    )
+
+
+def _components(name: str, value: Any) -> Components:
+    """Component axes."""
+    given = (value,) if hasattr(value, "__index__") else value
+    if not isinstance(given, Sequence) or not all(hasattr(n, "__index__") and n > 0 for n in given):
+        raise TypeError(f"{name} must be a positive int, or a sequence of these, not {value!r}")
+    return tuple(int(n) for n in given)
+
+
+class Pointwise:
+    """What `PFFT.pointwise` makes: a function of points, applied to modes.
+
+    Parameters
+    ----------
+    fft : PFFT
+        The transform.
+    routes : pair of Route
+        Of the inputs and of the outputs.
+    asked : Wanted
+        What is asked for.
+    functions : three of callable or None
+        Of modes before, of points, and of modes after.
+    """
+
+    def __init__(
+        self,
+        fft: PFFT,
+        routes: tuple[Route, Route],
+        asked: Wanted,
+        functions: tuple[Function | None, Function, Function | None],
+    ) -> None:
+        self._fft = fft
+        self._asked = asked
+        self._values: tuple[Any, ...] = ()
+        self._arrays: dict[str, Array] = {}
+        self._returned: list[Any] = []
+        before, self._function, after = functions
+        if not callable(self._function):
+            raise TypeError(f"function must be a function, not {self._function!r}")
+        self._before, self._after = before, after
+        self._k = fft.wavenumbers()
+        components = asked.inputs, asked.outputs
+        applied = Functions(self._middle, before and self._first, after and self._last)
+        self._product = fft._product(routes, components, applied)
+
+    def __call__(self, u_hat: Array, /, out: Array | None = None, *values: Any, **arrays: Array) -> Any:
+        """Apply it.
+
+        Collective over the ranks.
+
+        Parameters
+        ----------
+        u_hat : ndarray
+            This rank's modes, of any strides, with the component axes of the inputs, or those that `before` takes. It
+            is not changed, unless it is `out`.
+        out : ndarray, optional
+            Where the result goes, with the component axes of the outputs, or those that `after` gives; it may be
+            `u_hat`. By default a new DistArray with those of the outputs.
+        *values
+            What the functions get, as it is.
+        **arrays : ndarray
+            Further arrays of modes, whose part `after` gets under their names.
+
+        Returns
+        -------
+        DistArray or ndarray
+            `out`. With `reduce`, a pair of it and of what the function returned, reduced over all tiles and ranks.
+
+        Raises
+        ------
+        BaseException
+            On every rank, what a function raised on one: there as it is, else an error of its type that names the rank.
+            The plan stays usable.
+        TypeError, ValueError
+            Before a message is sent, where an array has the wrong shape or dtype, or the plan is closed.
+        """
+        fft = self._fft
+        with fft._calls:
+            result = fft._calls.checked(lambda: self._checked(u_hat, out, arrays), lambda _: {"the call": f"{self!r}"})
+            self._values, self._arrays, self._returned = values, {k: np.asarray(a) for k, a in arrays.items()}, []
+            try:
+                agreed(fft.comm, lambda: self._product(fft._within(u_hat), result), nothing)
+                returned = self._returned
+            finally:
+                self._values, self._arrays, self._returned = (), {}, []
+            fft._cut_off(result)
+            return result if self._asked.reduce is None else (result, self._reduced(returned))
+
+    def _checked(self, u_hat: Any, out: Any, arrays: dict[str, Any]) -> Array:
+        """Where the result goes; arrays that do not fit are refused."""
+        modes, asked = self._fft._open().specs[Way.BACKWARD], self._asked
+        for name, array in {"u_hat": u_hat, **({} if out is None else {"out": out}), **arrays}.items():
+            if not isinstance(array, np.ndarray):
+                raise TypeError(f"{name} must be a numpy array, not {type(array).__name__}")
+            components = array.shape[: max(0, array.ndim - len(modes.shape))]
+            expected = {"u_hat": (asked.before, asked.inputs), "out": (asked.after, asked.outputs)}.get(name)
+            if expected is not None and not expected[0]:
+                components = expected[1]
+            modes.checked(name, array, components, written=name != "u_hat")
+        if arrays and not asked.after:
+            raise TypeError(f"{', '.join(arrays)}: further arrays are for the function after, and there is none")
+        return modes.empty(asked.outputs) if out is None else out
+
+    def _first(self, at: tuple[slice, ...], u_hat: Array, out: Array) -> None:
+        """The function of modes before."""
+        self._before(u_hat, out, self._cut(at), *self._values)  # type: ignore[misc]
+
+    def _middle(self, at: tuple[slice, ...], x: Array, out: Array) -> None:
+        """The function of points."""
+        place = (at,) if self._asked.places else ()
+        returned = self._function(x, out, *place, *self._values)
+        if self._asked.reduce is not None:
+            self._returned.append(returned)
+
+    def _last(self, at: tuple[slice, ...], x: Array, out: Array) -> None:
+        """The function of modes after."""
+        arrays = {name: cut(array, at) for name, array in self._arrays.items()}
+        self._after(x, out, self._cut(at), *self._values, **arrays)  # type: ignore[misc]
+
+    def _cut(self, at: tuple[slice, ...]) -> list[Any]:
+        """The wave numbers of a tile."""
+        return [
+            None if k is None else k[tuple(s if axis == d else slice(None) for d, s in enumerate(at))]
+            for axis, k in enumerate(self._k)
+        ]
+
+    def _reduced(self, returned: list[Any]) -> Any:
+        """What the function returned for all tiles on all ranks, as one, the same on every rank."""
+        combine = _REDUCE[str(self._asked.reduce)]
+        mine = None
+        for one in returned:
+            mine = np.asarray(one) if mine is None else combine(mine, one)
+        total = None
+        for theirs in self._fft.comm.allgather(mine):
+            if theirs is not None:
+                total = theirs if total is None else combine(total, theirs)
+        return total
+
+    def __repr__(self) -> str:
+        """What it does. Local."""
+        return f"Pointwise(inputs={self._asked.inputs}, outputs={self._asked.outputs}) of {self._fft!r}"

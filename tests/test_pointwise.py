@@ -1,0 +1,304 @@
+"""Functions of points applied to modes: next to numpy.fft, and to backward, the function on whole blocks, forward."""
+
+import math
+import threading
+
+import numpy as np
+import pytest
+from caches import small_caches
+from families import requests
+from layouts import empty_like, laid_out, layouts
+from lockstep import given, settings, st
+from mpi4py import MPI
+from oracles import close, random_array
+from support import RANKS, check, everywhere, expect_everywhere, gather_global, rng, same_everywhere
+
+from mpi4py_pencil import DCT, PFFT, Ball, LinearMap, newDistArray
+
+WORLD = MPI.COMM_WORLD
+LAST = WORLD.rank == WORLD.size - 1
+
+
+def products(x, out, *values):
+    """Fill all outputs, whatever their number, from all inputs."""
+    rank = x.ndim - BLOCK[0]
+    fields = x.reshape(math.prod(x.shape[:rank]), *x.shape[rank:])
+    components = out.shape[: out.ndim - BLOCK[0]]
+    for k, index in enumerate(np.ndindex(components)):
+        out[index] = fields[k % len(fields)] * fields[(k + 1) % len(fields)] + sum(values)
+
+
+# The axes of the block in the test that runs.
+BLOCK = [0]
+
+
+def apart(fft, u_hat, function, outputs, *values):
+    """Return what a product is by definition: three calls with fields in space."""
+    x = np.asarray(fft.backward(np.asarray(u_hat)))
+    out = np.empty(outputs + fft.shape(False), x.dtype)
+    function(x, out, *values)
+    return np.asarray(fft.forward(out))
+
+
+def modes(fft, components, *key):
+    """Return modes of random points."""
+    u = random_array(rng(*key, WORLD.rank), components + fft.shape(False), fft.dtype(False))
+    return np.asarray(fft.forward(u))
+
+
+def equal(fft, found, expected, dtype):
+    """Compare what ranks have, relative to all of it."""
+    size = math.prod(fft.global_shape(False))
+    scale = max(WORLD.allgather(float(np.max(np.abs(expected), initial=0)))) or 1.0
+    with everywhere():
+        tolerance = 40 * np.finfo(dtype).eps * max(1, math.log2(size)) * scale
+        np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
+
+
+@st.composite
+def cases(draw):
+    """Draw a plan, the components on both sides, and how the caller's arrays lie."""
+    shape, kinds, arguments = draw(requests())
+    components = st.lists(st.integers(1, 3), max_size=2).map(tuple)
+    if all(kind == "fourier" for kind in kinds.values()):
+        arguments["padding"] = draw(st.sampled_from([None, 1.5]))
+        arguments["axes"] = arguments["axes"]
+    inputs, outputs = draw(components), draw(components)
+    lying = draw(layouts(len(inputs) + len(shape))), draw(layouts(len(outputs) + len(shape)))
+    return shape, arguments, inputs, outputs, lying, draw(st.booleans()), draw(st.sampled_from([1, 1, 2]))
+
+
+@pytest.mark.parallel([1, 2, 3, 4, 6])
+@settings(max_examples=40)
+@given(cases(), st.booleans())
+def test_any_plan(case, small):
+    """Any transforms, grid, method, engine, precision, padding, layout; planes and tiles of any size; threads."""
+    shape, arguments, inputs, outputs, lying, ends, threads = case
+    BLOCK[0] = len(shape)
+    cached, tile = (128, 512) if small else (1 << 19, 1 << 18)
+    with small_caches(cached, tile), PFFT(WORLD, shape, threads=threads, **arguments) as fft:
+        dtype = fft.dtype(False).char.lower()
+        u_hat, _ = laid_out(modes(fft, inputs, 1), lying[0])
+        before = after = None
+        expected_in = u_hat
+        if ends:
+            before, after = twice, halved
+            expected_in = 2 * np.asarray(u_hat)
+        expected = apart(fft, expected_in, products, outputs, 0.5)
+        if ends:
+            expected = expected / 2 + 0.5
+        product = fft.pointwise(products, inputs, outputs, before=before, after=after)
+        kept = u_hat.copy()
+        out, _ = empty_like(expected.shape, expected.dtype, lying[1])
+        result = product(u_hat, out, 0.5)
+        equal(fft, result, expected, dtype)
+        equal(fft, product(u_hat, None, 0.5), expected, dtype)
+        check(result is out and np.array_equal(u_hat, kept), "the output is the caller's, the input as it was")
+        if inputs == outputs:
+            product(u_hat, u_hat, 0.5)
+            equal(fft, u_hat, expected, dtype)
+
+
+def twice(u_hat, out, k, *values):
+    """Make the modes twice as large."""
+    np.multiply(u_hat, 2, out=out)
+
+
+def halved(x, out, k, *values):
+    """Write half of the modes, and what was given with the call."""
+    np.divide(x, 2, out=out)
+    out += values[0]
+
+
+@pytest.mark.parallel(RANKS)
+def test_a_square_against_numpy():
+    """Modes of a product of fields, of the points on a finer grid, by numpy.fft of the whole."""
+    shape = (8, 6, 10)
+    fine = tuple(3 * n // 2 for n in shape)
+    whole = rng(5).random(shape)
+    spectrum = np.fft.rfftn(whole, norm="forward")
+    for k, n in enumerate(shape):  # without the highest modes, which have two places on a finer grid
+        spectrum[(slice(None),) * k + (n // 2,)] = 0
+    padded = np.zeros((*fine[:2], fine[2] // 2 + 1), complex)
+    places = [np.fft.fftfreq(n, 1 / n).astype(int) for n in shape[:2]] + [np.arange(shape[2] // 2 + 1)]
+    padded[np.ix_(*places)] = spectrum
+    square = np.fft.rfftn(np.fft.irfftn(padded, fine, axes=(0, 1, 2), norm="forward") ** 2, norm="forward")[
+        np.ix_(*places)
+    ]
+    inside = np.ones(square.shape, bool)
+    for k, n in enumerate(shape):
+        inside[(slice(None),) * k + (n // 2,)] = False
+    for grid in (None, [0, 0, 1]):
+        with PFFT(WORLD, shape, padding=1.5, grid=grid) as fft:
+            product = fft.pointwise(lambda x, out: np.multiply(x, x, out=out))
+            found = gather_global(product(spectrum[fft.local_slice()].copy()), fft.local_slice(), square.shape)
+            with everywhere():
+                close(found[inside], square[inside], "d", math.prod(fine), 10)
+
+
+@pytest.mark.parallel(RANKS)
+def test_wave_numbers_and_places():
+    """What functions are told: the wave numbers of their tile, its place, the values and the arrays of the call."""
+    shape = (6, 9, 8)
+    for grid, threads in ((None, 1), ([0, 0, 1], 1), (None, 3)):
+        with small_caches(), PFFT(WORLD, shape, grid=grid, threads=threads) as fft:
+            x, y, z = np.broadcast_arrays(*fft.local_mesh())
+
+            def function(u, out, at, shift, x=x, y=y, z=z):
+                np.multiply(u[0], np.cos(x[at]) * y[at] + z[at] * shift, out=out)
+
+            def before(u_hat, out, k, shift):
+                out[0] = u_hat[0] * (k[0] + 2 * k[1] + 3j * k[2])
+
+            def after(w, out, k, shift, *, start, total):
+                total += w * (k[0] ** 2 + k[1] + k[2])
+                out[...] = (start + total)[None, None]
+
+            u_hat = modes(fft, (1,), 7)
+            product = fft.pointwise(function, 1, (), before=before, after=after, places=True)
+            k = fft.wavenumbers()
+            start, total = modes(fft, (), 8), modes(fft, (), 9)
+            kept = total.copy()
+            v = np.asarray(fft.backward((u_hat[0] * (k[0] + 2 * k[1] + 3j * k[2]))[None]))
+            w = np.asarray(fft.forward(v[0] * (np.cos(x) * y + z * 0.25)))
+            out = np.empty((1, 1, *fft.shape()), complex)
+            product(u_hat, out, 0.25, start=start, total=total)
+            expected = kept + w * (k[0] ** 2 + k[1] + k[2])
+            equal(fft, total, expected, "d")
+            equal(fft, out[0, 0], expected + start, "d")
+
+
+@pytest.mark.parallel(RANKS)
+def test_what_a_function_returns_is_reduced():
+    """Over all tiles and ranks, those without points too; the same on every rank."""
+    with small_caches(), PFFT(WORLD, (4, 3, 8), dtype=complex) as fft:
+        u_hat = modes(fft, (2,), 3)
+        u = np.asarray(fft.backward(u_hat))
+        most = WORLD.allreduce([float(np.abs(each).max(initial=0)) for each in u])
+        for name, function, expected in (
+            ("max", lambda x: [np.abs(x[0]).max(), np.abs(x[1]).max()], np.reshape(most, (-1, 2)).max(0)),
+            ("sum", lambda x: np.sum(np.abs(x) ** 2), WORLD.allreduce(float(np.sum(np.abs(u) ** 2)))),
+            ("min", lambda x: -np.abs(x).max(), -max(most)),
+        ):
+
+            def applied(x, out, function=function):
+                out[...] = x
+                return function(x)
+
+            _, found = fft.pointwise(applied, 2, 2, reduce=name)(u_hat)
+            same_everywhere(np.asarray(found).tolist())
+            with everywhere():
+                np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parallel([1, 2, 4])
+@pytest.mark.parametrize("method", ["shared", "alltoallv", "alltoallw", "pairwise"])
+def test_an_exception_on_one_rank(method):
+    """Of any of the functions: it raises on all ranks, which stay in step; what comes next is right."""
+    failing = [""]
+
+    def at(name):
+        if failing[0] == name and LAST:
+            raise ZeroDivisionError(f"in {name}")
+
+    def function(x, out):
+        at("function")
+        np.multiply(x, x, out=out)
+
+    def before(u_hat, out, k):
+        at("before")
+        out[...] = u_hat
+
+    def after(x, out, k):
+        at("after")
+        out[...] = x
+
+    with PFFT(WORLD, (6, 5, 4), method=method, grid=[0, 0, 1]) as fft:
+        u_hat = modes(fft, (), 4)
+        expected = apart(fft, u_hat, lambda x, out: np.multiply(x, x, out=out), ())
+        product = fft.pointwise(function, before=before, after=after)
+        for name in ("", "before", "function", "", "after", ""):
+            failing[0] = name
+            if name:
+                kind = ZeroDivisionError if LAST else RuntimeError
+                with everywhere(), pytest.raises(kind, match=f"in {name}"):
+                    product(u_hat)
+            else:
+                equal(fft, product(u_hat), expected, "d")
+        failing[0] = ""
+        equal(fft, fft.backward(fft.forward(fft.backward(u_hat))), fft.backward(u_hat), "d")
+
+
+@pytest.mark.parallel([1, 2])
+def test_truncated_plans_and_maps():
+    """Modes that a plan leaves out are zero; a map of the user's is called too."""
+    shape = (12, 10, 8)
+    square = lambda x, out: np.multiply(x, x, out=out)  # noqa: E731
+    for arguments in (
+        {"truncation": (3, 2, 2)},
+        {"truncation": Ball(3)},
+        {"transforms": {0: LinearMap(lambda a: 2 * a, lambda a: a / 2), 2: DCT(2)}},
+    ):
+        with PFFT(WORLD, shape, dtype=complex, **arguments) as fft:
+            u_hat = modes(fft, (), 6)
+            equal(fft, fft.pointwise(square)(u_hat), apart(fft, u_hat, square, ()), "d")
+    with PFFT(MPI.COMM_SELF, (8,), truncation=2) as line:
+        u_hat = np.asarray(line.forward(rng(3).random(8)))
+        expected = line.forward(np.asarray(line.backward(u_hat)) ** 2)
+        out = np.full(5, 7 + 0j)
+        close(line.pointwise(square)(u_hat, out), np.asarray(expected), "d", 8)
+
+
+@pytest.mark.parallel([1, 2])
+def test_one_call_at_a_time():
+    """Not from within a function, nor from another thread; afterwards all is well."""
+    with PFFT(WORLD, (6, 4)) as fft:
+        u_hat = modes(fft, (), 1)
+
+        def calls(x, out):
+            fft.forward(x.copy())
+
+        with pytest.raises(RuntimeError, match="at work already"):
+            fft.pointwise(calls)(u_hat)
+        names = set()
+
+        def noting(x, out):
+            names.add(threading.current_thread().name)
+            out[...] = x
+
+        equal(fft, fft.pointwise(noting)(u_hat), u_hat, "d")
+        check(names == {"MainThread"} or not names, str(names))
+
+
+@pytest.mark.parallel([1, 2])
+def test_refusals():
+    fft = PFFT(WORLD, (6, 4))
+    copied = lambda x, out: np.copyto(out, x)  # noqa: E731
+    for arguments, kind, message in (
+        ({"function": 3}, TypeError, "function must be a function, not 3"),
+        ({"before": 3}, TypeError, "before must be a function, not 3"),
+        ({"inputs": 0}, TypeError, "inputs must be a positive int"),
+        ({"outputs": (2, 1.5)}, TypeError, "outputs must be a positive int"),
+        ({"reduce": "mean"}, ValueError, "reduce 'mean' does not exist: use one of 'max', 'min', 'sum'"),
+        ({"places": 1}, TypeError, "places must be True or False"),
+    ):
+        given = {"function": copied, **arguments}
+        expect_everywhere(kind, message, lambda given=given: fft.pointwise(**given))
+    truncated = PFFT(WORLD, (6, 4), truncation=1)
+    expect_everywhere(
+        NotImplementedError,
+        "before is for plans without truncation",
+        lambda: truncated.pointwise(copied, before=copied),
+    )
+    if WORLD.size > 1:
+        differing = 2 if LAST else 1
+        expect_everywhere(ValueError, "the ranks disagree on inputs", lambda: fft.pointwise(copied, differing))
+    product = fft.pointwise(copied, 2, 2)
+    u_hat = newDistArray(fft, True)
+    expect_everywhere(ValueError, r"u_hat has shape .*, expected this rank's block \(2, ", lambda: product(u_hat))
+    two = np.zeros((2, *fft.shape()), complex)
+    expect_everywhere(TypeError, "out has dtype float64", lambda: product(two, np.zeros(two.shape)))
+    expect_everywhere(TypeError, "start: further arrays are for the function after", lambda: product(two, start=two))
+    fft.close()
+    expect_everywhere(ValueError, "this PFFT is closed", lambda: product(two))
+    expect_everywhere(ValueError, "this PFFT is closed", lambda: fft.pointwise(copied))
