@@ -47,7 +47,7 @@ cdef extern from "vertical/vertical.h" nogil:
         Py_ssize_t bytes
         vertical_run runs[2]
     const vertical_instructions *vertical_available()
-    int VERTICAL_C2C, VERTICAL_R2C, VERTICAL_C2R, VERTICAL_AHEAD
+    int VERTICAL_C2C, VERTICAL_R2C, VERTICAL_C2R
 
 cdef extern from "flags.h" nogil:
     void raise_flag(char *, long long)
@@ -266,7 +266,7 @@ cdef class Vertical:
         self.function = vertical_available()[instructions].runs[passes[1].itemsize == 8]
         cdef Py_ssize_t[::1] index = np.zeros(max(1, outer.shape[0]), np.intp)
         cdef Py_ssize_t[::1] bases = np.zeros(max(1, v.source.count + v.target.count), np.intp)
-        cdef Py_ssize_t[::1] rows = np.zeros(points + VERTICAL_AHEAD, np.intp)
+        cdef Py_ssize_t[::1] rows = np.zeros(length + 1, np.intp)
         v.index, v.bases, v.rows = &index[0], <char **>&bases[0], <char **>&rows[0]
         self.kept = (passes, sides, outer, workspace, index, bases, rows)
         self.count = 1

@@ -3,9 +3,13 @@
 The contracts of engines, sweeps, padding, threads and plans hold them too, where they go through all engines.
 """
 
+import ctypes
 import functools
 import itertools
 import math
+import subprocess
+import sysconfig
+from pathlib import Path
 
 import numpy as np
 import pyfftw
@@ -16,7 +20,7 @@ from layouts import Layout, laid_out, layouts, untouched_elsewhere
 from lockstep import given, settings, st
 from mpi4py import MPI
 from oracles import close, random_array
-from support import expect_everywhere, rng
+from support import check, expect_everywhere, rng
 from test_padding import check_padding
 from test_sweep import check_backward, check_forward
 from test_threads import check_threads
@@ -101,6 +105,23 @@ def test_as_exact_as_fftw_for_long_lines(dtype):
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=lambda d: d.name)
 def test_every_instruction_set_is_exact(instructions, dtype):
     check_errors(dtype, [1, 2, 3, 6, 8, 15, 16, 22, 26, 49, 60, 128, 243, 256, 512, 2002], 19)
+
+
+def test_the_kernels_alone(tmp_path, capfd):
+    """The program in C that .ci/run emulates other processors for, with the kernels that are installed."""
+    kernels, program = Path(_kernels.__file__), tmp_path / "vertical.so"
+    root = Path(__file__).parents[1]
+    command = [*sysconfig.get_config_var("CC").split(), "-O1", "-fPIC", "-shared", "-o", str(program)]
+    command += [
+        "-I",
+        str(root / "cython_kernels" / "vertical"),
+        str(root / "tests" / "vertical.c"),
+        str(kernels),
+        "-lm",
+    ]
+    subprocess.run(command, check=True)
+    failed = ctypes.CDLL(str(program)).main()
+    check(failed == 0, capfd.readouterr().out)
 
 
 def test_what_is_known():

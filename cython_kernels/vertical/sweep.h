@@ -3,75 +3,85 @@
 #include "lanes.h"
 #include "butterflies.h"
 #include "passes.h"
+#include "rows.h"
 #include "gather.h"
 #include "scatter.h"
 #include "halves.h"
 
 /* The loops of a sweep. */
 
+/* After a pass: what was written is read. */
+static void turn_over(passage *pass) {
+    char *const written = pass->to;
+    pass->to = pass->from;
+    pass->from = written;
+    pass->reads = IN_TILE;
+}
+
+/* Lets a pass write the lines where they go, if they are such. */
+static void write_in_place(const vertical_sweep *v, char *const *to, ptrdiff_t first, ptrdiff_t lines, passage *pass,
+                           placed *target) {
+    target->tile = pass->to;
+    if (v->stream && (v->target.real || !whole_lines(v, to, first, lines))) return;
+    if (!find_rows(v, &v->target, to, first, lines, target)) return;
+    pass->writes = v->target.real ? REALS : v->stream ? PAIRS_PAST_CACHE : PAIRS;
+}
+
 static void transform(const vertical_sweep *v, char *const *from, char *const *to, ptrdiff_t first, ptrdiff_t lines,
                       REAL scale) {
-    const ptrdiff_t groups = (lines + W - 1) / W;
+    const ptrdiff_t groups = (lines + W - 1) / W, n = v->points;
     const ptrdiff_t row = groups * GROUP + (groups > 1 ? VERTICAL_SPARE : 0);
     const int halved = v->kind != VERTICAL_C2C && v->length % 2 == 0;
-    const int swap = v->kind == VERTICAL_C2C && v->backward;
-    char *here = v->tiles[0], *there = v->tiles[1];
-    passage pass = {.row = row, .groups = groups, .m = v->points, .s = 1, .twiddles = v->twiddles, .swap = swap};
-#define OVER                                                                                                           \
-    do {                                                                                                               \
-        char *other = here;                                                                                            \
-        here = there;                                                                                                  \
-        there = other;                                                                                                 \
-    } while (0)
+    const int back = v->kind == VERTICAL_C2C && v->backward;
+    const int in_place = v->passes > 1 && (v->kind == VERTICAL_C2C || halved);
+    passage pass = {.from = v->tiles[0], .to = v->tiles[1], .row = row, .groups = groups, .m = n, .s = 1,
+                    .twiddles = v->twiddles, .rows = v->rows, .scale = scale};
 
-    placing rows = {here, row, v->source.real ? halved : 1, swap};
-    if (v->kind == VERTICAL_C2C && v->passes && find_rows(v, &v->source, from, first, lines, here, v->rows)) {
-        memset(here, 0, row); /* what lies nowhere */
-        pass.sources = v->rows;
+    placed source = {.rows = v->rows, .tile = pass.from, .row = row, .bytes = groups * GROUP, .points = n, .back = back};
+    if (in_place && find_rows(v, &v->source, from, first, lines, &source)) {
+        fetch_edited(&v->source, &source);
+        pass.reads = v->source.real ? REALS : PAIRS;
+        pass.ahead = VERTICAL_AHEAD * (v->source.real ? 2 : 1) * (back ? -1 : 1) * v->source.pieces[PIECE_LINE];
     } else {
+        /* where they run backward, point 0 comes after all others, which is where it is copied from */
+        const placing rows = {back ? pass.from + n * row : pass.from, back ? -row : row, v->source.real ? halved : 1};
         gather(v, from, first, lines, rows);
         apply_edits(&v->source, &rows, groups);
+        if (back) memcpy(pass.from, rows.tile, row);
     }
-    if (v->kind == VERTICAL_R2C && !halved) no_imaginary(here, row, v->points, groups);
-    if (v->kind == VERTICAL_C2R && !halved) mirror(here, row, v->points, groups);
+    if (v->kind == VERTICAL_R2C && !halved) no_imaginary(pass.from, row, n, groups);
+    if (v->kind == VERTICAL_C2R && !halved) mirror(pass.from, row, n, groups);
     if (v->kind == VERTICAL_C2R && halved) {
-        pack(here, there, row, v->points, groups, v->turns);
-        OVER;
+        pack(&pass, v->turns);
+        turn_over(&pass);
     }
 
+    placed target = {.rows = v->rows, .row = row, .bytes = groups * GROUP, .points = n};
     for (ptrdiff_t k = 0; k < v->passes; k++) {
         pass.m /= v->radices[k];
-        pass.from = here;
-        pass.to = there;
-        if (k > 0 && k == v->passes - 1 && v->kind == VERTICAL_C2C &&
-            (!v->stream || whole_lines(v, to, first, lines)) &&
-            find_rows(v, &v->target, to, first, lines, there, v->rows)) {
-            pass.targets = v->rows;
-            pass.scale = scale;
-            pass.stream = v->stream;
-        }
+        if (k == v->passes - 1 && v->kind != VERTICAL_R2C && in_place) write_in_place(v, to, first, lines, &pass, &target);
         pass.twiddles = do_pass(&pass, v->radices[k]);
-        pass.sources = NULL;
         pass.s *= v->radices[k];
-        OVER;
+        turn_over(&pass);
     }
-    if (pass.targets) return;
-
     if (v->kind == VERTICAL_R2C && halved) {
-        unpack(here, there, row, v->points, groups, v->turns);
-        OVER;
+        pass.m = n;
+        if (in_place) write_in_place(v, to, first, lines, &pass, &target);
+        unpack(&pass, v->turns);
+        turn_over(&pass);
     }
-    rows = (placing){here, row, v->target.real ? halved : 1, v->backward};
-    apply_edits(&v->target, &rows, groups);
-    scatter(v, to, first, lines, rows, scale);
-#undef OVER
+    if (pass.writes == IN_TILE) {
+        const placing rows = {pass.from, row, v->target.real ? halved : 1};
+        apply_edits(&v->target, &rows, groups);
+        scatter(v, to, first, lines, rows, scale);
+    } else deliver_edited(&v->target, &target);
 }
 
 /* How many of the lines of a plane come next: as many as a tile holds, whole groups where they lie side by side, and
  * where they are streamed before these as few as there are up to the first at the start of 64 bytes. */
 static ptrdiff_t next_lines(const vertical_sweep *v, char *const *to, ptrdiff_t first) {
     const ptrdiff_t rest = v->batches * v->columns - first, most = rest < v->step ? rest : v->step;
-    const ptrdiff_t width = v->target.real ? sizeof(REAL) : POINT, column = first % v->columns;
+    const ptrdiff_t width = width_of(&v->target), column = first % v->columns;
     const ptrdiff_t whole = (v->columns - column < most ? v->columns - column : most) / W * W;
     const ptrdiff_t *piece = v->target.pieces;
     if (v->columns < W || !v->target.count || !side_by_side(v)) return most;

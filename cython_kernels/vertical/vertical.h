@@ -2,8 +2,9 @@
  * once.
  *
  *   lanes.h        vectors, and the order of the lines in them
- *   butterflies.h  the transforms of up to 16 points that all others are made of
+ *   butterflies.h  the transforms of up to 13 points that all others are made of
  *   passes.h       Stockham's passes of butterflies over a tile
+ *   rows.h         where lines lie that passes read or write there
  *   gather.h       from where the lines lie to a tile
  *   scatter.h      from a tile to where they go
  *   halves.h       between n real points and n / 2 complex ones; edits of single points
@@ -17,7 +18,7 @@
  * tile to another and sorts while it goes, so that no bits are to be reversed. C. Van Loan, "Computational Frameworks
  * for the Fast Fourier Transform", SIAM (1992), has both.
  *
- * Backward is forward with real and imaginary parts swapped on the way in and on the way out.
+ * Backward is forward of the points in reverse, all but the first.
  */
 #ifndef MPI4PY_PENCIL_VERTICAL_H
 #define MPI4PY_PENCIL_VERTICAL_H
@@ -37,8 +38,10 @@ enum { EDIT_ZERO, EDIT_COPY, EDIT_ADD, EDIT_REAL, EDIT_HALVE, EDIT_DOUBLE };
  * cache. */
 enum { VERTICAL_SPARE = 64 };
 
-/* Butterflies ahead of which memory is asked for, where a pass gathers: its reads are too far apart for the processor
- * to guess. */
+/* Rows of a tile that are not points of the transform: the last of modes of real points, and one for what lies nowhere. */
+enum { VERTICAL_ROWS = 2 };
+
+/* Butterflies ahead of which memory is asked for where a pass gathers. */
 enum { VERTICAL_AHEAD = 2 };
 
 typedef struct {
@@ -67,7 +70,7 @@ typedef struct {
     int stream;            /* whether to scatter past the cache */
     char *tiles[2];        /* memory for two tiles of `vertical_tile_bytes` */
     char **bases;          /* memory for the address of each piece */
-    char **rows;           /* memory for the addresses of `points` points, and VERTICAL_AHEAD */
+    char **rows;           /* memory for the addresses of `length` + 1 points */
     ptrdiff_t *index;      /* memory for an index of the outer axes */
 } vertical_sweep;
 

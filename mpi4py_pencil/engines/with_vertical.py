@@ -28,8 +28,8 @@ SIMD = "MPI4PY_PENCIL_SIMD"
 
 _PRIMES = (2, 3, 5, 7, 11, 13)
 _EDITS = {Edit.COPY, Edit.ADD, Edit.REAL, Edit.HALVE, Edit.DOUBLE}
-# Bytes that lie between two rows of a tile, as vertical/vertical.h has them.
-_SPARE = 64
+# Bytes that lie between two rows of a tile, and rows beside those of the points, as vertical/vertical.h has them.
+_SPARE, _ROWS = 64, 2
 
 Array = np.ndarray[Any, Any]
 Passes = tuple[Array, Array, Array]
@@ -73,7 +73,7 @@ def workspace_bytes(line: Line, lines: int) -> int:
     """Bytes of each of the two tiles that a kernel needs for so many lines at once."""
     vector = instruction_set()[1]
     groups = -(-lines // (vector // _real(line).itemsize))
-    return (_points(line) + 1) * (groups * 2 * vector + _SPARE)
+    return (_points(line) + _ROWS) * (groups * 2 * vector + _SPARE)
 
 
 def kernel(
@@ -140,22 +140,24 @@ def _numbers(factors: Array, real: np.dtype[Any]) -> Array:
 
 
 def _radices(points: int) -> list[int]:
-    """The radices of the passes, the smallest first.
+    """The radices of the passes: eights, for which there is room in the registers, and what they leave.
 
-    Powers of two go by eights, which have room in the registers. Where one is left over, the last, which reads from
-    cache, is of 16: a first pass of that, from rows that are far apart, would need more ways than the cache has.
+    The smallest comes first, since the first pass may read from memory, from rows that are far apart: more than a few
+    at once would need more ways than a cache has. Where a single two is left over, it goes with a three, or with an
+    eight as two fours. Odd ones come last, where a pass has no twiddles.
     """
-    found = []
+    twos = (points & -points).bit_length() - 1
+    odd, others = [], points >> twos
     for prime in _PRIMES[1:]:
-        while points % prime == 0:
-            found.append(prime)
-            points //= prime
-    eights, rest = divmod(points.bit_length() - 1, 3)
+        while others % prime == 0:
+            odd.append(prime)
+            others //= prime
+    eights, rest = divmod(twos, 3)
+    if rest == 1 and 3 in odd:
+        return [6, *[8] * eights, *odd[1:]]
     if rest == 1 and eights:
-        found += [8] * (eights - 1) + [16]
-    else:
-        found += [2**rest] * (rest > 0) + [8] * eights
-    return sorted(found)
+        return [4, *[8] * (eights - 1), 4, *odd]
+    return [*[2**rest] * (rest > 0), *[8] * eights, *odd]
 
 
 def _smooth(n: int) -> bool:
