@@ -26,7 +26,7 @@ cdef extern from "vertical/vertical.h" nogil:
         Py_ssize_t edit_count
         int real
     ctypedef struct vertical_sweep:
-        int kind, backward
+        int kind, waves, backward
         Py_ssize_t length, points, passes
         const Py_ssize_t *radices
         const void *twiddles
@@ -47,7 +47,7 @@ cdef extern from "vertical/vertical.h" nogil:
         Py_ssize_t bytes
         vertical_run runs[2]
     const vertical_instructions *vertical_available()
-    int VERTICAL_C2C, VERTICAL_R2C, VERTICAL_C2R
+    int VERTICAL_C2C, VERTICAL_R2C, VERTICAL_C2R, VERTICAL_COSINE, VERTICAL_SINE, VERTICAL_HARTLEY
 
 cdef extern from "flags.h" nogil:
     void raise_flag(char *, long long)
@@ -214,12 +214,13 @@ cdef class Vertical:
     instructions : int
         Which of `instruction_sets()`.
     kind : str
-        As a `Line` has it: "forward", "backward", "r2c" or "c2r".
+        As a `Line` has it: "forward", "backward", "r2c", "c2r", "dct2", "dct3", "dst2", "dst3" or
+        "hartley".
     length, points : int
         Points of a line in space, and of the complex transform: vertical/halves.h says why they differ.
     passes : (radices, twiddles, turns)
         The radix of each pass, as intp; their twiddle factors, as vertical/passes.h reads them, and the turns of
-        vertical/halves.h, of the precision of the lines.
+        vertical/halves.h, then those of vertical/trigonometric.h, of the precision of the lines.
     sides : pair of (table, edits)
         The pieces as a `Sweep` has them; the edits likewise, also zeros for points that lie in no piece.
     outer : (k,) array of intp
@@ -250,13 +251,17 @@ cdef class Vertical:
         cdef vertical_sweep *v = &self.sweep
         cdef Py_ssize_t[::1] radices = passes[0]
         cdef Py_ssize_t k, twiddles = passes[1].ctypes.data, turns = passes[2].ctypes.data
-        v.kind = {"r2c": VERTICAL_R2C, "c2r": VERTICAL_C2R}.get(kind, VERTICAL_C2C)
+        if kind in ("r2c", "dct2", "dst2", "hartley"):
+            v.kind = VERTICAL_R2C
+        else:
+            v.kind = VERTICAL_C2R if kind in ("c2r", "dct3", "dst3") else VERTICAL_C2C
+        v.waves = {"dct": VERTICAL_COSINE, "dst": VERTICAL_SINE, "har": VERTICAL_HARTLEY}.get(kind[:3], 0)
         v.backward = kind in ("backward", "c2r")
         v.length, v.points, v.passes = length, points, radices.shape[0]
         v.radices = &radices[0] if v.passes else NULL
         v.twiddles, v.turns = <void *>twiddles, <void *>turns
-        fill_side(&v.source, sides[0][0], sides[0][1], kind == "r2c")
-        fill_side(&v.target, sides[1][0], sides[1][1], kind == "c2r")
+        fill_side(&v.source, sides[0][0], sides[0][1], v.waves or kind == "r2c")
+        fill_side(&v.target, sides[1][0], sides[1][1], v.waves or kind == "c2r")
         v.outer = &outer[0] if outer.shape[0] else NULL
         v.outer_count = outer.shape[0]
         v.columns, v.batches, v.step = columns, batches, step

@@ -109,12 +109,18 @@ INLINE void butterfly_6(C *x) {
     }
 }
 
+/* These two take longer to compile than all others; a call costs nothing next to their r * r multiplications. */
+static NO_INLINE void butterfly_11(C *x) { butterfly_odd(x, 11); }
+static NO_INLINE void butterfly_13(C *x) { butterfly_odd(x, 13); }
+
 INLINE void butterfly(C *x, const int radix) {
     switch (radix) {
     case 2: butterfly_2(x); break;
     case 4: butterfly_4(x); break;
     case 6: butterfly_6(x); break;
     case 8: butterfly_8(x); break;
+    case 11: butterfly_11(x); break;
+    case 13: butterfly_13(x); break;
     default: butterfly_odd(x, radix);
     }
 }

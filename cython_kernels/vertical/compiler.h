@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
+#define NO_INLINE __attribute__((noinline))
 
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")

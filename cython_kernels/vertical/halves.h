@@ -35,10 +35,11 @@ INLINE void unpacking(const passage *a, const REAL *turns, const int writes) {
     }
 }
 
-static void unpack(const passage *a, const REAL *turns) {
+static void unpack(passage *a, const REAL *turns) {
     if (a->writes == PAIRS) unpacking(a, turns, PAIRS);
     else if (a->writes == PAIRS_PAST_CACHE) unpacking(a, turns, PAIRS_PAST_CACHE);
     else unpacking(a, turns, IN_TILE);
+    turn_over(a);
 }
 
 /* Back, twice as much, with all points after the first from the end: their forward transform is the backward one. The
@@ -72,9 +73,10 @@ INLINE void packing(const passage *a, const REAL *turns, const int reads) {
     }
 }
 
-static void pack(const passage *a, const REAL *turns) {
+static void pack(passage *a, const REAL *turns) {
     if (a->reads == PAIRS) packing(a, turns, PAIRS);
     else packing(a, turns, IN_TILE);
+    turn_over(a);
 }
 
 /* The imaginary parts of real lines of an odd number of points. */
@@ -94,23 +96,24 @@ static void mirror(char *tile, ptrdiff_t row, ptrdiff_t n, ptrdiff_t groups) {
         }
 }
 
-/* What happens to complex points of all lines of a tile, one edit after the other. */
+/* What happens to points of all lines of a tile, one edit after the other; `parts` are the numbers of a point. */
 static void apply_edits(const vertical_side *side, const placing *rows, ptrdiff_t groups) {
+    const int parts = side->real ? 1 : 2;
     for (ptrdiff_t n = 0; n < side->edit_count; n++) {
-        const ptrdiff_t *edit = side->edits + 3 * n, i = edit[1], j = edit[2];
-        for (ptrdiff_t g = 0; g < groups; g++) {
-            char *at = rows->tile + g * GROUP, *x = at + i * rows->row, *y = at + j * rows->row;
-            switch (edit[0]) {
-            case EDIT_ZERO:
-                for (ptrdiff_t k = i; k < j; k++, x += rows->row) memset(x, 0, GROUP);
-                break;
-            case EDIT_COPY: store_split(y, load_split(x)); break;
-            case EDIT_ADD: store_split(x, plus(load_split(x), load_split(y))); break;
-            case EDIT_REAL: memset(x + BYTES, 0, BYTES); break;
-            default:
-                for (ptrdiff_t k = i; k < j; k++, x += rows->row)
-                    store_split(x, scaled(load_split(x), edit[0] == EDIT_HALVE ? (REAL)0.5 : 2));
+        const ptrdiff_t *edit = side->edits + 3 * n, end = single(edit) ? edit[1] + 1 : edit[2];
+        for (ptrdiff_t i = edit[1]; i < end; i++)
+            for (int part = 0; part < parts; part++) {
+                V *x = (V *)place(rows, i * parts + part), *y = (V *)place(rows, edit[2] * parts + part);
+                for (ptrdiff_t g = 0; g < 2 * groups; g += 2) switch (edit[0]) {
+                    case EDIT_ZERO: x[g] = (V){0}; break;
+                    case EDIT_COPY: y[g] = x[g]; break;
+                    case EDIT_ADD: x[g] += y[g]; break;
+                    case EDIT_REAL: x[g] = part ? (V){0} : x[g]; break;
+                    case EDIT_HALVE: x[g] *= (REAL)0.5; break;
+                    case EDIT_DOUBLE: x[g] *= 2; break;
+                    case EDIT_ROOT_HALF: x[g] *= (REAL)0.70710678118654752440L; break;
+                    case EDIT_ROOT_TWO: x[g] *= (REAL)1.41421356237309504880L; break;
+                    }
             }
-        }
     }
 }

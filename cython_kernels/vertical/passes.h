@@ -85,6 +85,14 @@ INLINE void pass(const passage *a, const int r, const int reads, const int write
 PASS(2) PASS(3) PASS(4) PASS(5) PASS(6) PASS(7) PASS(8) PASS(11) PASS(13)
 #undef PASS
 
+/* After a pass: what was written is read. */
+static void turn_over(passage *a) {
+    char *const written = a->to;
+    a->to = a->from;
+    a->from = written;
+    a->reads = IN_TILE;
+}
+
 /* Does a pass; returns where the twiddles of the next begin. */
 static const REAL *do_pass(const passage *a, ptrdiff_t r) {
     switch (r) {

@@ -16,7 +16,7 @@ INLINE int side_by_side(const vertical_sweep *v) {
 /* Whether an edit is of a point and another, and whether it is of no more than these. */
 INLINE int paired(const ptrdiff_t *edit) { return edit[0] == EDIT_COPY || edit[0] == EDIT_ADD; }
 INLINE int single(const ptrdiff_t *edit) {
-    return paired(edit) || edit[0] == EDIT_REAL || edit[2] - edit[1] <= 1;
+    return paired(edit) || edit[0] == EDIT_REAL || edit[2] - edit[1] == 1;
 }
 
 /* Where the points lie of lines that are read or written there. Those that lie in no piece are read from, and written
@@ -64,7 +64,7 @@ static int find_rows(const vertical_sweep *v, const vertical_side *side, char *c
     }
     for (ptrdiff_t n = 0; n < side->edit_count; n++) {
         const ptrdiff_t *edit = side->edits + 3 * n;
-        if (edit[0] == EDIT_ZERO || (!paired(edit) && edit[1] == edit[2])) continue;
+        if (edit[0] == EDIT_ZERO) continue;
         move(p, counted(p, edit[1]));
         if (paired(edit)) move(p, counted(p, edit[2]));
     }
@@ -76,7 +76,6 @@ static void edit_rows(const vertical_side *side, const placed *p) {
     for (ptrdiff_t n = 0; n < side->edit_count; n++) {
         const ptrdiff_t *edit = side->edits + 3 * n;
         REAL *x = (REAL *)row_of(p, counted(p, edit[1])), *y = (REAL *)row_of(p, counted(p, edit[2]));
-        if (!paired(edit) && edit[1] == edit[2]) continue;
         for (ptrdiff_t k = 0; k < p->bytes / (ptrdiff_t)sizeof(REAL); k++) switch (edit[0]) {
             case EDIT_COPY: y[k] = x[k]; break;
             case EDIT_ADD: x[k] += y[k]; break;

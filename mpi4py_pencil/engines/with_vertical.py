@@ -28,6 +28,7 @@ SIMD = "MPI4PY_PENCIL_SIMD"
 
 _PRIMES = (2, 3, 5, 7, 11, 13)
 _EDITS = {Edit.COPY, Edit.ADD, Edit.REAL, Edit.HALVE, Edit.DOUBLE}
+_WAVES = {"dct2", "dct3", "dst2", "dst3", "hartley"}
 # Bytes that lie between two rows of a tile, and rows beside those of the points, as vertical/vertical.h has them.
 _SPARE, _ROWS = 64, 2
 
@@ -52,12 +53,17 @@ def instruction_set() -> tuple[int, int]:
 
 
 def known(line: Line) -> bool:
-    """Whether lines are transformed here: Fourier transforms of small prime factors, in single and double precision."""
+    """Whether lines are transformed here: in single and double precision, of lengths of small prime factors.
+
+    All Fourier transforms, and of real points Hartley's and the cosine and sine transforms of the types 2 and 3.
+    """
+    if line.dtypes[0].char not in "fdFD" or not _smooth(line.n):
+        return False
     kinds, edits = [d.kind for d in line.dtypes], line.edits[0] + line.edits[1]
+    if line.kind in _WAVES:
+        return kinds[0] == "f"
     return (
         line.kind in FOURIER
-        and line.dtypes[0].char in "fdFD"
-        and _smooth(line.n)
         and all(edit[0] in _EDITS for edit in edits)
         and not (kinds[0] == "f" and (line.gaps or line.edits[0]))
         and not (kinds[1] == "f" and line.edits[1])
@@ -95,7 +101,7 @@ def kernel(
         line.kind,
         line.n,
         _points(line),
-        passes(line.n, _points(line), _real(line)),
+        passes(line.n, _points(line), _real(line), line.kind in _WAVES),
         list(zip(tables, edits, strict=True)),
         outer,
         columns,
@@ -121,7 +127,7 @@ def plan(line: Line, before: Tile, after: Tile) -> Plan:
 
 
 @functools.lru_cache(64)
-def passes(n: int, points: int, real: np.dtype[Any]) -> Passes:
+def passes(n: int, points: int, real: np.dtype[Any], waves: bool) -> Passes:
     """Radices, twiddle factors and turns of lines of `n` points that are transformed as `points` complex ones."""
     radices = _radices(points)
     remaining, factors = points, []
@@ -130,6 +136,8 @@ def passes(n: int, points: int, real: np.dtype[Any]) -> Passes:
         factors.append(roots(remaining, exponents, np.longdouble).ravel())
         remaining //= radix
     turns = roots(n, np.arange(n // 4 + 1), np.longdouble)
+    if waves:
+        turns = np.concatenate([turns, roots(4 * n, np.arange(n // 2 + 1), np.longdouble)])
     twiddles = np.concatenate(factors) if factors else turns[:0]
     return np.array(radices, np.intp), _numbers(twiddles, real), _numbers(turns, real)
 
@@ -175,4 +183,4 @@ def _real(line: Line) -> np.dtype[Any]:
 
 def _points(line: Line) -> int:
     """Points of the complex transform: half of those of a line of an even number of real points."""
-    return line.n // 2 if line.kind in ("r2c", "c2r") and line.n % 2 == 0 else line.n
+    return line.n if line.kind in ("forward", "backward") or line.n % 2 else line.n // 2
