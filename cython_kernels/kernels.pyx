@@ -33,7 +33,7 @@ cdef extern from "vertical/vertical.h" nogil:
         Py_ssize_t edit_count
         int real
     ctypedef struct vertical_sweep:
-        int kind, backward
+        int kind, waves, backward
         Py_ssize_t length, points, passes
         const Py_ssize_t *radices
         const void *twiddles
@@ -54,7 +54,7 @@ cdef extern from "vertical/vertical.h" nogil:
         Py_ssize_t bytes
         vertical_run runs[2]
     const vertical_instructions *vertical_available()
-    int VERTICAL_C2C, VERTICAL_R2C, VERTICAL_C2R, VERTICAL_AHEAD
+    int VERTICAL_C2C, VERTICAL_R2C, VERTICAL_C2R, VERTICAL_COSINE, VERTICAL_SINE, VERTICAL_HARTLEY
 
 cdef extern from "flags.h" nogil:
     ctypedef struct window_counters:

@@ -11,12 +11,12 @@ cdef class Vertical(Operation):
     instructions : int
         Which of `instruction_sets()`.
     kind : str
-        As a `Line` has it: "forward", "backward", "r2c" or "c2r".
+        As a `Line` has it: "forward", "backward", "r2c", "c2r", "dct2", "dct3", "dst2", "dst3" or "hartley".
     length, points : int
         Points of a line in space, and of the complex transform: vertical/halves.h says why they differ.
     passes : (radices, twiddles, turns)
         The radix of each pass, as intp; their twiddle factors, as vertical/passes.h reads them, and the turns of
-        vertical/halves.h, of the precision of the lines.
+        vertical/halves.h, then those of vertical/trigonometric.h, of the precision of the lines.
     sides : pair of (table, edits)
         The pieces as a `Sweep` has them; the edits likewise, also zeros for points that lie in no piece.
     outer : (k,) array of intp
@@ -42,13 +42,17 @@ cdef class Vertical(Operation):
         cdef vertical_sweep *v = &self.call.sweep
         cdef Py_ssize_t[::1] radices = passes[0]
         cdef Py_ssize_t k, twiddles = passes[1].ctypes.data, turns = passes[2].ctypes.data
-        v.kind = {"r2c": VERTICAL_R2C, "c2r": VERTICAL_C2R}.get(kind, VERTICAL_C2C)
+        if kind in ("r2c", "dct2", "dst2", "hartley"):
+            v.kind = VERTICAL_R2C
+        else:
+            v.kind = VERTICAL_C2R if kind in ("c2r", "dct3", "dst3") else VERTICAL_C2C
+        v.waves = {"dct": VERTICAL_COSINE, "dst": VERTICAL_SINE, "har": VERTICAL_HARTLEY}.get(kind[:3], 0)
         v.backward = kind in ("backward", "c2r")
         v.length, v.points, v.passes = length, points, radices.shape[0]
         v.radices = &radices[0] if v.passes else NULL
         v.twiddles, v.turns = <void *>twiddles, <void *>turns
-        fill_side(&v.source, sides[0][0], sides[0][1], kind == "r2c")
-        fill_side(&v.target, sides[1][0], sides[1][1], kind == "c2r")
+        fill_side(&v.source, sides[0][0], sides[0][1], v.waves or kind == "r2c")
+        fill_side(&v.target, sides[1][0], sides[1][1], v.waves or kind == "c2r")
         v.outer = &outer[0] if outer.shape[0] else NULL
         v.outer_count = outer.shape[0]
         v.columns, v.batches, v.step = columns, batches, step
@@ -58,7 +62,7 @@ cdef class Vertical(Operation):
         self.call.function = vertical_available()[instructions].runs[passes[1].itemsize == 8]
         cdef Py_ssize_t[::1] index = np.zeros(max(1, outer.shape[0]), np.intp)
         cdef Py_ssize_t[::1] bases = np.zeros(max(1, v.source.count + v.target.count), np.intp)
-        cdef Py_ssize_t[::1] rows = np.zeros(points + VERTICAL_AHEAD, np.intp)
+        cdef Py_ssize_t[::1] rows = np.zeros(length + 1, np.intp)
         v.index, v.bases, v.rows = &index[0], <char **>&bases[0], <char **>&rows[0]
         self.kept = (passes, sides, outer, workspace, index, bases, rows)
         self.function, self.data = run_vertical, <void *>&self.call

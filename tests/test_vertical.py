@@ -3,26 +3,30 @@
 The contracts of engines, sweeps, padding, threads and plans hold them too, where they go through all engines.
 """
 
+import ctypes
 import functools
 import itertools
 import math
+import subprocess
+import sysconfig
+from pathlib import Path
 
 import numpy as np
 import pyfftw
 import pytest
 import scipy.fft
 from caches import small_caches
-from layouts import Layout, laid_out, layouts, untouched_elsewhere
+from layouts import Layout, empty_like, laid_out, layouts, untouched_elsewhere
 from lockstep import given, settings, st
 from mpi4py import MPI
 from oracles import close, random_array
-from support import expect_everywhere, rng
+from support import check, expect_everywhere, rng
 from test_padding import check_padding
 from test_sweep import check_backward, check_forward
 from test_threads import check_threads
 
-from mpi4py_pencil import DCT, FFT1D, PFFT, _kernels
-from mpi4py_pencil.engines import engine, with_vertical
+from mpi4py_pencil import DCT, DST, FFT1D, PFFT, Chebyshev, Hartley, _kernels
+from mpi4py_pencil.engines import engine, with_pyfftw, with_vertical
 from mpi4py_pencil.layout.arrays import address
 from mpi4py_pencil.sweep.kernel import Piece, make
 from mpi4py_pencil.sweep.tiles import Tiles
@@ -51,35 +55,51 @@ def aligned(shape, dtype):
     return pyfftw.empty_aligned((shape[0], row), np.uint8).view(dtype)[:, : shape[1]]
 
 
+def expected(line, points):
+    """Return the transform in long double."""
+    n, wide = line.n, points.astype(np.result_type(points, np.longdouble))
+    return {
+        "forward": lambda: scipy.fft.fft(wide),
+        "backward": lambda: scipy.fft.ifft(wide, norm="forward"),
+        "r2c": lambda: scipy.fft.rfft(wide),
+        "c2r": lambda: scipy.fft.irfft(wide, n, norm="forward"),
+        "dct2": lambda: scipy.fft.dct(wide, 2),
+        "dct3": lambda: scipy.fft.dct(wide, 3),
+        "dst2": lambda: scipy.fft.dst(wide, 2),
+        "dst3": lambda: scipy.fft.dst(wide, 3),
+        "hartley": lambda: scipy.fft.fft(wide).real - scipy.fft.fft(wide).imag,
+    }[line.kind]()
+
+
+def of_fftw(line, before, after):
+    """Return FFTW's transform, not planned by measuring."""
+    flags = ("FFTW_ESTIMATE", "FFTW_DESTROY_INPUT")
+    names = {"dct2": "REDFT10", "dct3": "REDFT01", "dst2": "RODFT10", "dst3": "RODFT01"}
+    name = names.get(line.kind, "BACKWARD" if line.kind in ("backward", "c2r") else "FORWARD")
+    return pyfftw.FFTW(before, after, axes=(1,), direction=f"FFTW_{name}", flags=flags).execute
+
+
 def errors(line, points):
     """Return the relative L2 errors of the engine and of FFTW against long double."""
-    n, wide = line.n, points.astype(np.result_type(points, np.longdouble))
-    norm = "backward" if line.kind in ("forward", "r2c") else "forward"
-    expected = {
-        "forward": functools.partial(scipy.fft.fft, wide),
-        "backward": functools.partial(scipy.fft.ifft, wide),
-        "r2c": functools.partial(scipy.fft.rfft, wide),
-        "c2r": functools.partial(scipy.fft.irfft, wide, n),
-    }[line.kind](norm=norm)
     before, after = (aligned((len(points), line.lengths[side]), line.dtypes[side]) for side in (0, 1))
-    direction = "FFTW_FORWARD" if norm == "backward" else "FFTW_BACKWARD"
-    flags = ("FFTW_ESTIMATE", "FFTW_DESTROY_INPUT")
-    executes = [
+    found, wanted = [], expected(line, points)
+    for execute in (
         with_vertical.plan(line, before, after),
-        pyfftw.FFTW(before, after, axes=(1,), direction=direction, flags=flags).execute,
-    ]
-    found = []
-    for execute in executes:
+        with_pyfftw.plan(line, before, after) if line.kind == "hartley" else of_fftw(line, before, after),
+    ):
         before[...] = points
         execute()
-        found.append(float(np.linalg.norm((after - expected).ravel()) / np.linalg.norm(expected.ravel())))
+        found.append(float(np.linalg.norm((after - wanted).ravel()) / np.linalg.norm(wanted.ravel())))
     return found
 
 
-def check_errors(dtype, lengths, rows):
+FOURIER, WAVES = (Fourier(),), (DCT(2), DST(2), Hartley())
+
+
+def check_errors(dtype, lengths, rows, families=FOURIER):
     """Compare the error of all kinds of lines with that of FFTW; of a few points that may be less than an ulp."""
-    for n in lengths:
-        for line in Fourier().along(0, n, n, dtype).lines:
+    for family, n in itertools.product(families, lengths):
+        for line in family.along(0, n, n, dtype).lines:
             if not with_vertical.known(line):
                 raise AssertionError(f"{line} is not known")
             ours, theirs = errors(line, random_array(rng(n), (rows, line.lengths[0]), line.dtypes[0]))
@@ -90,7 +110,14 @@ def check_errors(dtype, lengths, rows):
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=lambda d: d.name)
 def test_as_exact_as_fftw_for_all_lengths(dtype):
     """Up to 512, those without a prime factor above 13."""
-    check_errors(dtype, filter(smooth, range(1, 513)), 20)
+    check_errors(dtype, list(filter(smooth, range(1, 513))), 20)
+
+
+@pytest.mark.parametrize("dtype", "fd")
+def test_waves_are_as_exact_as_those_of_fftw(dtype):
+    """Cosine and sine transforms of types 2 and 3, and Hartley's."""
+    lengths = [*range(1, 23), *range(24, 520, 31), 2**12, 3**7, 5**5]
+    check_errors(np.dtype(dtype), list(filter(smooth, lengths)), 7, WAVES)
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=lambda d: d.name)
@@ -100,7 +127,27 @@ def test_as_exact_as_fftw_for_long_lines(dtype):
 
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=lambda d: d.name)
 def test_every_instruction_set_is_exact(instructions, dtype):
-    check_errors(dtype, [1, 2, 3, 6, 8, 15, 16, 22, 26, 49, 60, 128, 243, 256, 512, 2002], 19)
+    lengths = [1, 2, 3, 6, 8, 15, 16, 22, 26, 49, 60, 128, 243, 256, 512, 2002]
+    check_errors(dtype, lengths, 19)
+    if dtype.kind == "f":
+        check_errors(dtype, lengths, 19, WAVES)
+
+
+def test_the_kernels_alone(tmp_path, capfd):
+    """The program in C that .ci/run emulates other processors for, with the kernels that are installed."""
+    kernels, program = Path(_kernels.__file__), tmp_path / "vertical.so"
+    root = Path(__file__).parents[1]
+    command = [*sysconfig.get_config_var("CC").split(), "-O1", "-fPIC", "-shared", "-o", str(program)]
+    command += [
+        "-I",
+        str(root / "cython_kernels" / "vertical"),
+        str(root / "tests" / "vertical.c"),
+        str(kernels),
+        "-lm",
+    ]
+    subprocess.run(command, check=True)
+    failed = ctypes.CDLL(str(program)).main()
+    check(failed == 0, capfd.readouterr().out)
 
 
 def test_what_is_known():
@@ -110,8 +157,13 @@ def test_what_is_known():
             np.testing.assert_equal(
                 [with_vertical.known(x) for x in Fourier().along(0, n, n, dtype).lines], [smooth(n)] * 2
             )
-    for line in [*Fourier().along(0, 8, 8, np.dtype("G")).lines, *DCT(2).along(0, 8, 8, np.dtype("d")).lines]:
-        np.testing.assert_equal(with_vertical.known(line), False)
+    for family in (DCT(2), DST(3), Hartley(), Chebyshev("gauss")):
+        np.testing.assert_equal(
+            [with_vertical.known(x) for x in family.along(0, 8, 8, np.dtype("d")).lines], [True] * 2
+        )
+    for family, dtype in ((Fourier(), "G"), (DCT(2), "g"), (DCT(2), "D"), (DCT(1), "d"), (DST(4), "d")):
+        lines = family.along(0, 8, 8, np.dtype(dtype)).lines
+        np.testing.assert_equal([with_vertical.known(x) for x in lines], [False] * 2)
 
 
 ROWS, COLUMNS = Layout((0, 1, 2), (1, 1, 1), 0), Layout((2, 1, 0), (1, 1, 1), 0)
@@ -131,6 +183,24 @@ def test_every_instruction_set_finds_the_lines(instructions, dtype):
                     for source, target in ((ROWS, MISALIGNED), (MISALIGNED, ROWS), (ROWS, COLUMNS), (COLUMNS, ODD)):
                         check_forward(fft, whole, source, target)
                         check_backward(fft, whole, source, target, normalize=True)
+
+
+@pytest.mark.parametrize("family", [DCT(2), DCT(3), DST(2), Hartley(), Chebyshev("gauss")], ids=str)
+def test_waves_with_weights_wherever_the_lines_lie(family):
+    """Orthonormal, or with the weights of a series; along each axis."""
+    norm = "forward" if isinstance(family, Chebyshev | Hartley) else "ortho"
+    for dtype, shape in itertools.product("fd", ((6, 15, 9), (5, 16, 12))):
+        whole = random_array(rng(*shape), shape, np.dtype(dtype))
+        for axis, source, target in ((0, ROWS, COLUMNS), (1, MISALIGNED, ROWS), (2, COLUMNS, ODD), (2, ROWS, ROWS)):
+            asked = {"axes": (axis,), "dtype": dtype, "transforms": {axis: family}, "norm": norm}
+            plans = [PFFT(SELF, shape, backend=backend, **asked) for backend in ("vertical", "scipy")]
+            for call, other in zip(*((fft.forward, fft.backward) for fft in plans), strict=True):
+                (u, _), (out, memory) = laid_out(whole, source), empty_like(shape, np.dtype(dtype), target)
+                call(u, out)
+                close(out, other(whole), np.dtype(dtype), whole.size, factor=8)
+                untouched_elsewhere(out, memory)
+            for fft in plans:
+                fft.close()
 
 
 @st.composite

@@ -4,17 +4,13 @@ INLINE C plus(C a, C b) { return (C){a.re + b.re, a.im + b.im}; }
 INLINE C minus(C a, C b) { return (C){a.re - b.re, a.im - b.im}; }
 INLINE C times(C a, REAL re, REAL im) { return (C){a.re * re - a.im * im, a.re * im + a.im * re}; }
 
-/* Times exp(-2 pi i k / 16), for those k that products of butterflies need. */
+/* Times exp(-2 pi i k / 8). */
 INLINE C turned(C a, int k) {
-    const REAL root = (REAL)0.70710678118654752440L;                                    /* of 1/2 */
-    const REAL cosine = (REAL)0.92387953251128675613L, sine = (REAL)0.38268343236508977173L; /* of pi / 8 */
+    const REAL root = (REAL)0.70710678118654752440L; /* of 1/2 */
     switch (k) {
-    case 1: return times(a, cosine, -sine);
-    case 2: return (C){(a.re + a.im) * root, (a.im - a.re) * root};
-    case 3: return times(a, sine, -cosine);
-    case 4: return (C){a.im, -a.re};
-    case 6: return (C){(a.im - a.re) * root, (a.re + a.im) * -root};
-    case 9: return times(a, -cosine, sine);
+    case 1: return (C){(a.re + a.im) * root, (a.im - a.re) * root};
+    case 2: return (C){a.im, -a.re};
+    case 3: return (C){(a.im - a.re) * root, (a.re + a.im) * -root};
     default: return a;
     }
 }
@@ -26,30 +22,26 @@ INLINE void butterfly_2(C *x) {
 }
 
 INLINE void butterfly_4(C *x) {
-    const C a = plus(x[0], x[2]), b = minus(x[0], x[2]), c = plus(x[1], x[3]), d = turned(minus(x[1], x[3]), 4);
+    const C a = plus(x[0], x[2]), b = minus(x[0], x[2]), c = plus(x[1], x[3]), d = turned(minus(x[1], x[3]), 2);
     x[0] = plus(a, c);
     x[1] = plus(b, d);
     x[2] = minus(a, c);
     x[3] = minus(b, d);
 }
 
-/* Of 4 r points, from those of r = 2 or 4 and of 4. */
-INLINE void butterfly_by_4(C *x, const int r) {
-    C y[4][4], t[4];
+INLINE void butterfly_8(C *x) {
+    C even[4], odd[4];
     UNROLL
     for (int j = 0; j < 4; j++) {
-        UNROLL
-        for (int i = 0; i < r; i++) t[i] = x[4 * i + j];
-        if (r == 2) butterfly_2(t);
-        else butterfly_4(t);
-        UNROLL
-        for (int k = 0; k < r; k++) y[k][j] = turned(t[k], 4 / r * j * k);
+        even[j] = plus(x[j], x[j + 4]);
+        odd[j] = turned(minus(x[j], x[j + 4]), j);
     }
+    butterfly_4(even);
+    butterfly_4(odd);
     UNROLL
-    for (int k = 0; k < r; k++) {
-        butterfly_4(y[k]);
-        UNROLL
-        for (int q = 0; q < 4; q++) x[k + r * q] = y[k][q];
+    for (int k = 0; k < 4; k++) {
+        x[2 * k] = even[k];
+        x[2 * k + 1] = odd[k];
     }
 }
 
@@ -99,12 +91,36 @@ INLINE void butterfly_odd(C *x, const int r) {
     }
 }
 
+/* By 2 and by 3, which have no common factor: so there are no twiddles between them, but an order of its own (I. J.
+ * Good, J. R. Stat. Soc. B 20 (1958)). */
+INLINE void butterfly_6(C *x) {
+    C y[2][3];
+    UNROLL
+    for (int j = 0; j < 3; j++) {
+        const C a = x[2 * j], b = x[(2 * j + 3) % 6];
+        y[0][j] = plus(a, b);
+        y[1][j] = minus(a, b);
+    }
+    UNROLL
+    for (int k = 0; k < 2; k++) {
+        butterfly_odd(y[k], 3);
+        UNROLL
+        for (int q = 0; q < 3; q++) x[(3 * k + 4 * q) % 6] = y[k][q];
+    }
+}
+
+/* These two take longer to compile than all others; a call costs nothing next to their r * r multiplications. */
+static NO_INLINE void butterfly_11(C *x) { butterfly_odd(x, 11); }
+static NO_INLINE void butterfly_13(C *x) { butterfly_odd(x, 13); }
+
 INLINE void butterfly(C *x, const int radix) {
     switch (radix) {
     case 2: butterfly_2(x); break;
     case 4: butterfly_4(x); break;
-    case 8: butterfly_by_4(x, 2); break;
-    case 16: butterfly_by_4(x, 4); break;
+    case 6: butterfly_6(x); break;
+    case 8: butterfly_8(x); break;
+    case 11: butterfly_11(x); break;
+    case 13: butterfly_13(x); break;
     default: butterfly_odd(x, radix);
     }
 }

@@ -2,16 +2,16 @@
  *
  * `rows` says how the numbers of a line go to a tile: number k, counted in reals, to row k >> paired, and there to the
  * real part, or where they are paired to the real and the imaginary part in turn. Complex points are paired, and real
- * ones where two of them are treated as a complex one; `swap` exchanges the parts.
+ * ones where two of them are treated as a complex one.
  */
 typedef struct {
     char *tile;
     ptrdiff_t row;
-    int paired, swap;
+    int paired;
 } placing;
 
 INLINE char *place(const placing *rows, ptrdiff_t k) {
-    return rows->tile + (k >> rows->paired) * rows->row + ((k & rows->paired) ^ rows->swap) * BYTES;
+    return rows->tile + (k >> rows->paired) * rows->row + (k & rows->paired) * BYTES;
 }
 
 /* Where `count` lines of a plane from `first` on begin, by lane; the last stands for all that there are not. */
@@ -22,35 +22,6 @@ static void find_lines(const vertical_sweep *v, const ptrdiff_t *piece, char *ba
         begin[LANE_OF(line)] = base + b * piece[PIECE_BATCH] + c * piece[PIECE_COLUMN];
         if (line + 1 < count && ++c == v->columns) c = 0, b++;
     }
-}
-
-/* Whether these lines are whole groups and lie side by side in memory. */
-INLINE int dense(const vertical_sweep *v, const ptrdiff_t *piece, ptrdiff_t first, ptrdiff_t lines, ptrdiff_t width) {
-    return piece[PIECE_COLUMN] == width && lines % W == 0 && first % v->columns + lines <= v->columns;
-}
-
-/* Whether lines do so on one side at least, if there are enough of them: as its first piece says. */
-INLINE int side_by_side(const vertical_sweep *v) {
-    return (v->source.count && v->source.pieces[PIECE_COLUMN] == (v->source.real ? POINT / 2 : POINT)) ||
-           (v->target.count && v->target.pieces[PIECE_COLUMN] == (v->target.real ? POINT / 2 : POINT));
-}
-
-/* Whether they do so in all pieces, and no points are edited but those that lie in none: then the table `rows` is
- * filled with where each point lies, or with `nowhere`. */
-static int find_rows(const vertical_sweep *v, const vertical_side *side, char *const *bases, ptrdiff_t first,
-                     ptrdiff_t lines, char *nowhere, char **rows) {
-    for (ptrdiff_t n = 0; n < side->count; n++)
-        if (!dense(v, side->pieces + n * (PIECE_OUTER + v->outer_count), first, lines, POINT)) return 0;
-    for (ptrdiff_t n = 0; n < side->edit_count; n++)
-        if (side->edits[3 * n] != EDIT_ZERO) return 0;
-    for (ptrdiff_t i = 0; i < v->points + VERTICAL_AHEAD; i++) rows[i] = nowhere;
-    for (ptrdiff_t n = 0; n < side->count; n++) {
-        const ptrdiff_t *piece = side->pieces + n * (PIECE_OUTER + v->outer_count);
-        const ptrdiff_t at = piece[PIECE_AT] / POINT, points = piece[PIECE_POINTS], line = piece[PIECE_LINE];
-        char *from = bases[n] + first / v->columns * piece[PIECE_BATCH] + first % v->columns * piece[PIECE_COLUMN];
-        for (ptrdiff_t i = 0; i < points; i++, from += line) rows[at + i] = from;
-    }
-    return 1;
 }
 
 /* Lines whose numbers follow each other: W of W lines at a time, transposed. */
@@ -76,8 +47,8 @@ static void gather_columns(const char *from, ptrdiff_t line, ptrdiff_t points, p
                            const placing *rows, ptrdiff_t at) {
     for (ptrdiff_t i = 0; i < points; i++, from += line)
         for (ptrdiff_t g = 0; g < groups; g++)
-            if (real) *(V *)(place(rows, at + i) + g * GROUP) = to_lanes(*(const U *)(from + g * BYTES));
-            else store_split(rows->tile + (at + i) * rows->row + g * GROUP, load_pairs(from + g * GROUP, rows->swap));
+            if (real) *(V *)(place(rows, at + i) + g * GROUP) = load_reals(from + g * BYTES);
+            else store_split(rows->tile + (at + i) * rows->row + g * GROUP, load_pairs(from + g * GROUP));
 }
 
 /* Lines that lie anyhow. */
@@ -93,7 +64,7 @@ static void gather_points(char *const *lines, ptrdiff_t line, ptrdiff_t points, 
 static void gather(const vertical_sweep *v, char *const *bases, ptrdiff_t first, ptrdiff_t lines, placing rows) {
     const vertical_side *side = &v->source;
     const int numbers = side->real ? 1 : 2;
-    const ptrdiff_t width = numbers * sizeof(REAL);
+    const ptrdiff_t width = width_of(side);
     char *const tile = rows.tile;
     for (ptrdiff_t n = 0; n < side->count; n++) {
         const ptrdiff_t *piece = side->pieces + n * (PIECE_OUTER + v->outer_count);

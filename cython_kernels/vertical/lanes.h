@@ -60,8 +60,11 @@ typedef INTEGER PLACES __attribute__((vector_size(BYTES)));
 #define ODD_8(i) ODD_BLOCKS(i, 8)
 
 /* Of W real numbers that follow each other, each into the lane of its line, and back. */
-INLINE V to_lanes(V v) { return SHUFFLE(v, v, LINE_OF); }
-INLINE V from_lanes(V v) { return SHUFFLE(v, v, LANE_OF); }
+INLINE V load_reals(const char *from) {
+    const V v = *(const U *)from;
+    return SHUFFLE(v, v, LINE_OF);
+}
+INLINE void store_reals(char *to, V v) { *(U *)to = SHUFFLE(v, v, LANE_OF); }
 
 /* A point of a group in a tile. */
 INLINE C load_split(const char *from) { return (C){*(const V *)from, *(const V *)(from + BYTES)}; }
@@ -71,32 +74,25 @@ INLINE void store_split(char *to, C x) {
 }
 
 /* Asks for the memory of a point of W consecutive lines. */
-INLINE void prefetch(const char *from) {
+INLINE void prefetch(const char *from, const int bytes) {
     UNROLL
-    for (int k = 0; k < GROUP; k += 64) __builtin_prefetch(from + k);
+    for (int k = 0; k < bytes; k += 64) __builtin_prefetch(from + k);
 }
 
-/* A point of W consecutive lines in memory. */
-INLINE C load_pairs(const char *from, int swap) {
+/* A point of W consecutive lines in memory; where it streams, past the cache, the lines begin where 64 bytes do. */
+INLINE C load_pairs(const char *from) {
     const V a = *(const U *)from, b = *(const U *)(from + BYTES);
-    const V re = SHUFFLE(a, b, RE_OF), im = SHUFFLE(a, b, IM_OF);
-    return swap ? (C){im, re} : (C){re, im};
+    return (C){SHUFFLE(a, b, RE_OF), SHUFFLE(a, b, IM_OF)};
 }
-
-/* Past the cache, where `stream` says so: 16 bytes at a time, since wider stores fault on what is not aligned to their
- * width, and numpy aligns to 16. The processor puts lines of 64 bytes together, if all of one come soon after each
- * other: parts of them cost several times as much. */
-INLINE void store(char *to, V v, int stream) {
-    if (stream) {
-        UNROLL
-        for (int k = 0; k < BYTES / 16; k++) stream_16(to + 16 * k, (const char *)&v + 16 * k);
-    } else *(U *)to = v;
-}
-
-INLINE void store_pairs(char *to, C x, int swap, int stream) {
-    const V re = swap ? x.im : x.re, im = swap ? x.re : x.im;
-    store(to, SHUFFLE(re, im, FIRST_PAIRS), stream);
-    store(to + BYTES, SHUFFLE(re, im, SECOND_PAIRS), stream);
+INLINE void store_pairs(char *to, C x, const int streams) {
+    const V a = SHUFFLE(x.re, x.im, FIRST_PAIRS), b = SHUFFLE(x.re, x.im, SECOND_PAIRS);
+    if (streams) {
+        STREAM(to, a);
+        STREAM(to + BYTES, b);
+    } else {
+        *(U *)to = a;
+        *(U *)(to + BYTES) = b;
+    }
 }
 
 /* Transposes W vectors: exchanges each bit of the number of the vector with that of the lane (Eklundh 1972). */

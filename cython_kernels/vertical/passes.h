@@ -4,45 +4,69 @@
  * has point p + m j of transform q. Mode k of the butterfly over j is multiplied by exp(-2 pi i p k / (m r)), and
  * goes to row q + s (r p + k): what remains are transforms of m points, s r of them side by side.
  *
- * `twiddles` has these factors of p = 0, 1, … for k = 1 to r - 1, real and imaginary part.
+ * `twiddles` has these factors of p = 0, 1, … for k = 1 to r - 1, real and imaginary part. The last pass has none.
+ *
+ * The first pass can read the lines, and the last write them, where they lie, if they do so side by side: instructions
+ * are what a sweep in cache takes its time for, and this saves those of a pass. There are pairs, which are complex
+ * points, and reals, of which two points in turn are the real and the imaginary part of a complex one.
  */
+enum { IN_TILE, PAIRS, PAIRS_PAST_CACHE, REALS };
+
 typedef struct {
-    const char *from;
-    char *to;
-    ptrdiff_t row;    /* bytes from row to row of both tiles */
+    char *from, *to;  /* tiles, */
+    ptrdiff_t row;    /* bytes from row to row of them */
     ptrdiff_t groups; /* of lines in a row */
     ptrdiff_t m, s;
     const REAL *twiddles;
-    char *const *sources; /* of the first pass, where it gathers: where each point lies */
-    char *const *targets; /* of the last pass, where it scatters */
-    int swap, stream;
-    REAL scale;
+    int reads, writes;
+    char **rows;     /* where each point lies that is not in a tile */
+    ptrdiff_t ahead; /* bytes from there to the memory that is asked for, since reads of points are too far apart for
+                      * the processor to guess the next */
+    REAL scale;      /* of what is not written to a tile */
 } passage;
 
-INLINE void pass(const passage *a, const int r, const int gathers, const int scatters, const int twiddled) {
-    const ptrdiff_t row = a->row, m = a->m, s = a->s;
-    const REAL *w = a->twiddles;
+INLINE C scaled(C x, REAL scale) { return (C){x.re * scale, x.im * scale}; }
+
+/* A pass of radix r; the pointers of a butterfly are read before any memory is written that might be them. */
+INLINE void pass(const passage *a, const int r, const int reads, const int writes, const int twiddled) {
+    const ptrdiff_t row = a->row, m = a->m, s = a->s, ahead = a->ahead, bytes = a->groups * GROUP;
+    const REAL *w = a->twiddles, scale = a->scale;
+    const int one = reads == REALS || writes == REALS ? 2 : 1;
     for (ptrdiff_t p = 0; p < m; p++, w += 2 * (r - 1))
         for (ptrdiff_t q = 0; q < s; q++) {
             const char *f = a->from + (q + s * p) * row;
-            char *t = a->to + (q + s * r * p) * row;
-            char *const *sources = gathers ? a->sources + p : NULL, *const *targets = scatters ? a->targets + q : NULL;
-            for (ptrdiff_t g = 0; g < a->groups; g++, f += GROUP, t += GROUP) {
-                C x[16];
+            char *t = a->to + (q + s * r * p) * row, *at[32];
+            if (reads != IN_TILE || writes != IN_TILE) {
                 UNROLL
                 for (int j = 0; j < r; j++)
-                    if (gathers) {
-                        prefetch(sources[m * j + VERTICAL_AHEAD] + g * GROUP);
-                        x[j] = load_pairs(sources[m * j] + g * GROUP, a->swap);
-                    } else x[j] = load_split(f + s * m * j * row);
+                    for (int k = 0; k < one; k++) at[one * j + k] = a->rows[one * (q + p + m * s * j) + k];
+            }
+            for (ptrdiff_t g = 0; g < bytes; g += GROUP) {
+                C x[13];
+                UNROLL
+                for (int j = 0; j < r; j++) {
+                    if (reads == IN_TILE) x[j] = load_split(f + s * m * j * row + g);
+                    if (reads == PAIRS) {
+                        prefetch(at[j] + (g + ahead), GROUP);
+                        x[j] = load_pairs(at[j] + g);
+                    }
+                    if (reads == REALS) {
+                        prefetch(at[2 * j] + (g / 2 + ahead), BYTES);
+                        prefetch(at[2 * j + 1] + (g / 2 + ahead), BYTES);
+                        x[j] = (C){load_reals(at[2 * j] + g / 2), load_reals(at[2 * j + 1] + g / 2)};
+                    }
+                }
                 butterfly(x, r);
                 UNROLL
                 for (int k = 0; k < r; k++) {
                     if (twiddled && k) x[k] = times(x[k], w[2 * k - 2], w[2 * k - 1]);
-                    if (scatters)
-                        store_pairs(targets[s * k] + g * GROUP, (C){x[k].re * a->scale, x[k].im * a->scale}, a->swap,
-                                    a->stream);
-                    else store_split(t + s * k * row, x[k]);
+                    if (writes == IN_TILE) store_split(t + s * k * row + g, x[k]);
+                    if (writes == PAIRS) store_pairs(at[k] + g, scaled(x[k], scale), 0);
+                    if (writes == PAIRS_PAST_CACHE) store_pairs(at[k] + g, scaled(x[k], scale), 1);
+                    if (writes == REALS) {
+                        store_reals(at[2 * k] + g / 2, x[k].re * scale);
+                        store_reals(at[2 * k + 1] + g / 2, x[k].im * scale);
+                    }
                 }
             }
         }
@@ -50,13 +74,24 @@ INLINE void pass(const passage *a, const int r, const int gathers, const int sca
 
 #define PASS(r)                                                                                                        \
     static void pass_##r(const passage *a) {                                                                           \
-        if (a->sources) pass(a, r, 1, 0, 1);                                                                           \
-        else if (a->targets) pass(a, r, 0, 1, 0);                                                                      \
-        else if (a->m > 1) pass(a, r, 0, 0, 1);                                                                        \
-        else pass(a, r, 0, 0, 0);                                                                                      \
+        if (a->reads == PAIRS) pass(a, r, PAIRS, IN_TILE, 1);                                                          \
+        else if (a->reads == REALS) pass(a, r, REALS, IN_TILE, 1);                                                     \
+        else if (a->writes == PAIRS) pass(a, r, IN_TILE, PAIRS, 0);                                                    \
+        else if (a->writes == PAIRS_PAST_CACHE) pass(a, r, IN_TILE, PAIRS_PAST_CACHE, 0);                              \
+        else if (a->writes == REALS) pass(a, r, IN_TILE, REALS, 0);                                                    \
+        else if (a->m > 1) pass(a, r, IN_TILE, IN_TILE, 1);                                                            \
+        else pass(a, r, IN_TILE, IN_TILE, 0);                                                                          \
     }
-PASS(2) PASS(3) PASS(4) PASS(5) PASS(7) PASS(8) PASS(11) PASS(13) PASS(16)
+PASS(2) PASS(3) PASS(4) PASS(5) PASS(6) PASS(7) PASS(8) PASS(11) PASS(13)
 #undef PASS
+
+/* After a pass: what was written is read. */
+static void turn_over(passage *a) {
+    char *const written = a->to;
+    a->to = a->from;
+    a->from = written;
+    a->reads = IN_TILE;
+}
 
 /* Does a pass; returns where the twiddles of the next begin. */
 static const REAL *do_pass(const passage *a, ptrdiff_t r) {
@@ -65,11 +100,11 @@ static const REAL *do_pass(const passage *a, ptrdiff_t r) {
     case 3: pass_3(a); break;
     case 4: pass_4(a); break;
     case 5: pass_5(a); break;
+    case 6: pass_6(a); break;
     case 7: pass_7(a); break;
     case 8: pass_8(a); break;
     case 11: pass_11(a); break;
     case 13: pass_13(a); break;
-    case 16: pass_16(a); break;
     }
     return a->twiddles + a->m * 2 * (r - 1);
 }

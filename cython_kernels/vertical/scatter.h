@@ -86,11 +86,8 @@ static void scatter_columns(const placing *rows, ptrdiff_t at, char *to, ptrdiff
         if (stream && i + ROWS_AHEAD < points) stream_soon(to + ROWS_AHEAD * line, groups * width);
         for (ptrdiff_t g = 0; g < groups; g++) {
             char *t = stream ? together + g % MOST * width : to + g * width;
-            if (real) *(U *)t = from_lanes(*(const V *)(place(rows, at + i) + g * GROUP)) * scale;
-            else {
-                const C x = load_split(rows->tile + (at + i) * rows->row + g * GROUP);
-                store_pairs(t, (C){x.re * scale, x.im * scale}, rows->swap, 0);
-            }
+            if (real) store_reals(t, *(const V *)(place(rows, at + i) + g * GROUP) * scale);
+            else store_pairs(t, scaled(load_split(rows->tile + (at + i) * rows->row + g * GROUP), scale), 0);
             if (stream && (g % MOST == MOST - 1 || g == groups - 1))
                 stream_run(to + g / MOST * MOST * width, together, (g % MOST + 1) * width);
         }
@@ -123,7 +120,7 @@ static void scatter(const vertical_sweep *v, char *const *bases, ptrdiff_t first
                     REAL scale) {
     const vertical_side *side = &v->target;
     const int numbers = side->real ? 1 : 2;
-    const ptrdiff_t width = numbers * sizeof(REAL);
+    const ptrdiff_t width = width_of(side);
     char *const tile = rows.tile;
     for (ptrdiff_t n = 0; n < side->count; n++) {
         const ptrdiff_t *piece = side->pieces + n * (PIECE_OUTER + v->outer_count);

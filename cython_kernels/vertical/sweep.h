@@ -3,75 +3,111 @@
 #include "lanes.h"
 #include "butterflies.h"
 #include "passes.h"
+#include "rows.h"
 #include "gather.h"
 #include "scatter.h"
 #include "halves.h"
+#include "trigonometric.h"
 
 /* The loops of a sweep. */
 
-static void transform(const vertical_sweep *v, char *const *from, char *const *to, ptrdiff_t first, ptrdiff_t lines,
-                      REAL scale) {
-    const ptrdiff_t groups = (lines + W - 1) / W;
-    const ptrdiff_t row = groups * GROUP + (groups > 1 ? VERTICAL_SPARE : 0);
-    const int halved = v->kind != VERTICAL_C2C && v->length % 2 == 0;
-    const int swap = v->kind == VERTICAL_C2C && v->backward;
-    char *here = v->tiles[0], *there = v->tiles[1];
-    passage pass = {.row = row, .groups = groups, .m = v->points, .s = 1, .twiddles = v->twiddles, .swap = swap};
-#define OVER                                                                                                           \
-    do {                                                                                                               \
-        char *other = here;                                                                                            \
-        here = there;                                                                                                  \
-        there = other;                                                                                                 \
-    } while (0)
+/* Some lines of a plane on their way through the tiles. */
+typedef struct {
+    ptrdiff_t first, lines;
+    int halved;          /* whether an even number of real points is transformed as half as many complex ones */
+    int in_place;        /* whether there is a first and a last pass that could read and write lines where they lie */
+    const REAL *turns, *wave_turns;
+    placed target;
+} batch;
 
-    placing rows = {here, row, v->source.real ? halved : 1, swap};
-    if (v->kind == VERTICAL_C2C && v->passes && find_rows(v, &v->source, from, first, lines, here, v->rows)) {
-        memset(here, 0, row); /* what lies nowhere */
-        pass.sources = v->rows;
+/* From where the lines lie to the points of the complex transform. */
+static void enter(const vertical_sweep *v, char *const *from, const batch *b, passage *pass) {
+    const ptrdiff_t row = pass->row, n = v->points;
+    const int back = v->kind == VERTICAL_C2C && v->backward;
+    placed source = {.rows = v->rows, .tile = pass->from, .row = row, .bytes = pass->groups * GROUP, .points = n,
+                     .back = back};
+    if (b->in_place && find_rows(v, &v->source, from, b->first, b->lines, &source)) {
+        fetch_edited(&v->source, &source);
+        pass->reads = v->source.real ? REALS : PAIRS;
+        pass->ahead = VERTICAL_AHEAD * (v->source.real ? 2 : 1) * (back ? -1 : 1) * v->source.pieces[PIECE_LINE];
     } else {
-        gather(v, from, first, lines, rows);
-        apply_edits(&v->source, &rows, groups);
+        /* where they run backward, point 0 comes after all others, which is where it is copied from */
+        const placing rows = {back ? pass->from + n * row : pass->from, back ? -row : row,
+                              v->source.real ? b->halved : 1};
+        gather(v, from, b->first, b->lines, rows);
+        apply_edits(&v->source, &rows, pass->groups);
+        if (back) memcpy(pass->from, rows.tile, row);
     }
-    if (v->kind == VERTICAL_R2C && !halved) no_imaginary(here, row, v->points, groups);
-    if (v->kind == VERTICAL_C2R && !halved) mirror(here, row, v->points, groups);
-    if (v->kind == VERTICAL_C2R && halved) {
-        pack(here, there, row, v->points, groups, v->turns);
-        OVER;
+    if (v->kind == VERTICAL_R2C) {
+        if (v->waves && v->waves != VERTICAL_HARTLEY) fold(pass, v->length, b->halved, v->waves, 0);
+        if (!b->halved) no_imaginary(pass->from, row, n, pass->groups);
     }
+    if (v->kind == VERTICAL_C2R) {
+        if (v->waves) from_waves(pass, v->length, b->halved, v->waves, b->wave_turns);
+        if (b->halved) pack(pass, b->turns);
+        else mirror(pass->from, row, n, pass->groups);
+    }
+}
 
+/* Lets the next pass write the lines where they go, if they are such. */
+static void write_in_place(const vertical_sweep *v, char *const *to, batch *b, passage *pass) {
+    if (!b->in_place || (v->stream && (v->target.real || !whole_lines(v, to, b->first, b->lines)))) return;
+    b->target = (placed){.rows = v->rows, .tile = pass->to, .row = pass->row, .bytes = pass->groups * GROUP,
+                         .points = v->points};
+    if (find_rows(v, &v->target, to, b->first, b->lines, &b->target))
+        pass->writes = v->target.real ? REALS : v->stream ? PAIRS_PAST_CACHE : PAIRS;
+}
+
+/* All passes; the last one, be it of butterflies or the unpacking, writes the lines where they go, if it can. */
+static void transform(const vertical_sweep *v, char *const *to, batch *b, passage *pass) {
     for (ptrdiff_t k = 0; k < v->passes; k++) {
-        pass.m /= v->radices[k];
-        pass.from = here;
-        pass.to = there;
-        if (k > 0 && k == v->passes - 1 && v->kind == VERTICAL_C2C &&
-            (!v->stream || whole_lines(v, to, first, lines)) &&
-            find_rows(v, &v->target, to, first, lines, there, v->rows)) {
-            pass.targets = v->rows;
-            pass.scale = scale;
-            pass.stream = v->stream;
-        }
-        pass.twiddles = do_pass(&pass, v->radices[k]);
-        pass.sources = NULL;
-        pass.s *= v->radices[k];
-        OVER;
+        pass->m /= v->radices[k];
+        if (k == v->passes - 1 && v->kind != VERTICAL_R2C) write_in_place(v, to, b, pass);
+        pass->twiddles = do_pass(pass, v->radices[k]);
+        pass->s *= v->radices[k];
+        turn_over(pass);
     }
-    if (pass.targets) return;
+    if (v->kind == VERTICAL_R2C && b->halved) {
+        pass->m = v->points;
+        write_in_place(v, to, b, pass);
+        unpack(pass, b->turns);
+    }
+}
 
-    if (v->kind == VERTICAL_R2C && halved) {
-        unpack(here, there, row, v->points, groups, v->turns);
-        OVER;
+/* From the modes, or the points, to where the lines go. */
+static void leave(const vertical_sweep *v, char *const *to, batch *b, passage *pass, REAL scale) {
+    if (pass->writes != IN_TILE) {
+        deliver_edited(&v->target, &b->target);
+        return;
     }
-    rows = (placing){here, row, v->target.real ? halved : 1, v->backward};
-    apply_edits(&v->target, &rows, groups);
-    scatter(v, to, first, lines, rows, scale);
-#undef OVER
+    if (v->waves && v->kind == VERTICAL_R2C) to_waves(pass, v->length, b->halved, v->waves, b->wave_turns);
+    if (v->waves && v->kind == VERTICAL_C2R) fold(pass, v->length, b->halved, v->waves, 1);
+    const placing rows = {pass->from, pass->row, v->target.real ? b->halved : 1};
+    apply_edits(&v->target, &rows, pass->groups);
+    scatter(v, to, b->first, b->lines, rows, scale);
+}
+
+static void sweep_lines(const vertical_sweep *v, char *const *from, char *const *to, ptrdiff_t first, ptrdiff_t lines,
+                        REAL scale) {
+    const ptrdiff_t groups = (lines + W - 1) / W;
+    const int halved = v->kind != VERTICAL_C2C && v->length % 2 == 0;
+    const REAL *const turns = v->turns;
+    batch b = {.first = first, .lines = lines, .halved = halved, .turns = turns,
+               .wave_turns = turns + 2 * (v->length / 4 + 1),
+               .in_place = v->passes > 1 && !v->waves && (v->kind == VERTICAL_C2C || halved)};
+    passage pass = {.from = v->tiles[0], .to = v->tiles[1], .groups = groups, .m = v->points, .s = 1,
+                    .row = groups * GROUP + (groups > 1 ? VERTICAL_SPARE : 0), .twiddles = v->twiddles,
+                    .rows = v->rows, .scale = scale};
+    enter(v, from, &b, &pass);
+    transform(v, to, &b, &pass);
+    leave(v, to, &b, &pass, scale);
 }
 
 /* How many of the lines of a plane come next: as many as a tile holds, whole groups where they lie side by side, and
  * where they are streamed before these as few as there are up to the first at the start of 64 bytes. */
 static ptrdiff_t next_lines(const vertical_sweep *v, char *const *to, ptrdiff_t first) {
     const ptrdiff_t rest = v->batches * v->columns - first, most = rest < v->step ? rest : v->step;
-    const ptrdiff_t width = v->target.real ? sizeof(REAL) : POINT, column = first % v->columns;
+    const ptrdiff_t width = width_of(&v->target), column = first % v->columns;
     const ptrdiff_t whole = (v->columns - column < most ? v->columns - column : most) / W * W;
     const ptrdiff_t *piece = v->target.pieces;
     if (v->columns < W || !v->target.count || !side_by_side(v)) return most;
@@ -106,7 +142,7 @@ void RUN(const vertical_sweep *v, char *source, char *target, ptrdiff_t start, p
         locate(v, &v->target, target, to);
         for (ptrdiff_t first = 0, next; first < lines; first += next) {
             next = next_lines(v, to, first);
-            transform(v, from, to, first, next, scale);
+            sweep_lines(v, from, to, first, next, scale);
         }
         for (ptrdiff_t k = v->outer_count - 1; k >= 0 && ++v->index[k] == v->outer[k]; k--) v->index[k] = 0;
     }

@@ -2,11 +2,13 @@
  * once.
  *
  *   lanes.h        vectors, and the order of the lines in them
- *   butterflies.h  the transforms of up to 16 points that all others are made of
+ *   butterflies.h  the transforms of up to 13 points that all others are made of
  *   passes.h       Stockham's passes of butterflies over a tile
+ *   rows.h         where lines lie that passes read or write there
  *   gather.h       from where the lines lie to a tile
  *   scatter.h      from a tile to where they go
  *   halves.h       between n real points and n / 2 complex ones; edits of single points
+ *   trigonometric.h  cosine, sine and Hartley transforms
  *   sweep.h        the loops of a sweep
  *   vertical.c     which instruction sets this processor has; float_*.c and double_*.c are all of the above for each
  *                  of them
@@ -17,7 +19,7 @@
  * tile to another and sorts while it goes, so that no bits are to be reversed. C. Van Loan, "Computational Frameworks
  * for the Fast Fourier Transform", SIAM (1992), has both.
  *
- * Backward is forward with real and imaginary parts swapped on the way in and on the way out.
+ * Backward is forward of the points in reverse, all but the first.
  */
 #ifndef MPI4PY_PENCIL_VERTICAL_H
 #define MPI4PY_PENCIL_VERTICAL_H
@@ -26,19 +28,25 @@
 
 enum { VERTICAL_C2C, VERTICAL_R2C, VERTICAL_C2R };
 
+/* What a transform of real points is the core of, where it is one: r2c of cosine and sine transforms of type 2 and of
+ * Hartley's, c2r of those of type 3. All have real points on both sides. */
+enum { VERTICAL_COSINE = 1, VERTICAL_SINE, VERTICAL_HARTLEY };
+
 /* The columns of a table of pieces, as in kernels.pyx; the strides of the outer axes follow. */
 enum { PIECE_AT, PIECE_POINTS, PIECE_BASE, PIECE_LINE, PIECE_COLUMN, PIECE_BATCH, PIECE_OUTER };
 
 /* What happens to all points from i up to j; but COPY puts point i at j too, ADD adds point j to point i, and REAL
  * drops the imaginary part of point i. As in copy.h. */
-enum { EDIT_ZERO, EDIT_COPY, EDIT_ADD, EDIT_REAL, EDIT_HALVE, EDIT_DOUBLE };
+enum { EDIT_ZERO, EDIT_COPY, EDIT_ADD, EDIT_REAL, EDIT_HALVE, EDIT_DOUBLE, EDIT_ROOT_HALF, EDIT_ROOT_TWO };
 
 /* Bytes between the groups of two rows of a tile: rows that are apart by powers of two fall onto each other in the
  * cache. */
 enum { VERTICAL_SPARE = 64 };
 
-/* Butterflies ahead of which memory is asked for, where a pass gathers: its reads are too far apart for the processor
- * to guess. */
+/* Rows of a tile that are not points of the transform: the last of modes of real points, and one for what lies nowhere. */
+enum { VERTICAL_ROWS = 2 };
+
+/* Butterflies ahead of which memory is asked for where a pass gathers. */
 enum { VERTICAL_AHEAD = 2 };
 
 typedef struct {
@@ -51,13 +59,14 @@ typedef struct {
 
 typedef struct {
     int kind;
+    int waves;
     int backward;
     ptrdiff_t length;          /* points of the line in space */
     ptrdiff_t points;          /* of the complex transform: those, or half as many where they are real and even */
     ptrdiff_t passes;
     const ptrdiff_t *radices;  /* one a pass */
     const void *twiddles;      /* of all passes, one after the other: see passes.h */
-    const void *turns;         /* between halves, see halves.h */
+    const void *turns;         /* between halves, see halves.h; and those of trigonometric.h */
     vertical_side source, target;
     ptrdiff_t columns, batches; /* the lines of a plane: batches * columns */
     ptrdiff_t step;             /* lines a tile, a multiple of W unless it is all of them */
@@ -67,7 +76,7 @@ typedef struct {
     int stream;            /* whether to scatter past the cache */
     char *tiles[2];        /* memory for two tiles of `vertical_tile_bytes` */
     char **bases;          /* memory for the address of each piece */
-    char **rows;           /* memory for the addresses of `points` points, and VERTICAL_AHEAD */
+    char **rows;           /* memory for the addresses of `length` + 1 points */
     ptrdiff_t *index;      /* memory for an index of the outer axes */
 } vertical_sweep;
 

@@ -28,8 +28,9 @@ SIMD = "MPI4PY_PENCIL_SIMD"
 
 _PRIMES = (2, 3, 5, 7, 11, 13)
 _EDITS = {Edit.COPY, Edit.ADD, Edit.REAL, Edit.HALVE, Edit.DOUBLE}
-# Bytes that lie between two rows of a tile, as vertical/vertical.h has them.
-_SPARE = 64
+_WAVES = {"dct2", "dct3", "dst2", "dst3", "hartley"}
+# Bytes that lie between two rows of a tile, and rows beside those of the points, as vertical/vertical.h has them.
+_SPARE, _ROWS = 64, 2
 
 Array = np.ndarray[Any, Any]
 Passes = tuple[Array, Array, Array]
@@ -52,12 +53,17 @@ def instruction_set() -> tuple[int, int]:
 
 
 def known(line: Line) -> bool:
-    """Whether lines are transformed here: Fourier transforms of small prime factors, in single and double precision."""
+    """Whether lines are transformed here: in single and double precision, of lengths of small prime factors.
+
+    All Fourier transforms, and of real points Hartley's and the cosine and sine transforms of the types 2 and 3.
+    """
+    if line.dtypes[0].char not in "fdFD" or not _smooth(line.n):
+        return False
     kinds, edits = [d.kind for d in line.dtypes], line.edits[0] + line.edits[1]
+    if line.kind in _WAVES:
+        return kinds[0] == "f"
     return (
         line.kind in FOURIER
-        and line.dtypes[0].char in "fdFD"
-        and _smooth(line.n)
         and all(edit[0] in _EDITS for edit in edits)
         and not (kinds[0] == "f" and (line.gaps or line.edits[0]))
         and not (kinds[1] == "f" and line.edits[1])
@@ -73,7 +79,7 @@ def workspace_bytes(line: Line, lines: int) -> int:
     """Bytes of each of the two tiles that a kernel needs for so many lines at once."""
     vector = instruction_set()[1]
     groups = -(-lines // (vector // _real(line).itemsize))
-    return (_points(line) + 1) * (groups * 2 * vector + _SPARE)
+    return (_points(line) + _ROWS) * (groups * 2 * vector + _SPARE)
 
 
 def kernel(
@@ -95,7 +101,7 @@ def kernel(
         line.kind,
         line.n,
         _points(line),
-        passes(line.n, _points(line), _real(line)),
+        passes(line.n, _points(line), _real(line), line.kind in _WAVES),
         list(zip(tables, edits, strict=True)),
         outer,
         columns,
@@ -121,7 +127,7 @@ def plan(line: Line, before: Tile, after: Tile) -> Plan:
 
 
 @functools.lru_cache(64)
-def passes(n: int, points: int, real: np.dtype[Any]) -> Passes:
+def passes(n: int, points: int, real: np.dtype[Any], waves: bool) -> Passes:
     """Radices, twiddle factors and turns of lines of `n` points that are transformed as `points` complex ones."""
     radices = _radices(points)
     remaining, factors = points, []
@@ -130,6 +136,8 @@ def passes(n: int, points: int, real: np.dtype[Any]) -> Passes:
         factors.append(roots(remaining, exponents, np.longdouble).ravel())
         remaining //= radix
     turns = roots(n, np.arange(n // 4 + 1), np.longdouble)
+    if waves:
+        turns = np.concatenate([turns, roots(4 * n, np.arange(n // 2 + 1), np.longdouble)])
     twiddles = np.concatenate(factors) if factors else turns[:0]
     return np.array(radices, np.intp), _numbers(twiddles, real), _numbers(turns, real)
 
@@ -140,22 +148,24 @@ def _numbers(factors: Array, real: np.dtype[Any]) -> Array:
 
 
 def _radices(points: int) -> list[int]:
-    """The radices of the passes, the smallest first.
+    """The radices of the passes: eights, for which there is room in the registers, and what they leave.
 
-    Powers of two go by eights, which have room in the registers. Where one is left over, the last, which reads from
-    cache, is of 16: a first pass of that, from rows that are far apart, would need more ways than the cache has.
+    The smallest comes first, since the first pass may read from memory, from rows that are far apart: more than a few
+    at once would need more ways than a cache has. Where a single two is left over, it goes with a three, or with an
+    eight as two fours. Odd ones come last, where a pass has no twiddles.
     """
-    found = []
+    twos = (points & -points).bit_length() - 1
+    odd, others = [], points >> twos
     for prime in _PRIMES[1:]:
-        while points % prime == 0:
-            found.append(prime)
-            points //= prime
-    eights, rest = divmod(points.bit_length() - 1, 3)
+        while others % prime == 0:
+            odd.append(prime)
+            others //= prime
+    eights, rest = divmod(twos, 3)
+    if rest == 1 and 3 in odd:
+        return [6, *[8] * eights, *odd[1:]]
     if rest == 1 and eights:
-        found += [8] * (eights - 1) + [16]
-    else:
-        found += [2**rest] * (rest > 0) + [8] * eights
-    return sorted(found)
+        return [4, *[8] * (eights - 1), 4, *odd]
+    return [*[2**rest] * (rest > 0), *[8] * eights, *odd]
 
 
 def _smooth(n: int) -> bool:
@@ -173,4 +183,4 @@ def _real(line: Line) -> np.dtype[Any]:
 
 def _points(line: Line) -> int:
     """Points of the complex transform: half of those of a line of an even number of real points."""
-    return line.n // 2 if line.kind in ("r2c", "c2r") and line.n % 2 == 0 else line.n
+    return line.n if line.kind in ("forward", "backward") or line.n % 2 else line.n // 2
