@@ -262,7 +262,8 @@ class PFFT:
         groups = [[axis + rank for axis in group] for group in asked.joined]
         start = Pencil(self.subcomm, asked.points, self.axes[-1]).with_components(components)
         planned = steps(start, transforms, groups)
-        specs = Spec(start, asked.dtype), Spec(planned[-1].after.full(), transforms[-1].dtype)
+        modes = Spec(planned[-1].after.full(), transforms[-1].dtype, tuple(asked.transforms), asked.norm)
+        specs = Spec(start, asked.dtype), modes
         route = Route(self.comm, planned, asked.method, self._tiles, self._pool, _scales(asked), self._clock)
         return agreed(self.comm, lambda: _Planned(specs, planned, route), nothing)  # an engine may fail on one rank
 
