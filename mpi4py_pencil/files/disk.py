@@ -126,8 +126,8 @@ def read(file: int, at: int, data: Array) -> None:
         done += got
 
 
-def take_room(file: int, size: int) -> None:
-    """Take the room of a file of so many bytes on the disk, before any data are written.
+def take_room(file: int, size: int, at: int = 0) -> None:
+    """Take the room of so many bytes of a file on the disk, before any data are written.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def take_room(file: int, size: int) -> None:
         Where there is none.
     """
     try:
-        os.posix_fallocate(file, 0, size)
+        os.posix_fallocate(file, at, size)
     except OSError as error:
         if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):  # file systems that cannot tell
             raise

@@ -43,6 +43,10 @@ class Part:
     start: tuple[int, ...]
     block: Array
 
+    def of_dtype(self, dtype: np.dtype[Any]) -> Part:
+        """The same part in another dtype; itself where that is its own."""
+        return Part(self.comm, self.shape, self.start, self.block.astype(dtype, copy=False))
+
     @property
     def T(self) -> Part:
         """The part of the transposed array, whose C order is the Fortran order of this one. Nothing is copied."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..distarray import DistArray
+from ..layout.partition import overlap
 from .parts import Part, part_of
 
 
@@ -34,6 +35,33 @@ class Box:
     def kept(self) -> tuple[int, ...]:
         """The shape of the result."""
         return tuple(n for k, (_, n) in enumerate(self.runs) if k not in self.dropped)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is the whole array."""
+        return not self.dropped and self.kept == self.shape
+
+    @property
+    def suffix(self) -> str:
+        """What it is called, behind the name of the array."""
+        if self.whole:
+            return ""
+        parts = [
+            str(at) if k in self.dropped else "slice" if length == n else f"{at}to{at + length}"
+            for k, ((at, length), n) in enumerate(zip(self.runs, self.shape, strict=True))
+        ]
+        return "_" + "_".join(parts)
+
+    def within(self, u: DistArray) -> Part:
+        """What this rank has of the box of an array, as a part of the result: a view of its block."""
+        mine = part_of(u)
+        shared = [overlap(run, (at, n)) for run, at, n in zip(self.runs, mine.start, mine.block.shape, strict=True)]
+        block = mine.block[tuple(slice(s - at, s - at + n) for (s, n), at in zip(shared, mine.start, strict=True))]
+        kept = [k for k in range(len(self.shape)) if k not in self.dropped]
+        start = tuple(shared[k][0] - self.runs[k][0] for k in kept)
+        if not block.size:  # of axes that are dropped too
+            return Part(mine.comm, self.kept, (0,) * len(kept), np.empty((0,) * len(kept), block.dtype))
+        return Part(mine.comm, self.kept, start, np.squeeze(block, self.dropped))
 
     def part(self, u: DistArray) -> Part:
         """The part of the whole array that is this rank's part of the result, whose memory is that of `u`."""
