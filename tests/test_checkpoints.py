@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import shutil
+import subprocess
 import zlib
 
 import numpy as np
@@ -344,3 +345,56 @@ def test_checksums_of_parts(monkeypatch):
         for wrong in (sums.runs[1:], [*sums.runs, sums.runs[0]]):
             with pytest.raises(ValueError, match="the ranks have written"):
                 joined(wrong, 1234)
+
+
+@pytest.mark.parallel([2])
+def test_a_disk_that_is_full():
+    """All ranks say so; what was saved is there, what was begun is not, and when there is room again it is used."""
+    fft = PFFT(WORLD, (32, 64, 64))
+    u = newDistArray(fft, False, val=1)
+    with shared_directory() as directory, small_disk(directory, "2600k"):
+        checkpoints = files.Checkpoints(directory / "run")
+        fields = files.File(directory / "u.h5", "w")
+        checkpoints.save(1, {"u": u})
+        fields.write(1, {"u": (u, 1)})
+        before = names(directory / "run")
+        for call in (
+            lambda: checkpoints.save(2, {"u": u, "v": u}),
+            lambda: checkpoints.save(2, {"u": u, "v": u}, wait=False),
+            lambda: files.save(directory / "u.npy", u.astype(complex)),
+            lambda: fields.write(2, {"u": [u.astype(complex), (u, 1)]}),
+            lambda: files.File(directory / "v.h5", "w", compression=1).write(2, {"u": noise(u)}),
+        ):
+            expect_everywhere(OSError, "No space left on device", call)
+            np.testing.assert_equal(names(directory / "run"), before)
+        np.testing.assert_equal([fields.steps("u_1_slice_slice"), checkpoints.load().step], [[1], 1])
+        np.testing.assert_equal(set(names(directory)) - {"v.h5"}, {"run", "u.h5"})
+        if WORLD.rank == 0:
+            (directory / "v.h5").unlink()
+        WORLD.barrier()
+        fields.write(2, {"u": (2 * u, 1)})
+        plane = DistArray((64, 64), [0, 1])
+        check((fields.read("u_1_slice_slice", plane) == 2).all(), "it is there")
+
+
+def noise(u):
+    """Return an array like `u` that cannot be compressed."""
+    return DistArray.of(u.pencil, u.dtype, 0, rng(7, WORLD.rank).random(u.shape))
+
+
+@contextlib.contextmanager
+def small_disk(directory, size):
+    """Put a file system in memory of so many bytes in place of a directory, where that is allowed."""
+    done = None
+    if WORLD.rank == 0:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(directory)]
+        done = subprocess.run(command, capture_output=True).returncode
+    if WORLD.bcast(done):
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield
+    finally:
+        WORLD.barrier()
+        if WORLD.rank == 0:
+            subprocess.run(["umount", "--lazy", str(directory)], check=True)
+        WORLD.barrier()

@@ -76,6 +76,7 @@ def save(path: str | os.PathLike[str], u: DistArray, order: str = "C") -> None:
     lines = moved(u, in_lines(u.pencil, u.rank, u.dtype.itemsize, order))
     with staged(comm, target) as temporary:
         header = told(comm, lambda: made(temporary, u.global_shape, u.dtype, order))
+        agreed(comm, lambda: take_share(temporary, header, comm.Get_rank(), comm.Get_size()), nothing)
         agreed(comm, lambda: write(temporary, header, part_of(lines)), nothing)
 
 
@@ -97,25 +98,30 @@ def writable(u: DistArray, path: Path) -> Path:
 
 
 def made(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], order: str = "C") -> Header:
-    """A file at `path` with the header of such an array and the room for its data. Local.
+    """A file at `path` with the header of such an array. Local."""
+    # as numpy.save has it, an array that is contiguous in both orders is in C order
+    fortran = order == "F" and sum(n > 1 for n in shape) > 1
+    mapped = np.lib.format.open_memmap(path, "w+", dtype, shape, fortran)
+    return Header(shape, mapped.dtype, "F" if fortran else "C", mapped.offset)
+
+
+def take_share(path: Path, header: Header, rank: int, size: int) -> None:
+    """Take this rank's share of the room of a file that was `made`, so that no data are written to a full disk. Local.
+
+    Shares, since file systems in memory clear what they give, one page after the other.
 
     Raises
     ------
     OSError
         Where there is no room.
     """
-    # as numpy.save has it, an array that is contiguous in both orders is in C order
-    fortran = order == "F" and sum(n > 1 for n in shape) > 1
-    mapped = np.lib.format.open_memmap(path, "w+", dtype, shape, fortran)
-    header = Header(shape, mapped.dtype, "F" if fortran else "C", mapped.offset)
-    del mapped
+    start, end = (header.nbytes * each // size for each in (rank, rank + 1))
     file = os.open(path, os.O_RDWR)
     try:
-        take_room(file, header.nbytes)
-        os.fsync(file)
+        if end > start:
+            take_room(file, end - start, start)
     finally:
         os.close(file)
-    return header
 
 
 def write(path: Path, header: Header, part: Part, seen: Seen = unseen) -> None:

@@ -26,7 +26,7 @@ from .parts import Part
 # Large runs begin at pages of the file.
 _ALIGNMENT = {"alignment_threshold": 64 * 1024, "alignment_interval": 4096}
 # What HDF5 may need for what it writes of its own.
-_SLACK_BYTES = 1024 * 1024
+_SLACK_BYTES = 256 * 1024
 # HDF5 writes in the oldest way that will do: such a file can be read after its program was killed.
 _OLDEST = ("earliest", "v110")
 _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable. %10d"

@@ -53,6 +53,7 @@ class Writing:
         self._path = temporary_name(directory / f"step-{manifest['step']}")
         self._runs: dict[str, list[Run]] = {}
         self._path, self._headers = told(comm, lambda: self._prepared(dtypes))
+        self._together(lambda: agreed(comm, self._take_room, nothing))
 
     def _prepared(self, dtypes: Mapping[str, np.dtype[Any]]) -> tuple[Path, dict[str, npy.Header]]:
         """The directory, and a file for each array."""
@@ -86,15 +87,24 @@ class Writing:
         OSError
             On every rank, where it raised on one, or the name cannot be given; then nothing is left.
         """
+        self._together(lambda: agreed(self._comm, written, nothing))
+        everyone = self._comm.gather(self._runs)
+        self._together(lambda: told(self._comm, lambda: self._named(everyone or [])))
+        told(self._comm, lambda: _remove_older(self._directory, keep))
+
+    def _take_room(self) -> None:
+        """Take this rank's share of the room for all arrays."""
+        for name, header in self._headers.items():
+            npy.take_share(self._path / f"{name}.npy", header, self._comm.Get_rank(), self._comm.Get_size())
+
+    def _together(self, phase: Callable[[], None]) -> None:
+        """Carry out what raises on all ranks or on none; where it raises, nothing is left."""
         try:
-            agreed(self._comm, written, nothing)
-            everyone = self._comm.gather(self._runs)
-            told(self._comm, lambda: self._named(everyone or []))
+            phase()
         except BaseException:
             if self._comm.Get_rank() == 0:
                 self._discard()
             raise
-        told(self._comm, lambda: _remove_older(self._directory, keep))
 
     def _named(self, everyone: list[dict[str, list[Run]]]) -> None:
         """Write the manifest, and give the directory its name."""
