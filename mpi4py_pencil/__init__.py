@@ -1,6 +1,6 @@
 """Pencil-decomposed transposes and parallel FFTs for spectral solvers."""
 
-from . import installation, spectral  # noqa: F401 - the first says what is missing before the others miss it
+from . import installation, files, spectral  # noqa: F401, I001 - the first says what is missing before others miss it
 from .distarray import DistArray
 from .fft1d import FFT1D
 from .layout.pencil import Pencil
@@ -26,6 +26,7 @@ __all__ = [
     "Pencil",
     "Subcomm",
     "Transfer",
+    "files",
     "newDistArray",
     "spectral",
 ]

@@ -261,7 +261,9 @@ class PFFT:
     def _made(self, components: tuple[int, ...]) -> _Planned:
         """A plan for arrays with these leading component axes. Collective over the ranks."""
         planned = self._steps(components)
-        specs = Spec(planned[0].before, self._asked.dtype), Spec(planned[-1].after.full(), self.dtype(True))
+        asked = self._asked
+        modes = Spec(planned[-1].after.full(), self.dtype(True), tuple(asked.transforms), asked.norm)
+        specs = Spec(planned[0].before, asked.dtype), modes
         route = self._route(planned)
         return agreed(self.comm, lambda: _Planned(specs, planned, route), nothing)  # an engine may fail on one rank
 

@@ -11,6 +11,7 @@ import numpy as np
 from .distarray import DistArray
 from .layout.arrays import checked_array
 from .layout.pencil import Pencil
+from .transforms import Transform
 
 Array = np.ndarray[Any, Any]
 
@@ -25,10 +26,16 @@ class Spec:
         How they are split.
     dtype : numpy.dtype
         Of their items.
+    transforms : tuple of Transform
+        What their modes are along the axes that are transformed; none for points in space.
+    norm : str
+        How the modes are scaled: the `norm` of the plan.
     """
 
     pencil: Pencil
     dtype: np.dtype[Any]
+    transforms: tuple[Transform, ...] = ()
+    norm: str = "forward"
 
     @property
     def shape(self) -> tuple[int, ...]:

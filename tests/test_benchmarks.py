@@ -150,3 +150,22 @@ def test_efficiency():
     found = {name: (ranks, efficiency) for name, ranks, efficiency in curves(results) if name.endswith("forward")}
     wanted = {"strong 8 d forward": ([2, 4], [1, 0.75]), "weak 8 d forward": ([1, 4], [1, 0.5])}
     np.testing.assert_equal(found, wanted)
+
+
+def test_files(tmp_path):
+    launcher = ("mpiexec", "-n", "2")
+    status, output, errors = program(
+        "files.py", "--shape", 6, 8, "--runs", 1, "--directory", tmp_path, launcher=launcher
+    )
+    np.testing.assert_equal(status, 0, errors)
+    for name, times in {"files.save": 2, "MPI-IO": 4, "one: memcpy": 2, "files.load": 2, "preadv": 2}.items():
+        np.testing.assert_equal(output.count(f"  {name} "), times, output)
+    np.testing.assert_equal(list(tmp_path.iterdir()), [])
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_kills(tmp_path, jobs):
+    status, output, errors = program("kills.py", "--kills", 2, "--jobs", jobs, "--directory", tmp_path)
+    np.testing.assert_equal(status, 0, errors)
+    np.testing.assert_equal(output.startswith(f"2 kills of {jobs} x 2 ranks: "), True, output)
+    np.testing.assert_equal(list(tmp_path.iterdir()), [])

@@ -15,8 +15,10 @@ import pytest
 from installed import engines
 from matplotlib.image import imread
 from mpi4py import MPI
+from shared import files_no_longer_than, shared_directory
 from support import check, everywhere
 
+from mpi4py_pencil import PFFT, files, newDistArray
 from mpi4py_pencil.cli import run_command
 from mpi4py_pencil.cli.taylor_green import in_pi
 from mpi4py_pencil.cli.values import joined, sizes
@@ -343,3 +345,103 @@ def test_the_bar_is_for_a_terminal(tmp_path, log, redirect):
 def test_coordinates_in_pi():
     for index, points, expected in [(0, 8, "0"), (12, 96, "π/4"), (4, 8, "π"), (6, 8, "3π/2"), (1, 19, "0.105π")]:
         np.testing.assert_equal(in_pi(index, points), expected)
+
+
+def rows_of(output):
+    """Return the figures of the rows of the table, without the seconds."""
+    return [row.split()[:3] for row in output.splitlines() if re.match(r" +\d+\.\d+ +0\.", row)]
+
+
+@pytest.mark.parallel([2])
+def test_a_run_goes_on_where_sigterm_has_ended_it(capfd, tmp_path, monkeypatch):
+    """With the figures of one that was never ended, to the last digit."""
+    monkeypatch.chdir(tmp_path)
+    with shared_directory() as directory:
+        run = ["taylor-green", "--size", "16", "--end", "0.5", "--every", "2", "--checkpoint", str(directory / "run")]
+        np.testing.assert_equal(run_command(COMM, run[:-2]), 0)
+        whole = rows_of(capfd.readouterr().out)
+        step = NavierStokes.step
+
+        def step_and_signal(self):
+            step(self)
+            if COMM.rank == 1 and self.steps == 5:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(NavierStokes, "step", step_and_signal)
+            np.testing.assert_equal(run_command(COMM, [*run, "--restart"]), 143)
+        first = capfd.readouterr().out
+        status = run_command(COMM, [*run, "--restart"])
+        second = capfd.readouterr().out
+        done = run_command(COMM, [*run, "--restart"])
+        third = capfd.readouterr().out
+        with everywhere():
+            np.testing.assert_equal((status, done), (0, 0))
+            np.testing.assert_equal(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
+            if COMM.rank == 0:
+                check_parts(first, second, third, whole, directory / "run")
+
+
+def check_parts(first, second, third, whole, directory):
+    """Raise AssertionError unless the output of the parts of a run is that of the whole."""
+    for text, output in [
+        (f"No checkpoint in {directory} yet: from the start", first),
+        (f"Interrupted at t = 0.25 and saved in {directory}; no picture drawn.", first),
+        (f"From step 5 in {directory}, t = 0.25", second),
+        ("t = 0.5 is not before the end, 0.5", third),
+    ]:
+        if text not in output:
+            raise AssertionError(f"no {text!r} in {output!r}")
+    np.testing.assert_equal(rows_of(first), [*whole[:3], rows_of(second)[0]])
+    np.testing.assert_equal(rows_of(second)[-1], whole[-1])
+
+
+@pytest.mark.parallel([2])
+def test_checkpoints_that_cannot_be_had(capfd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small = ["taylor-green", "--size", "8", "--end", "0.1"]
+    with shared_directory() as directory:
+        (directory / f"file-{COMM.rank}").touch()
+        for options, status, message in [
+            (["--restart"], 2, "--restart needs --checkpoint"),
+            (["--checkpoint", f"{directory}/file-0/run"], 1, "Not a directory"),
+        ]:
+            np.testing.assert_equal(run_command(COMM, [*small, *options]), status)
+            errors = capfd.readouterr().err
+            check(COMM.rank > 0 or message in errors, errors)
+        with files_no_longer_than(4000, 1):
+            np.testing.assert_equal(run_command(COMM, [*small, "--checkpoint", f"{directory}/run"]), 1)
+        errors = capfd.readouterr().err
+        check(COMM.rank > 0 or "File too large" in errors, errors)
+
+
+def test_what_files_hold(tmp_path, capfd):
+    fft = PFFT(MPI.COMM_SELF, (4, 6))
+    u, u_hat = newDistArray(fft, False), newDistArray(fft, rank=1)
+    files.save(tmp_path / "u.npy", u, "F")
+    checkpoints = files.Checkpoints(tmp_path / "run", comm=MPI.COMM_SELF)
+    for step in (3, 4):
+        checkpoints.save(step, {"u": u, "u_hat": (u_hat, fft.output)}, time=0.5)
+    whole = [
+        "    time = 0.5",
+        "    u: 4 x 6 float64",
+        "    u_hat: 2 x 4 x 4 complex128, modes: 4 of Fourier(), 6 of Fourier(); norm 'forward'",
+    ]
+    cut = tmp_path / "run" / "000001-step-3" / "u.npy"
+    cut.write_bytes(cut.read_bytes()[:-1])
+    (tmp_path / "text").write_text("text")
+    for name, status, lines in [
+        ("u.npy", 0, [f"{tmp_path}/u.npy: 4 x 6 float64, Fortran order, 320 bytes"]),
+        ("run/000002-step-4", 0, ["000002-step-4: step 4, whole", *whole]),
+        ("run", 0, [f"{tmp_path}/run: 2 checkpoints, the last one first", "000002-step-4: step 4, whole", *whole]),
+        ("text", 1, [f"Error: {tmp_path}/text is no whole file"]),
+        ("none", 1, ["Error: [Errno 2] No such file or directory"]),
+        ("run/000001-step-3", 1, [f"Error: {cut} is no whole file of numpy's"]),
+        (".", 1, [f"Error: {tmp_path} has no checkpoints"]),
+    ]:
+        np.testing.assert_equal(run_command(MPI.COMM_SELF, ["info", str(tmp_path / name)]), status)
+        output = capfd.readouterr()
+        for found, expected in zip((output.out + output.err).splitlines(), lines, strict=False):
+            check(found.startswith(expected), f"{found!r}, not {expected!r}", MPI.COMM_SELF)
+        damaged = f"000001-step-3: cannot be used: {cut} is no whole file"
+        check(name != "run" or damaged in output.out, output.out, MPI.COMM_SELF)

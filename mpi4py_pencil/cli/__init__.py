@@ -1,4 +1,4 @@
-"""The command line: ``mpiexec -n 2 mpi4py-pencil taylor-green``, ``mpi4py-pencil plan``, ``mpiexec … tune``.
+"""The command line: ``mpiexec -n 2 mpi4py-pencil taylor-green`` and the like.
 
 Every rank parses the same arguments and comes to the same end; rank 0 alone speaks. Bad arguments are refused
 in one line with exit status 2, before anything is computed. A module for each command has its options, its help
@@ -43,7 +43,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     Raises
     ------
     SystemExit
-        With status 0 when all is done, 1 when the flow blew up, 2 for bad arguments, 130 after Ctrl-C.
+        With status 0 when all is done, 1 when the flow blew up, 2 for bad arguments, 130 after Ctrl-C, 143 after
+        SIGTERM.
     """
     comm = MPI.COMM_WORLD
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -75,10 +76,12 @@ def commands() -> click.Group:
     """Return the group of all commands."""
     import click
 
-    from . import plan, taylor_green, tune
+    from . import info, plan, taylor_green, tune
 
-    about = "Parallel FFTs from the command line. Start taylor-green and tune with mpiexec; plan needs one process."
-    group = click.Group(commands=[module.command() for module in (taylor_green, plan, tune)], help=about)
+    about = (
+        "Parallel FFTs from the command line. Start taylor-green and tune with mpiexec; plan and info need one process."
+    )
+    group = click.Group(commands=[module.command() for module in (taylor_green, plan, tune, info)], help=about)
     return click.version_option(__version__)(group)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import sys
+from contextlib import nullcontext
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +14,7 @@ from mpi4py import MPI
 from tqdm import tqdm
 
 from ..examples import taylor_green as example
-from . import INTERRUPTED
+from ..files import Checkpoints
 from .options import method_option, name_option, option, refusing
 from .terminal import watched
 from .values import count, not_negative, png, positive, process_grid, sizes
@@ -40,6 +41,10 @@ def command() -> click.Command:
         option("--grid", None, "Ranks along x, or along x and y.", metavar="P|PxQ", callback=process_grid),
         method_option(),
         option("--every", None, every, type=int, metavar="N", callback=count),
+        option(
+            "--checkpoint", None, "Save the state in this directory with every row, and when it ends.", metavar="DIR"
+        ),
+        click.Option(["--restart"], is_flag=True, help="Go on from the last state in the --checkpoint directory."),
         option("-o --output", "taylor-green.png", "PNG to write.", metavar="PATH", callback=png),
     ]
     short = "Simulate how a vortex breaks up."
@@ -56,29 +61,60 @@ def taylor_green(
     grid: tuple[int, ...] | None,
     method: str,
     every: int | None,
+    checkpoint: str | None,
+    restart: bool,
     output: str,
 ) -> int:
     """Run the command taylor-green with parsed options and return the exit status."""
     comm = MPI.COMM_WORLD
-    steps, shorter = example.steps_to(end, dt)
+    if restart and checkpoint is None:
+        raise click.UsageError("--restart needs --checkpoint, the directory from which to go on.")
     dtype = {"double": "float64", "single": "float32"}[precision]
     with refusing():
-        solver = example.NavierStokes(comm, size, nu, shorter, dealias, dtype, grid, method)
+        solver = example.NavierStokes(comm, size, nu, dt, dealias, dtype, grid, method)
     about = describe(solver, dealias, precision)
-    note = "" if shorter == dt else f" ({dt:g} does not divide it)"
     print(f"Taylor-Green vortex, Re = {reynolds(nu)}: {about}")
-    print(f"{steps} steps of {shorter:.6g} to t = {end:g}{note}\n", flush=True)
-
-    solver.set_velocity(example.taylor_green)
     try:
-        if not simulate(solver, steps, every or max(1, steps // 20)):
-            print(f"\nInterrupted at t = {solver.time:.6g}; no picture drawn.", flush=True)
-            return INTERRUPTED
+        with nullcontext() if checkpoint is None else Checkpoints(checkpoint) as checkpoints:
+            begin(solver, checkpoints if restart else None)
+            steps = steps_left(solver, end, dt)
+            ended_by = simulate(solver, steps, every or max(1, steps // 20), checkpoints) if steps else 0
     except FloatingPointError as error:
         raise click.ClickException(f"{error}. Try a time step below --dt {dt:g}, or more viscosity.") from error
+    except (OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    if ended_by:
+        saved = "" if checkpoint is None else f" and saved in {checkpoint}"
+        print(f"\nInterrupted at t = {solver.time:.6g}{saved}; no picture drawn.", flush=True)
+        return 128 + ended_by
     draw(solver, output, about)
     print(f"\nWrote {output}", flush=True)
     return 0
+
+
+def begin(solver: example.NavierStokes, checkpoints: Checkpoints | None) -> None:
+    """Give the solver its first state, from checkpoints where there are some."""
+    solver.set_velocity(example.taylor_green)
+    if checkpoints is None:
+        return
+    if checkpoints.latest() is None:
+        print(f"No checkpoint in {checkpoints.directory} yet: from the start")
+    else:
+        solver.restore(checkpoints)
+        print(f"From step {solver.steps} in {checkpoints.directory}, t = {solver.time:.6g}")
+
+
+def steps_left(solver: example.NavierStokes, end: float, dt: float) -> int:
+    """Return how many steps there are to the end time, none where it has passed; set their length."""
+    begun = solver.time
+    if begun >= end * (1 - 1e-9):
+        print(f"t = {begun:g} is not before the end, {end:g}\n", flush=True)
+        return 0
+    steps, solver.dt = example.steps_to(end - begun, dt)
+    solver.start_time = begun - solver.steps * solver.dt
+    note = "" if solver.dt == dt else f" ({dt:g} does not divide it)"
+    print(f"{steps} steps of {solver.dt:.6g} to t = {end:g}{note}\n", flush=True)
+    return steps
 
 
 BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps [{elapsed}<{remaining}]"
@@ -102,28 +138,33 @@ class ParkedCursor:
         sys.stderr.flush()
 
 
-def simulate(solver: example.NavierStokes, steps: int, every: int) -> bool:
-    """Run the solver with a table, a progress bar and an ear for Ctrl-C; return whether it was let finish."""
+def simulate(solver: example.NavierStokes, steps: int, every: int, checkpoints: Checkpoints | None) -> int:
+    """Run the solver with a table, a progress bar and an ear for signals; return that which ended it, or 0."""
     places = max(2, 2 - math.floor(math.log10(solver.dt)))
-    interrupts = []
+    interrupts = [0]
 
-    def interrupt(*_: Any) -> None:
-        interrupts.append(True)
+    def interrupt(number: int, _: Any) -> None:
+        interrupts.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one does not wait for the step
 
     def report(moment: float, energy: float, dissipation: float, seconds: float | None) -> None:
         spent = "-" if seconds is None else f"{seconds:.4f}"
         print(f"{moment:>10.{places}f}  {energy:>15.12f}  {dissipation:>15.12f}  {spent:>9}", flush=True)
+        if checkpoints is not None and seconds is not None:
+            solver.save(checkpoints)
 
     header = f"{'time':>10}  {'kinetic energy':>15}  {'dissipation':>15}  {'s / step':>9}"
     print(header, flush=True)
-    before = signal.signal(signal.SIGINT, interrupt)
+    # SIGTERM is what batch systems send before they end a job
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         width, hidden = len(header) - 1, solver.comm.rank != 0 or not watched()
         with tqdm(total=steps, disable=hidden, bar_format=BAR, ncols=width, file=ParkedCursor(), leave=False) as bar:
-            return example.run(solver, steps, every, report, bar.update, lambda: bool(interrupts))
+            example.run(solver, steps, every, report, bar.update, lambda: len(interrupts) > 1)
+            return solver.comm.allreduce(interrupts[-1], MPI.MAX)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def draw(solver: example.NavierStokes, path: str, about: str) -> None:

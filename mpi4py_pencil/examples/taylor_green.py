@@ -27,7 +27,7 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from mpi4py_pencil import PFFT, newDistArray, spectral
+from mpi4py_pencil import PFFT, files, newDistArray, spectral
 
 Array = NDArray[Any]
 
@@ -69,6 +69,8 @@ class NavierStokes:
         Largest wavenumber kept along each axis.
     steps : int
         How many steps `u_hat` has been advanced.
+    start_time : float
+        What the time was before these steps.
 
     Raises
     ------
@@ -91,7 +93,8 @@ class NavierStokes:
             raise ValueError(f"dealias is {dealias!r}; it must be 'mask' or '3/2'")
         padding = [1.5] * 3 if dealias == "3/2" else None
         self.fft = PFFT(comm, shape, dtype=np.dtype(dtype), grid=grid, padding=padding, method=method)
-        self.comm, self.shape, self.nu, self.dt, self.steps = comm, tuple(shape), nu, dt, 0
+        self.comm, self.shape, self.nu, self.dt = comm, tuple(shape), nu, dt
+        self.steps, self.start_time = 0, 0.0
         self.k = self.fft.wavenumbers()
         self.cutoff = [largest_kept(n, dealias) for n in self.shape]
         self.kept = [abs(k) <= largest for k, largest in zip(self.k, self.cutoff, strict=True)]
@@ -102,7 +105,18 @@ class NavierStokes:
     @property
     def time(self) -> float:
         """How far the velocity has been advanced."""
-        return self.steps * self.dt
+        return self.start_time + self.steps * self.dt
+
+    def save(self, checkpoints: files.Checkpoints) -> None:
+        """Begin to save the velocity and the time; it is written while the next steps are made."""
+        checkpoints.save(self.steps, {"u_hat": (self.u_hat, self.fft.output)}, wait=False, time=self.time)
+
+    def restore(self, checkpoints: files.Checkpoints) -> None:
+        """Take the velocity and the time from the last checkpoint, of any number of modes and ranks."""
+        step, state, attrs = checkpoints.load(like={"u_hat": self.fft.output})
+        self.u_hat[...] = state["u_hat"]
+        self.project(self.u_hat)
+        self.steps, self.start_time = step, attrs["time"] - step * self.dt
 
     def set_velocity(self, velocity: Callable[..., tuple[Any, Any, Any]]) -> None:
         """Take the velocity from a function of the coordinates of the points, and set the time to zero.
@@ -116,7 +130,7 @@ class NavierStokes:
             component[...] = values
         self.fft.forward(self.u, self.u_hat)
         self.project(self.u_hat)
-        self.steps = 0
+        self.steps, self.start_time = 0, 0.0
 
     def step(self) -> None:
         """Advance the velocity by one time step."""

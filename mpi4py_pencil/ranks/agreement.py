@@ -69,6 +69,22 @@ def checked(comm: MPI.Intracomm, call: Callable[[], T], said: Callable[[T], Said
     return agreed(comm, call, said) if checking() else call()
 
 
+def told(comm: MPI.Intracomm, call: Callable[[], T]) -> T:
+    """What `call()` returns on rank 0, which alone calls it, on every rank.
+
+    Collective over `comm`.
+
+    Raises
+    ------
+    BaseException
+        On every rank, where it raised there, as `agreed`.
+    """
+    first = comm.Get_rank() == 0
+    found: T | None = agreed(comm, lambda: call() if first else None, nothing)
+    result: T = comm.bcast(found)
+    return result
+
+
 def checking() -> bool:
     """Whether calls are to be agreed on."""
     return os.environ.get("MPI4PY_PENCIL_CHECK", "0") not in ("", "0")
@@ -81,7 +97,10 @@ def _raise_together(comm: MPI.Intracomm, said: dict[str, str], error: BaseExcept
         raise error
     for rank, (_, refused) in enumerate(everyone):
         if refused is not None:
-            kind, message = refused
+            kind, message, *numbers = refused
+            if numbers:  # OSError with a number is what that number says: FileNotFoundError, PermissionError, …
+                number, name = numbers
+                raise OSError(number, f"on rank {rank}: {message}", name)
             raise kind(f"on rank {rank}: {message}")
     first = everyone[0][0]
     for rank, (theirs, _) in enumerate(everyone):
@@ -95,13 +114,19 @@ def _raise_together(comm: MPI.Intracomm, said: dict[str, str], error: BaseExcept
     raise RuntimeError("the ranks disagree, though all say the same: their representations have equal digests")
 
 
-def _of_another_rank(error: BaseException) -> tuple[type[Exception], str]:
-    """What other ranks raise for `error`: its own type where that can be made from a message alone, and its message."""
+def _of_another_rank(error: BaseException) -> tuple[Any, ...]:
+    """What other ranks raise for `error`: its own type where that can be made from a message alone, and its message.
+
+    Of an error of the system's its number and the file's name too.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        name = error.filename if error.filename is None else _exact(str(error.filename))
+        return OSError, _exact(str(error.strerror)), error.errno, name
     try:
         message = _exact(str(error))
     except BaseException as another:  # an error of the user's that cannot even be told is still one
         message = f"its message cannot be made: {type(another).__name__}"
-    for kind in (ImportError, TypeError, ValueError, MemoryError, NotImplementedError, RuntimeError):
+    for kind in (ImportError, TypeError, ValueError, MemoryError, NotImplementedError, OSError, RuntimeError):
         if isinstance(error, kind):
             return kind, message
     return RuntimeError, f"{type(error).__name__}: {message}"
