@@ -1,7 +1,7 @@
 """The figures of the documentation, drawn by ``mpi4py_pencil.plotting`` while it is built.
 
 A pencil is a description, so one process can make those of all ranks: all it takes are communicators that know their
-size and rank. The errors of the example are computed anew, in a few seconds, and the small solvers run, in about a minute.
+size and rank. The errors of the example are computed anew, in a few seconds, and the small solvers run, in a minute.
 """
 
 from itertools import product

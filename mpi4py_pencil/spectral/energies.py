@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 
 def energy(fft: PFFT, u_hat: Array) -> float:
-    """Half of the mean of |u|² over the box, all components together.
+    """Half of the mean of ``|u|²`` over the box, all components together.
 
     It is the mean over the points of the plan, by Parseval's theorem, whatever its `norm`; over those of axes that are
     not transformed too. Collective over the ranks of the plan.
@@ -49,7 +49,7 @@ def energy(fft: PFFT, u_hat: Array) -> float:
 
 
 def enstrophy(fft: PFFT, u_hat: Array, lengths: Any = None) -> float:
-    """Half of the mean of |ω|² over the box, of the curl ω of a vector field in two or three dimensions.
+    """Half of the mean of ``|ω|²`` over the box, of the curl ω of a vector field in two or three dimensions.
 
     Of the one component ω in two dimensions it is ``energy(fft, w_hat)``. Collective over the ranks of the plan.
     Parameters, result and errors are those of `energy` and `curl`.
@@ -59,7 +59,7 @@ def enstrophy(fft: PFFT, u_hat: Array, lengths: Any = None) -> float:
 
 
 def spectrum(fft: PFFT, u_hat: Array, lengths: Any = None) -> tuple[Array, Array]:
-    """The energy in shells of wave numbers |k|: those that are nearest to 0, to 1, to 2, ….
+    """The energy in shells of wave numbers ``|k|``: those that are nearest to 0, to 1, to 2, ….
 
     In a box of other lengths than 2π the shells are 2π / L apart, L the greatest length of a transformed axis. The sum
     of all shells is the `energy`. Collective over the ranks of the plan.
