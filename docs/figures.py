@@ -1,7 +1,7 @@
 """The figures of the documentation, drawn by ``mpi4py_pencil.plotting`` while it is built.
 
 A pencil is a description, so one process can make those of all ranks: all it takes are communicators that know their
-size and rank. The errors of the example are computed anew, in a few seconds.
+size and rank. The errors of the example are computed anew, in a few seconds, and the small solvers run, in a minute.
 """
 
 from itertools import product
@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from mpi4py import MPI
 
 from mpi4py_pencil import Pencil
-from mpi4py_pencil.examples import poisson
+from mpi4py_pencil.examples import flames, mhd, mixing, poisson, turbulence
 from mpi4py_pencil.plotting import Layout, plot_pencils, save
 
 SHAPE = (8, 8, 8)
@@ -26,6 +26,8 @@ def draw(folder):
     errors = poisson.picture([poisson.errors(MPI.COMM_SELF, n) for n in poisson.SIZES], "n x n x (n - 1) points")
     for name, figure in (("slabs", slabs), ("transfer", transfer), ("pencils", pencils), ("poisson", errors)):
         save(figure, folder / f"{name}.png")
+    for example in (turbulence, mixing, flames, mhd):
+        example.main(path=str(folder / f"{example.__name__.rpartition('.')[2]}.png"))
 
 
 def layouts(grid, alignments):

@@ -1,4 +1,4 @@
-"""Pictures: a flow (its vorticity and its energy spectrum), how errors fall, and how an array is distributed.
+"""Pictures: a flow (its vorticity and its energy spectrum), how errors fall, fields beside curves, and pencils.
 
 Nothing here draws on a display or touches pyplot's global state: each function returns a matplotlib Figure,
 which `save` writes as a PNG.
@@ -153,6 +153,94 @@ def draw_errors(axes: Axes, sizes: Array, curves: Mapping[str, ArrayLike], guide
     expected = np.asarray(guide[1])
     axes.semilogy(sizes[expected >= least], expected[expected >= least], "--", label=guide[0], color=INK, linewidth=1.2)
     axes.set(xlabel="Intervals n along each axis", xticks=sizes[1::2])
+    axes.grid(color="#e3e5e8")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, labelcolor=INK)
+
+
+# --- Fields and curves side by side ---------------------------------------------------------------------------
+
+
+class Plane(NamedTuple):
+    """A panel with a field: its title, (n₀, n₁) values, where their cells begin and end, labels, and relative width."""
+
+    title: str
+    values: ArrayLike | None
+    extent: tuple[float, float, float, float] = (0, 2 * np.pi, 0, 2 * np.pi)
+    labels: tuple[str, str] = ("x", "y")
+    width: float = 1.0
+
+
+class Curves(NamedTuple):
+    """A panel with curves: its title and labels, (x, y) of each by its name, the scale, and the least y to be drawn."""
+
+    title: str
+    xlabel: str
+    ylabel: str
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]]
+    scale: str = "plot"
+    least: float = 0.0
+    width: float = 1.0
+
+
+def plot_panels(panels: Sequence[Plane | Curves], title: str, subtitle: str = "") -> Figure:
+    """Draw fields and curves side by side.
+
+    Parameters
+    ----------
+    panels : sequence of Plane or Curves
+        From the left to the right. The first axis of a field lies along x. A field that is nowhere negative has another
+        colour map than one of both signs, whose middle is 0. The scale of curves is "plot", "semilogy" or "loglog".
+    title, subtitle : str
+        What the picture shows, and how it was computed.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    widths = [panel.width * (1.15 if isinstance(panel, Plane) else 1) for panel in panels]
+    figure = Figure(figsize=(4.6 * sum(widths), 4.6), facecolor="white")
+    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.08, wspace=0.04)
+    figure.suptitle(title, fontsize=15, color=INK, fontweight="bold")
+    for axes, panel in zip(figure.subplots(1, len(panels), width_ratios=widths, squeeze=False)[0], panels, strict=True):
+        if isinstance(panel, Plane):
+            draw_field(figure, axes, panel)
+        else:
+            draw_curves(axes, panel)
+        axes.set_title(panel.title, fontsize=12, color=INK, pad=8)
+    figure.supxlabel(subtitle, fontsize=9.5, color=FAINT)
+    return figure
+
+
+def draw_field(figure: Figure, axes: Axes, panel: Plane) -> None:
+    """Draw a field with a colour bar."""
+    values = np.asarray(panel.values)
+    largest, least = np.abs(values).max(), values.min()
+    colors, low = ("inferno", 0) if least >= 0 else ("RdBu_r", -largest)
+    image = axes.imshow(
+        values.T,
+        cmap=colors,
+        vmin=low,
+        vmax=largest,
+        origin="lower",
+        extent=panel.extent,
+        aspect="auto",
+        interpolation="bicubic",
+    )
+    axes.set(xlabel=panel.labels[0], ylabel=panel.labels[1])
+    figure.colorbar(image, ax=axes, aspect=30, pad=0.02).outline.set_visible(False)
+
+
+def draw_curves(axes: Axes, panel: Curves) -> None:
+    """Draw curves with a legend."""
+    for k, (name, (x, y)) in enumerate(panel.curves.items()):
+        shown = np.asarray(y) > panel.least
+        draw = getattr(axes, panel.scale)
+        draw(
+            np.asarray(x)[shown], np.asarray(y)[shown], "o-", label=name, color=PALETTE[k], markersize=4, linewidth=1.5
+        )
+    axes.set(xlabel=panel.xlabel, ylabel=panel.ylabel)
     axes.grid(color="#e3e5e8")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
