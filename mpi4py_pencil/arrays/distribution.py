@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
+from ..layout.arrays import keep
 from ..layout.pencil import Pencil
 from ..layout.subcomm import Subcomm, complete, dimensions
 from .axes import Axis, Block, Cyclic, Indices, Unstructured, whole
+
+T = TypeVar("T")
+
+# Plans kept with a distribution; beyond that the oldest is dropped, on every rank alike.
+_KEPT = 64
 
 
 class Distribution:
@@ -60,7 +66,7 @@ class Distribution:
         if self.ranks is not None and len(set(self.ranks)) != math.prod(self.dims):
             raise ValueError(f"ranks {self.ranks} do not name each rank of the grid {self.dims} once")
         self.steps = tuple(math.prod(self.dims[d + 1 :]) for d in range(len(self.dims)))
-        self.pencils: dict[Any, Pencil] = {}
+        self._kept: dict[Any, Any] = {}
 
     @classmethod
     def of(
@@ -140,6 +146,10 @@ class Distribution:
             else:
                 dims.append((n, role))
         return self.axes, tuple(dims), self.ranks
+
+    def kept(self, key: Any, make: Callable[[], T]) -> T:
+        """What `make` makes, kept with the distribution under a key that is the same on every rank."""
+        return self._kept[key] if key in self._kept else keep(self._kept, key, make(), _KEPT)
 
     def __eq__(self, other: object) -> bool:
         """Whether both give each rank the same points, as far as can be told at once."""
@@ -259,8 +269,8 @@ class Distribution:
         """Each axis with the dimension that divides it."""
         return list(zip(self.axes, self.order, strict=True))
 
-    def kept(self, axes: Sequence[int]) -> Distribution:
-        """The distribution of an array of some of the axes: where others were divided, there are replicas."""
+    def of_axes(self, axes: Sequence[int]) -> Distribution:
+        """The distribution of arrays of these axes, in this order; where others were divided, there are replicas."""
         placed = self.placed
         return self.over([placed[k] for k in axes])
 
@@ -269,18 +279,14 @@ class Distribution:
         left = [(whole(1), None) if k in axes else placed for k, placed in enumerate(self.placed)]
         return self.over([p for k, p in enumerate(left) if keepdims or k not in axes])
 
-    @functools.lru_cache(maxsize=256)  # noqa: B019 - few and small, and asked for again and again
     def broadcast_from(self, shape: tuple[int, ...]) -> Distribution:
         """The distribution of an array of this shape that is to be broadcast to one of this distribution."""
-        if shape == self.shape:
-            return self
+        return self if shape == self.shape else self.kept(("narrowed", shape), lambda: self._narrowed(shape))
+
+    def _narrowed(self, shape: tuple[int, ...]) -> Distribution:
+        """With fewer axes, and such of length 1 whole."""
         last = self.placed[self.ndim - len(shape) :]
         return self.over([p if p[0].n == n else (whole(n), None) for n, p in zip(shape, last, strict=True)])
-
-    def permuted(self, axes: Sequence[int]) -> Distribution:
-        """With the axes in another order."""
-        placed = self.placed
-        return self.over([placed[k] for k in axes])
 
     def even(self, shape: Sequence[int]) -> Distribution:
         """For an array of another shape with as many axes: an axis of another length is split as this one's kind is."""

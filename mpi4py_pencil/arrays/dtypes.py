@@ -9,10 +9,8 @@ from numpy import (  # noqa: F401 - the names of the standard
     bool,
     complex64,
     complex128,
-    finfo,
     float32,
     float64,
-    iinfo,
     int8,
     int16,
     int32,
@@ -64,6 +62,16 @@ def astype(x: GlobalArray, dtype: Any, /, *, copy: Any = True, device: str | Non
     if x.dtype == np.dtype(dtype) and not copy:
         return x
     return x.like(x.local.astype(checked(dtype)))
+
+
+def finfo(type: Any, /) -> Any:
+    """The limits of a floating type, or that of an array. Local."""
+    return np.finfo(type.dtype if isinstance(type, GlobalArray) else type)
+
+
+def iinfo(type: Any, /) -> Any:
+    """The limits of an integer type, or that of an array. Local."""
+    return np.iinfo(type.dtype if isinstance(type, GlobalArray) else type)
 
 
 def can_cast(from_: Any, to: Any, /) -> Any:

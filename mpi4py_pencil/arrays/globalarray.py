@@ -644,11 +644,14 @@ def _apply_into(ufunc: Any, args: Sequence[Any], out: tuple[Any, ...], kwargs: d
 
 def computed(ufunc: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """A ufunc on global arrays, as `apply`; negative powers of integers are refused on every rank."""
-    if ufunc is np.power and all(
-        getattr(a, "dtype", np.asarray(a).dtype).kind in "biu" for a in map(operand, args[:2])
-    ):
+    if ufunc is np.power and all(np.result_type(_typed(a)).kind in "biu" for a in args[:2]):
         _check_exponents(args)
     return apply(ufunc, args, **kwargs)
+
+
+def _typed(a: Any) -> Any:
+    """What says the type of an operand."""
+    return a.dtype if isinstance(a, GlobalArray) else np.asarray(a)
 
 
 def _check_exponents(args: Sequence[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -54,7 +55,7 @@ def get(g: GlobalArray, key: Any) -> GlobalArray:
     keys = parsed(g.shape, key)
     if _advanced(keys):
         return _gathered(g, keys)
-    chosen = select(g.distribution, g.context.rank, keys)
+    chosen = _selected(g, keys)
     if chosen.pick is None:
         block = np.empty(chosen.distribution.local_shape(g.context.rank), g.dtype)
     elif chosen.view:
@@ -74,7 +75,7 @@ def put(g: GlobalArray, key: Any, value: Any) -> None:
     if _advanced(keys):
         _scattered(g, keys, value)
         return
-    chosen = select(g.distribution, g.context.rank, keys)
+    chosen = _selected(g, keys)
     value = assigned(g.context, chosen.distribution, value)
     if chosen.pick is None:
         return
@@ -126,8 +127,10 @@ def parsed(shape: tuple[int, ...], key: Any) -> list[Any]:
 
 def _entry(k: Any) -> Any:
     """One part of a key."""
-    if k is None or k is ... or isinstance(k, slice):
+    if k is None or k is ...:
         return k
+    if isinstance(k, slice):
+        return slice(*(None if end is None else operator.index(end) for end in (k.start, k.stop, k.step)))
     if isinstance(k, (bool, np.bool_)):
         return Mask(np.asarray(k))
     if isinstance(k, (int, np.integer)):
@@ -144,6 +147,12 @@ def _entry(k: Any) -> Any:
 def _advanced(keys: Sequence[Any]) -> bool:
     """Whether there are arrays of indices or masks."""
     return any(k is not None and not isinstance(k, (int, slice)) for k in keys)
+
+
+def _selected(g: GlobalArray, keys: Sequence[Any]) -> Selection:
+    """What integers, slices and new axes select, kept with the distribution."""
+    key = tuple(((k.start, k.stop, k.step) if isinstance(k, slice) else k) for k in keys)
+    return g.distribution.kept(("selected", g.context.rank, key), lambda: select(g.distribution, g.context.rank, keys))
 
 
 def select(distribution: Distribution, rank: int, keys: Sequence[Any]) -> Selection:
@@ -262,7 +271,7 @@ def _points(g: GlobalArray, keys: Sequence[Any], written: bool = False) -> _Poin
     rest = [1 if terms[n].key is None else _run(terms[n].key, g.shape[terms[n].axis or 0])[2] for n in others]
     shape = (*rest[:front], *together, *rest[front:])
     target = _in_order(g.context, shape) if written else g.context.distribution(shape)
-    inner = target.kept(range(front, front + len(together)))
+    inner = target.of_axes(range(front, front + len(together)))
     index = target.indices(g.context.rank)
     outer = dict(zip(others, [*index[:front], *index[front + len(together) :]], strict=True))
     found = []

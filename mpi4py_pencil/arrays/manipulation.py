@@ -70,7 +70,7 @@ def permute_dims(x: GlobalArray, /, axes: Sequence[int]) -> GlobalArray:
     found = axes_of(tuple(axes), x.ndim)
     if len(found) != x.ndim:
         raise ValueError(f"axes {axes} must name each of the {x.ndim} axes")
-    return viewed(x, x.distribution.permuted(found), lambda block: block.transpose(found))
+    return viewed(x, x.distribution.of_axes(found), lambda block: block.transpose(found))
 
 
 def matrix_transpose(x: GlobalArray, /) -> GlobalArray:

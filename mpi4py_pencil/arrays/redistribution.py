@@ -64,12 +64,15 @@ def flat(index: list[Any], shape: tuple[int, ...]) -> Any:
 
 def pencil_of(context: Context, distribution: Distribution) -> Pencil | None:
     """The pencil whose arrays are divided so; None where there is none. Collective at the first time."""
-    found = distribution.pencils.get(context)
-    if found is None and _is_pencil(context, distribution):
+
+    def made() -> Pencil | None:
+        if not _is_pencil(context, distribution):
+            return None
         subcomm = context.subcomm(distribution.dims, distribution.order)
         axis = max(k for k, axis in enumerate(distribution.axes) if axis.parts == 1)
-        found = distribution.pencils[context] = Pencil(subcomm, distribution.shape, axis)
-    return found
+        return Pencil(subcomm, distribution.shape, axis)
+
+    return distribution.kept((context, "pencil"), made)
 
 
 def _is_pencil(context: Context, distribution: Distribution) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from mpi4py import MPI
@@ -49,19 +49,56 @@ def reduced(
         What the reduction starts with.
     """
     x = on_lines(x)
-    axes = axes_of(axis, x.ndim)
-    target = x.distribution.reduced(axes, keepdims)
-    wanted = where if where is True else _aligned_mask(x, where)
-    if x.distribution.parts(x.context.rank) is None:
+    plan = x.distribution.kept(("reduced", x.context, axis, keepdims), lambda: _Plan.of(x, axis, keepdims))
+    block = x.local
+    if not plan.member:
         kind = ufunc.reduce(np.ones(1, x.dtype), dtype=dtype).dtype
-        partial = np.empty(target.local_shape(x.context.rank), kind)
+        partial = np.empty(plan.target.local_shape(x.context.rank), kind)
+    elif where is True and block.size:
+        partial = ufunc.reduce(block, axis=plan.axes, dtype=dtype, keepdims=keepdims)
     else:
+        wanted = where if where is True else _aligned_mask(x, where)
         # a block that has none of the points begins with what changes nothing
-        none = (where is not True or x.local.size == 0) and _length(x, axes)
-        start = {"initial": neutral(ufunc, x.dtype)} if none else {}
-        partial = np.asarray(ufunc.reduce(x.local, axis=axes, dtype=dtype, keepdims=keepdims, where=wanted, **start))
-    made = x.like(combined(ufunc, partial, x, axes), target)
+        start = {"initial": neutral(ufunc, x.dtype)} if plan.length else {}
+        partial = ufunc.reduce(block, axis=plan.axes, dtype=dtype, keepdims=keepdims, where=wanted, **start)
+    made = x.like(combined(ufunc, np.asarray(partial), plan), plan.target)
     return made if initial is None else apply(ufunc, (made, initial))
+
+
+class _Plan(NamedTuple):
+    """A reduction over some axes of the arrays of a distribution.
+
+    Attributes
+    ----------
+    axes : tuple of int
+        Over which it goes.
+    length : int
+        How many points are reduced to one.
+    target : Distribution
+        Of the result.
+    lines : list of MPI.Intracomm
+        Along which the axes are divided: one of all ranks where all dimensions divide them.
+    member : bool
+        Whether this rank has a part.
+    """
+
+    axes: tuple[int, ...]
+    length: int
+    target: Distribution
+    lines: list[MPI.Intracomm]
+    member: bool
+
+    @classmethod
+    def of(cls, x: GlobalArray, axis: Any, keepdims: bool) -> _Plan:
+        """That of an array over a grid of all ranks. Collective at the first time, for the grid's communicators."""
+        d, context = x.distribution, x.context
+        axes = axes_of(axis, x.ndim)
+        dims = [at for at in (d.order[k] for k in axes) if at is not None and d.dims[at] > 1]
+        if dims and math.prod(d.dims[k] for k in dims) == context.size:
+            lines = [context.comm]
+        else:
+            lines = [context.lines(d.dims).lines[k] for k in dims]
+        return cls(axes, _length(x, axes), d.reduced(axes, keepdims), lines, d.parts(context.rank) is not None)
 
 
 def _length(x: GlobalArray, axes: tuple[int, ...]) -> int:
@@ -100,29 +137,13 @@ def on_lines(x: GlobalArray) -> GlobalArray:
     return x.redistribute(x.context.distribution(x.shape))
 
 
-def dividing(x: GlobalArray, axes: tuple[int, ...]) -> list[int]:
-    """The dimensions of the grid that divide these axes."""
-    d = x.distribution
-    return [at for at in (d.order[k] for k in axes) if at is not None and d.dims[at] > 1]
-
-
-def lines(x: GlobalArray, axes: tuple[int, ...]) -> list[MPI.Intracomm]:
-    """The communicators along which axes are divided: one of all ranks where all dimensions do. Collective at first."""
-    dims = dividing(x, axes)
-    d = x.distribution
-    if dims and math.prod(d.dims[k] for k in dims) == x.context.size:
-        return [x.context.comm]
-    grid = x.context.lines(d.dims) if dims else None
-    return [] if grid is None else [grid.lines[k] for k in dims]
-
-
-def combined(ufunc: Any, partial: Plain, x: GlobalArray, axes: tuple[int, ...]) -> Plain:
-    """The reduction of the partial results of all ranks that divide these axes. Collective."""
-    partial = np.ascontiguousarray(partial).reshape(partial.shape)
+def combined(ufunc: Any, partial: Plain, plan: _Plan) -> Plain:
+    """The reduction of the partial results of all ranks that divide the axes. Collective."""
+    if not plan.lines or not plan.member:
+        return partial
     op, kinds = _OPS.get(ufunc, (None, ""))
-    for line in lines(x, axes):
-        if x.distribution.parts(x.context.rank) is None:
-            break
+    partial = partial if partial.flags.c_contiguous else partial.copy()
+    for line in plan.lines:
         if op is not None and partial.dtype.char in kinds:
             line.Allreduce(MPI.IN_PLACE, partial, op)
         else:
