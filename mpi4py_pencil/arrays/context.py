@@ -15,7 +15,7 @@ from ..ranks.agreement import agreed
 from ..ranks.communicators import cache_of, check_alive, communicator
 from .axes import Indices
 from .distribution import Distribution
-from .moves import Move
+from .moves import Points, Product
 
 T = TypeVar("T")
 
@@ -131,11 +131,16 @@ class Context:
         """A communicator for each axis, by the dimensions of a grid of all ranks. Collective at the first time."""
         return Subcomm._of(self.lines(dims), order)
 
-    def move(self, source: Distribution, index: Sequence[Indices], shape: tuple[int, ...]) -> Move:
+    def points(self, source: Distribution, index: Sequence[Indices], shape: tuple[int, ...]) -> Points:
         """How this rank comes by the points of an array whose indices, broadcast to `shape`, are given. Collective."""
         check_alive(self.comm)
         owners, positions = source.locate(index, self.rank)
-        return Move(self.comm, np.broadcast_to(owners, shape), np.broadcast_to(positions, shape))
+        return Points(self.comm, np.broadcast_to(owners, shape), np.broadcast_to(positions, shape))
+
+    def product(self, source: Distribution, index: Sequence[Indices] | None, shape: tuple[int, ...]) -> Product:
+        """How this rank comes by a block of an array, whose indices along each axis are given. Collective."""
+        check_alive(self.comm)
+        return Product(self.comm, source, index, shape)
 
     def kept(self, key: Any, make: Callable[[], T]) -> T:
         """What `make` makes, kept under a key that is the same on every rank."""

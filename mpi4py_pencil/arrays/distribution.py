@@ -210,11 +210,26 @@ class Distribution:
 
     def indices(self, rank: int) -> list[Indices]:
         """The indices along each axis of a rank's points: arrays that broadcast with each other to its block."""
-        parts = self.parts(rank)
-        if parts is None:
+        lists = self.lists(rank)
+        if lists is None:
             return [np.zeros((0,) * max(self.ndim, 1), np.int64)] * self.ndim
-        lists = [axis.indices(k) for axis, k in zip(self.axes, parts, strict=True)]
         return [found.reshape((-1,) + (1,) * (self.ndim - 1 - k)) for k, found in enumerate(lists)]
+
+    def lists(self, rank: int) -> list[Indices] | None:
+        """The indices along each axis of a rank's points; None where it has none."""
+        parts = self.parts(rank)
+        return None if parts is None else [axis.indices(k) for axis, k in zip(self.axes, parts, strict=True)]
+
+    def owner(self, parts: Sequence[int], me: int) -> int:
+        """The rank that has a part of each axis, of replicas the one nearest to the rank `me`."""
+        place = self._base(self.place(me) or 0)
+        place += sum(k * self.steps[d] for k, d in zip(parts, self.order, strict=True) if d is not None)
+        return place if self.ranks is None else self.ranks[place]
+
+    def _base(self, at: int) -> int:
+        """The place of the first parts; where there are replicas, of those with the coordinates of the place `at`."""
+        base = sum(at // self.steps[d] % self.dims[d] * self.steps[d] for d in self.unused)
+        return base + sum(fixed * self.steps[d] for d, fixed in self.fixed.items())
 
     def find(self, index: Sequence[Indices], at: int = 0) -> tuple[Indices, Indices]:
         """Of each point the place in the grid of the rank that owns it, and its position in the block there.
@@ -226,9 +241,7 @@ class Distribution:
         at : int, optional
             The place whose coordinates along the dimensions with replicas say which of these is meant.
         """
-        base = sum(at // self.steps[d] % self.dims[d] * self.steps[d] for d in self.unused)
-        base += sum(fixed * self.steps[d] for d, fixed in self.fixed.items())
-        place: Any = np.int64(base)
+        place: Any = np.int64(self._base(at))
         position: Any = np.int64(0)
         for axis, d, which in zip(self.axes, self.order, index, strict=True):
             if d is None and isinstance(axis, Block):

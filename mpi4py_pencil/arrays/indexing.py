@@ -13,7 +13,7 @@ from .axes import Axis, Block, Cyclic, Indices, whole
 from .context import Context
 from .distribution import Distribution
 from .globalarray import GlobalArray, conform, is_scalar, operand, own_part
-from .moves import Move
+from .moves import Points
 
 Plain: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -224,7 +224,7 @@ class _Term(NamedTuple):
     axis: int | None
 
 
-class _Points(NamedTuple):
+class _Chosen(NamedTuple):
     """What an index with arrays selects: how that is divided, and of this rank's points the indices in the array."""
 
     distribution: Distribution
@@ -235,7 +235,7 @@ def _gathered(g: GlobalArray, keys: Sequence[Any]) -> GlobalArray:
     """What arrays of indices select, a copy. Collective."""
     points = _points(g, keys)
     shape = points.distribution.local_shape(g.context.rank)
-    block = g.context.move(g.distribution, points.indices, shape).pull(g.local).reshape(shape)
+    block = g.context.points(g.distribution, points.indices, shape).pull(g.local).reshape(shape)
     return g.like(block, points.distribution)
 
 
@@ -252,7 +252,7 @@ def _scattered(g: GlobalArray, keys: Sequence[Any], value: Any) -> None:
     places, positions = g.distribution.find(points.indices)
     for far in g.distribution.replicas():
         owners = np.broadcast_to(g.distribution.rank_at(places + far), shape)
-        Move(g.context.comm, owners, np.broadcast_to(positions, shape)).push(values, g.local)
+        Points(g.context.comm, owners, np.broadcast_to(positions, shape)).push(values, g.local)
 
 
 def _is_whole_mask(g: GlobalArray, keys: Sequence[Any]) -> bool:
@@ -260,7 +260,7 @@ def _is_whole_mask(g: GlobalArray, keys: Sequence[Any]) -> bool:
     return len(keys) == 1 and isinstance(keys[0], Mask) and keys[0].array.shape == g.shape and g.ndim > 0
 
 
-def _points(g: GlobalArray, keys: Sequence[Any], written: bool = False) -> _Points:
+def _points(g: GlobalArray, keys: Sequence[Any], written: bool = False) -> _Chosen:
     """What an index with arrays selects. Collective."""
     terms = _terms(g, keys)
     listed = [n for n, term in enumerate(terms) if not (term.key is None or isinstance(term.key, slice))]
@@ -286,7 +286,7 @@ def _points(g: GlobalArray, keys: Sequence[Any], written: bool = False) -> _Poin
             behind = part.ndim and target.parts(g.context.rank) is not None
             found.append(part.reshape(part.shape + (1,) * (len(rest) - front)) if behind else part)
     bounded = {terms[n].axis for n in listed} - {None}
-    return _Points(target, _in_bounds(g, found, bounded))
+    return _Chosen(target, _in_bounds(g, found, bounded))
 
 
 def _terms(g: GlobalArray, keys: Sequence[Any]) -> list[_Term]:

@@ -1,14 +1,22 @@
-"""Points of a distributed array brought to the ranks that want them, and back: index runs by one Alltoallv."""
+"""Points of a distributed array brought to the ranks that want them, and back, by one Alltoallv.
+
+What a rank wants is a product of indices along each axis (`Product`: redistribution, slices, rolls), or any points
+(`Points`: reshaping, masks, arrays of indices). Both ask the owners once; then they can be carried out again.
+"""
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from mpi4py import MPI
 
 from ..exchange.memory import item
-from .axes import Indices
+from .axes import Axis, Block, Indices
+from .distribution import Distribution
 
 Plain: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -16,8 +24,8 @@ Plain: TypeAlias = "np.ndarray[Any, Any]"
 _LONG = 1 << 15
 
 
-class Move:
-    """What each rank wants from the blocks of the others. Collective over `comm`.
+class Points:
+    """Any points that each rank wants from the blocks of the others. Collective over `comm`.
 
     Parameters
     ----------
@@ -31,7 +39,8 @@ class Move:
         self._comm = comm
         owners, positions = owners.reshape(-1), positions.reshape(-1)
         self.size = owners.size
-        order = np.argsort(owners, kind="stable")
+        # numpy sorts short integers in linear time
+        order = np.argsort(owners.astype(np.int16) if comm.size < 1 << 15 else owners, kind="stable")
         self._wanted = np.bincount(owners, minlength=comm.size)
         self._given = np.empty_like(self._wanted)
         comm.Alltoall(self._wanted, self._given)
@@ -58,6 +67,110 @@ class Move:
         kind = item(max(1, block.itemsize))
         self._comm.Alltoallv([sent, self._wanted, kind], [came, self._given, kind])
         self._take.scatter(came, block)
+
+
+class Product:
+    """A product of indices along each axis that each rank wants from the blocks of the others. Collective over `comm`.
+
+    Parameters
+    ----------
+    comm : MPI.Intracomm
+        All ranks.
+    source : Distribution
+        Of the array.
+    index : sequence of array of int, optional
+        The indices along each axis that this rank wants; None where it wants nothing.
+    shape : tuple of int
+        Of the block of which they are the points.
+    """
+
+    def __init__(
+        self, comm: MPI.Intracomm, source: Distribution, index: Sequence[Indices] | None, shape: tuple[int, ...]
+    ) -> None:
+        self._comm = comm
+        self._shape = shape
+        mine: list[Any] = [None] * comm.size
+        self._take: list[tuple[int, Where]] = []
+        groups = [_by_part(axis, which) for axis, which in zip(source.axes, index or (), strict=index is not None)]
+        for chosen in itertools.product(*groups) if index is not None else ():
+            owner = source.owner([part for part, _, _ in chosen], comm.rank)
+            mine[owner] = tuple(there for _, _, there in chosen)
+            self._take.append((owner, Where([here for _, here, _ in chosen])))
+        self._take.sort(key=lambda taken: taken[0])
+        self._give = [(rank, Where(asked)) for rank, asked in enumerate(comm.alltoall(mine)) if asked is not None]
+        self._own = mine[comm.rank] is not None
+
+    def pull(self, block: Plain) -> Plain:
+        """This rank's block of what it wants, from the blocks of all. Collective."""
+        me, out = self._comm.rank, np.empty(self._shape, block.dtype)
+        give = [(rank, where) for rank, where in self._give if rank != me]
+        take = [(rank, where) for rank, where in self._take if rank != me]
+        sent, given = _buffer(give, block.dtype, self._comm.size)
+        came, taken = _buffer(take, block.dtype, self._comm.size)
+        for (_, where), part in zip(give, _parts(give, sent), strict=True):
+            part[...] = where.of(block)
+        kind = item(max(1, block.itemsize))
+        self._comm.Alltoallv([sent, given, kind], [came, taken, kind])
+        for (_, where), part in zip(take, _parts(take, came), strict=True):
+            where.put(out, part)
+        if self._own:
+            here = next(where for rank, where in self._take if rank == me)
+            here.put(out, next(where for rank, where in self._give if rank == me).of(block))
+        return out
+
+
+class Where:
+    """The positions along each axis of a product of them in a block: slices where they are evenly spaced."""
+
+    def __init__(self, positions: Sequence[Indices]) -> None:
+        self.shape = tuple(which.size for which in positions)
+        self.size = math.prod(self.shape)
+        slices = [_evenly(which) for which in positions]
+        regular = all(found is not None for found in slices)
+        self._index: Any = (*slices, ...) if regular else np.ix_(*positions)
+
+    def of(self, block: Plain) -> Plain:
+        """The points of a block."""
+        return block[self._index]
+
+    def put(self, block: Plain, values: Plain) -> None:
+        """Write to the points of a block."""
+        block[self._index] = values
+
+
+def _by_part(axis: Axis, which: Indices) -> list[tuple[int, Indices, Indices]]:
+    """The parts in which indices lie, the places of these among them, and their positions in the part."""
+    if axis.parts == 1 and isinstance(axis, Block):
+        return [(0, np.arange(which.size), which)] if which.size else []
+    part, position = axis.find(which)
+    order = np.argsort(part, kind="stable")
+    cuts = np.flatnonzero(np.diff(part[order])) + 1
+    return [(int(part[here[0]]), here, position[here]) for here in np.split(order, cuts) if here.size]
+
+
+def _evenly(positions: Indices) -> slice | None:
+    """A slice of the same positions; None where they are not evenly spaced."""
+    if positions.size < 2:
+        return slice(int(positions[0]), int(positions[0]) + 1) if positions.size else slice(0, 0)
+    step = int(positions[1] - positions[0])
+    if step == 0 or np.any(np.diff(positions) != step):
+        return None
+    end = int(positions[-1]) + (1 if step > 0 else -1)
+    return slice(int(positions[0]), None if end < 0 else end, step)
+
+
+def _buffer(parts: Sequence[tuple[int, Where]], dtype: Any, size: int) -> tuple[Plain, Indices]:
+    """Memory for what goes to, or comes from, other ranks, by rank; and how much that is for each."""
+    counts = np.zeros(size, np.int64)
+    for rank, where in parts:
+        counts[rank] = where.size
+    return np.empty(int(counts.sum()), dtype), counts
+
+
+def _parts(parts: Sequence[tuple[int, Where]], buffer: Plain) -> list[Plain]:
+    """The parts of a buffer in their shapes."""
+    ends = list(itertools.accumulate(where.size for _, where in parts))
+    return [buffer[end - where.size : end].reshape(where.shape) for end, (_, where) in zip(ends, parts, strict=True)]
 
 
 class Runs:

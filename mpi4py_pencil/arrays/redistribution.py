@@ -12,6 +12,7 @@ from ..layout.pencil import Pencil
 from .axes import Block
 from .context import Context
 from .distribution import Distribution
+from .moves import Points
 
 Plain: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -31,21 +32,23 @@ def moved(context: Context, source: Distribution, target: Distribution, block: P
             transfer_between(a, b, block.dtype).forward(block, out)
             return out
 
-    def plan() -> Any:
-        index = target.indices(context.rank)
-        if source.shape != target.shape:
-            index = reshaped(index, target.shape, source.shape)
-        return context.move(source, index, shape)
-
     shape = target.local_shape(context.rank)
+    if source.shape == target.shape:
+        wanted = target.lists(context.rank)
+        return context.kept((source, target), lambda: context.product(source, wanted, shape)).pull(block)
+
+    def plan() -> Points:
+        index = reshaped(target.indices(context.rank), target.shape, source.shape)
+        return context.points(source, index, shape)
+
     return context.kept((source, target), plan).pull(block).reshape(shape)
 
 
 def remapped(context: Context, source: Distribution, target: Distribution, block: Plain, maps: list[Any]) -> Plain:
     """This rank's block in `target`, whose indices along each axis functions map to those of the array. Collective."""
-    shape = target.local_shape(context.rank)
-    index = [found(which) for found, which in zip(maps, target.indices(context.rank), strict=True)]
-    return context.move(source, index, shape).pull(block).reshape(shape)
+    wanted = target.lists(context.rank)
+    index = None if wanted is None else [found(which) for found, which in zip(maps, wanted, strict=True)]
+    return context.product(source, index, target.local_shape(context.rank)).pull(block)
 
 
 def reshaped(index: list[Any], shape: tuple[int, ...], other: tuple[int, ...]) -> list[Any]:
