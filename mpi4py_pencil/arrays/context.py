@@ -142,11 +142,14 @@ class Context:
         check_alive(self.comm)
         return Product(self.comm, source, index, shape)
 
-    def kept(self, key: Any, make: Callable[[], T]) -> T:
-        """What `make` makes, kept under a key that is the same on every rank."""
+    def kept(self, key: tuple[Any, ...], make: Callable[[], T], most: int = _PLANS) -> T:
+        """What `make` makes, kept under a key that is the same on every rank, with at most so many of its kind.
+
+        The first item of the key is the kind.
+        """
         check_alive(self.comm)
-        plans: dict[Any, Any] = cache_of(self.comm).setdefault(Context, {})
-        return plans[key] if key in plans else keep(plans, key, make(), _PLANS)
+        plans: dict[Any, Any] = cache_of(self.comm).setdefault((Context, key[0]), {})
+        return plans[key] if key in plans else keep(plans, key, make(), most)
 
     def __reduce__(self) -> Any:
         """Communicators stay with their process."""

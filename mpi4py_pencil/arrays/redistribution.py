@@ -25,7 +25,7 @@ def moved(context: Context, source: Distribution, target: Distribution, block: P
 
     The shapes may differ: points keep their place in C order.
     """
-    if source.shape == target.shape and math.prod(source.shape) * block.itemsize >= _LARGE * context.size:
+    if source.shape == target.shape and large(context, source.shape, block.itemsize):
         a, b = pencil_of(context, source), pencil_of(context, target)
         if a is not None and b is not None:
             out = np.empty(b.subshape, block.dtype)
@@ -35,13 +35,13 @@ def moved(context: Context, source: Distribution, target: Distribution, block: P
     shape = target.local_shape(context.rank)
     if source.shape == target.shape:
         wanted = target.lists(context.rank)
-        return context.kept((source, target), lambda: context.product(source, wanted, shape)).pull(block)
+        return context.kept(("moved", source, target), lambda: context.product(source, wanted, shape)).pull(block)
 
     def plan() -> Points:
         index = reshaped(target.indices(context.rank), target.shape, source.shape)
         return context.points(source, index, shape)
 
-    return context.kept((source, target), plan).pull(block).reshape(shape)
+    return context.kept(("moved", source, target), plan).pull(block).reshape(shape)
 
 
 def remapped(context: Context, source: Distribution, target: Distribution, block: Plain, maps: list[Any]) -> Plain:
@@ -49,6 +49,11 @@ def remapped(context: Context, source: Distribution, target: Distribution, block
     wanted = target.lists(context.rank)
     index = None if wanted is None else [found(which) for found, which in zip(maps, wanted, strict=True)]
     return context.product(source, index, target.local_shape(context.rank)).pull(block)
+
+
+def large(context: Context, shape: tuple[int, ...], itemsize: int) -> bool:
+    """Whether plans with windows and memory of their own are worth it for arrays of a shape. The same on every rank."""
+    return math.prod(shape) * itemsize >= _LARGE * context.size
 
 
 def reshaped(index: list[Any], shape: tuple[int, ...], other: tuple[int, ...]) -> list[Any]:
