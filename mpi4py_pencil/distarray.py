@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mpi4py import MPI
@@ -14,6 +14,9 @@ from .layout.subcomm import Subcomm, dimensions
 from .ranks.agreement import agreed, checked
 from .ranks.communicators import cache_of, check_alive
 from .transfer import Transfer
+
+if TYPE_CHECKING:
+    from .arrays import GlobalArray
 
 Plain = np.ndarray[Any, Any]
 
@@ -171,7 +174,7 @@ class DistArray(np.ndarray):
         )
         if out is None:
             out = DistArray.of(target, self.dtype, self._rank)
-        _transfer(pencil, target, self.dtype).forward(_plain(self), _plain(out))
+        transfer_between(pencil, target, self.dtype).forward(_plain(self), _plain(out))
         return out
 
     def _target(self, axis: int | None, out: Any) -> Pencil:
@@ -187,6 +190,18 @@ class DistArray(np.ndarray):
             raise ValueError(f"axis {axis} contradicts out, which is aligned along axis {out.alignment}")
         checked_array("out", out, out.pencil.subshape, self.dtype, written=True)
         return out.pencil
+
+    def as_global(self) -> GlobalArray:
+        """The whole array, of which this is the block: a view of the same memory, see `arrays.GlobalArray`.
+
+        Raises
+        ------
+        ValueError
+            Where the pencil's communicators are of no grid.
+        """
+        from .arrays import from_distarray  # that room stands on this one
+
+        return from_distarray(self)
 
     def __getitem__(self, key: Any) -> Any:
         """A component is a DistArray; anything else is plain."""
@@ -437,7 +452,7 @@ def _undivided(subcomm: Sequence[MPI.Intracomm]) -> int:
 _TRANSFERS = 32
 
 
-def _transfer(a: Pencil, b: Pencil, dtype: np.dtype[Any]) -> Transfer:
+def transfer_between(a: Pencil, b: Pencil, dtype: np.dtype[Any]) -> Transfer:
     """The transfer between two pencils, made at its first use and kept with the grid."""
     if not isinstance(a.subcomm, Subcomm) or not isinstance(b.subcomm, Subcomm):
         return Transfer(a, b, dtype)

@@ -1,0 +1,113 @@
+"""Numpy's functions and ufuncs on global arrays: those of the namespace, and no other, since it would gather."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .context import namespace
+from .globalarray import GlobalArray, apply, computed
+
+# Functions of numpy that have another name here.
+_NAMES = {
+    "amax": "max",
+    "amin": "min",
+    "around": "round",
+    "concatenate": "concat",
+    "conjugate": "conj",
+    "cumprod": "cumulative_prod",
+    "cumsum": "cumulative_sum",
+    "transpose": "permute_dims",
+}
+
+_REDUCTIONS = {np.add, np.multiply, np.minimum, np.maximum, np.logical_and, np.logical_or}
+
+
+def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A ufunc, called or reduced, on global arrays. Collective."""
+    if ufunc in (np.matmul, np.vecdot) and method == "__call__":
+        return _refusing_more(namespace(ufunc.__name__), ufunc.__name__)(*inputs, **kwargs)
+    if method == "__call__" and ufunc.signature is None:
+        return computed(ufunc, inputs, kwargs)
+    if method == "reduce" and ufunc in _REDUCTIONS:
+        from .statistics import reduced
+
+        if kwargs.pop("out", None) not in (None, (None,)):
+            raise TypeError("out is not there for reductions: assign the result, out[...] = …")
+        axis = inputs[1] if len(inputs) > 1 else kwargs.pop("axis", 0)
+        return reduced(ufunc, inputs[0], axis, **kwargs)
+    if method == "outer":
+        a, b = inputs
+        ndim = np.ndim(b)
+        return apply(ufunc, (a[(..., *[None] * ndim)], b), **kwargs)
+    if method == "accumulate" and ufunc in (np.add, np.multiply):
+        from .statistics import _accumulated
+
+        return _accumulated(
+            ufunc, inputs[0], *inputs[1:], **{"axis": 0, "dtype": None, "include_initial": False, **kwargs}
+        )
+    raise TypeError(
+        f"numpy.{ufunc.__name__}.{method} is not there for global arrays: use the functions of "
+        "mpi4py_pencil.arrays, the blocks by .local, or .to_numpy(), which is collective"
+    )
+
+
+def call_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A function of numpy on global arrays: that of the namespace under the same name. Collective."""
+    own = _own(func)
+    if own is None:
+        raise TypeError(
+            f"{func.__module__}.{func.__name__} is not there for global arrays: use the functions of "
+            "mpi4py_pencil.arrays, the blocks by .local, or .to_numpy(), which is collective"
+        )
+    return own(*args, **kwargs)
+
+
+@functools.cache
+def _own(func: Any) -> Callable[..., Any] | None:
+    """The function of the namespace that stands for one of numpy's."""
+    module, name = func.__module__, func.__name__
+    if func in _SPECIAL:
+        return _SPECIAL[func]
+    for prefix in ("linalg", "fft"):
+        if module.startswith(f"numpy.{prefix}"):
+            found = getattr(namespace(prefix), name, None)
+            return None if found is None else _refusing_more(found, name)
+    found = namespace(_NAMES.get(name, name), None)
+    return None if found is None else _refusing_more(found, name)
+
+
+def _refusing_more(found: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """A function whose refusal of an argument that only numpy has says whose function it is."""
+
+    @functools.wraps(found)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return found(*args, **kwargs)
+
+    return call
+
+
+def _transpose(a: GlobalArray, axes: Any = None) -> GlobalArray:
+    return a.transpose() if axes is None else a.transpose(*axes)
+
+
+_SPECIAL: dict[Any, Callable[..., Any]] = {
+    np.transpose: _transpose,
+    np.shape: lambda a: a.shape,
+    np.ndim: lambda a: a.ndim,
+    np.size: lambda a, axis=None: a.size if axis is None else a.shape[axis],
+    np.copy: lambda a, order="K", subok=False: a.copy(),
+    np.ravel: lambda a, order="C": namespace("reshape")(a, -1),
+    np.array_repr: lambda a: repr(a),
+    np.array_str: lambda a: str(a),
+    np.array_equal: lambda a, b: a.shape == b.shape and bool((a == b).all()),
+    np.iscomplexobj: lambda a: a.dtype.kind == "c",
+    np.isrealobj: lambda a: a.dtype.kind != "c",
+    np.result_type: lambda *given: namespace("result_type")(*given),
+    np.flipud: lambda a: namespace("flip")(a, axis=0),
+    np.fliplr: lambda a: namespace("flip")(a, axis=1),
+    np.swapaxes: lambda a, i, j: namespace("moveaxis")(a, (i, j), (j, i)),
+}

@@ -1,0 +1,396 @@
+"""Reductions: a partial result of each block, then one reduction along the lines of ranks that divide the axes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from mpi4py import MPI
+
+from ..layout.pencil import whole_axis
+from .axes import Block
+from .distribution import Distribution
+from .elementwise import clip
+from .globalarray import GlobalArray, apply
+from .manipulation import axes_of, concat, viewed
+from .redistribution import flat
+
+Plain: TypeAlias = "np.ndarray[Any, Any]"
+
+
+# What MPI reduces as numpy does; comparisons of floating numbers are not among it: MPI does not say what NaN becomes.
+_OPS = {
+    np.add: (MPI.SUM, "bhilqBHILQfdgFDG"),
+    np.multiply: (MPI.PROD, "bhilqBHILQfdgFDG"),
+    np.minimum: (MPI.MIN, "bhilqBHILQ"),
+    np.maximum: (MPI.MAX, "bhilqBHILQ"),
+    np.logical_and: (MPI.LAND, "?"),
+    np.logical_or: (MPI.LOR, "?"),
+}
+
+
+def reduced(
+    ufunc: Any,
+    x: GlobalArray,
+    axis: Any = None,
+    keepdims: bool = False,
+    dtype: Any = None,
+    where: Any = True,
+    initial: Any = None,
+) -> GlobalArray:
+    """A ufunc's reduction over one axis, several or all (None), divided as the axes that remain. Collective.
+
+    Parameters
+    ----------
+    where : bool or array
+        Which points to take, as numpy's.
+    initial : number, optional
+        What the reduction starts with.
+    """
+    x = on_lines(x)
+    plan = x.distribution.kept(("reduced", x.context, axis, keepdims), lambda: _Plan.of(x, axis, keepdims))
+    block = x.local
+    if not plan.member:
+        kind = ufunc.reduce(np.ones(1, x.dtype), dtype=dtype).dtype
+        partial = np.empty(plan.target.local_shape(x.context.rank), kind)
+    elif where is True and block.size:
+        partial = ufunc.reduce(block, axis=plan.axes, dtype=dtype, keepdims=keepdims)
+    else:
+        wanted = where if where is True else _aligned_mask(x, where)
+        # a block that has none of the points begins with what changes nothing
+        start = {"initial": neutral(ufunc, x.dtype)} if plan.length else {}
+        partial = ufunc.reduce(block, axis=plan.axes, dtype=dtype, keepdims=keepdims, where=wanted, **start)
+    made = x.like(combined(ufunc, np.asarray(partial), plan), plan.target)
+    return made if initial is None else apply(ufunc, (made, initial))
+
+
+class _Plan(NamedTuple):
+    """A reduction over some axes of the arrays of a distribution.
+
+    Attributes
+    ----------
+    axes : tuple of int
+        Over which it goes.
+    length : int
+        How many points are reduced to one.
+    target : Distribution
+        Of the result.
+    lines : list of MPI.Intracomm
+        Along which the axes are divided: one of all ranks where all dimensions divide them.
+    member : bool
+        Whether this rank has a part.
+    """
+
+    axes: tuple[int, ...]
+    length: int
+    target: Distribution
+    lines: list[MPI.Intracomm]
+    member: bool
+
+    @classmethod
+    def of(cls, x: GlobalArray, axis: Any, keepdims: bool) -> _Plan:
+        """That of an array over a grid of all ranks. Collective at the first time, for the grid's communicators."""
+        d, context = x.distribution, x.context
+        axes = axes_of(axis, x.ndim)
+        dims = [at for at in (d.order[k] for k in axes) if at is not None and d.dims[at] > 1]
+        if dims and math.prod(d.dims[k] for k in dims) == context.size:
+            lines = [context.comm]
+        else:
+            lines = [context.lines(d.dims).lines[k] for k in dims]
+        return cls(axes, _length(x, axes), d.reduced(axes, keepdims), lines, d.parts(context.rank) is not None)
+
+
+def _length(x: GlobalArray, axes: tuple[int, ...]) -> int:
+    """How many points are reduced to one."""
+    return math.prod(x.shape[k] for k in axes)
+
+
+def _aligned_mask(x: GlobalArray, where: Any) -> Any:
+    """This rank's part of a mask of the array."""
+    from .indexing import assigned
+
+    return assigned(x.context, x.distribution, where)
+
+
+def neutral(ufunc: Any, dtype: np.dtype[Any]) -> Any:
+    """What changes no result of a reduction."""
+    if ufunc.identity is not None:
+        return ufunc.identity
+    sign = -1 if ufunc is np.maximum else 1
+    if dtype.kind == "f":
+        return dtype.type(sign * np.inf)
+    if dtype.kind == "c":
+        return dtype.type(complex(sign * np.inf, sign * np.inf))
+    if dtype.kind == "b":
+        return sign > 0
+    if dtype.kind in "iu":
+        return np.iinfo(dtype).min if sign < 0 else np.iinfo(dtype).max
+    raise TypeError(f"{ufunc.__name__} of dtype {dtype} cannot be reduced over ranks")
+
+
+def on_lines(x: GlobalArray) -> GlobalArray:
+    """The array over a grid of all ranks, whose lines have communicators. Collective."""
+    d = x.distribution
+    if d.ranks is None and math.prod(d.dims) == x.context.size:
+        return x
+    return x.redistribute(x.context.distribution(x.shape))
+
+
+def combined(ufunc: Any, partial: Plain, plan: _Plan) -> Plain:
+    """The reduction of the partial results of all ranks that divide the axes. Collective."""
+    if not plan.lines or not plan.member:
+        return partial
+    op, kinds = _OPS.get(ufunc, (None, ""))
+    partial = partial if partial.flags.c_contiguous else partial.copy()
+    for line in plan.lines:
+        if op is not None and partial.dtype.char in kinds:
+            line.Allreduce(MPI.IN_PLACE, partial, op)
+        else:
+            partial = np.asarray(ufunc.reduce(everyones(line, partial), axis=0, dtype=partial.dtype))
+    return partial
+
+
+def everyones(line: MPI.Intracomm, partial: Plain) -> Plain:
+    """The partial results of all ranks of a line, by rank. Collective over the line."""
+    all_of_them = np.empty((line.Get_size(), *partial.shape), partial.dtype)
+    line.Allgather([partial, partial.nbytes, MPI.BYTE], [all_of_them, partial.nbytes, MPI.BYTE])
+    return all_of_them
+
+
+def sum(
+    x: GlobalArray, /, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, where: Any = True
+) -> GlobalArray:
+    """The sum over axes; small integers are added as the default integer. Collective."""
+    _no_out(out)
+    return reduced(np.add, x, axis, keepdims, dtype, where)
+
+
+def prod(
+    x: GlobalArray, /, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, where: Any = True
+) -> GlobalArray:
+    """The product over axes. Collective."""
+    _no_out(out)
+    return reduced(np.multiply, x, axis, keepdims, dtype, where)
+
+
+def min(
+    x: GlobalArray, /, axis: Any = None, out: None = None, keepdims: bool = False, where: Any = True
+) -> GlobalArray:
+    """The smallest over axes; NaN where there is one. Collective."""
+    _no_out(out)
+    return _extreme(np.minimum, x, axis, keepdims, where)
+
+
+def max(
+    x: GlobalArray, /, axis: Any = None, out: None = None, keepdims: bool = False, where: Any = True
+) -> GlobalArray:
+    """The largest over axes; NaN where there is one. Collective."""
+    _no_out(out)
+    return _extreme(np.maximum, x, axis, keepdims, where)
+
+
+def _extreme(ufunc: Any, x: GlobalArray, axis: Any, keepdims: bool, where: Any) -> GlobalArray:
+    """The extreme over axes, which must not be empty where something remains."""
+    axes = axes_of(axis, x.ndim)
+    if _length(x, axes) == 0 and (x.size or math.prod(x.shape[k] for k in range(x.ndim) if k not in axes)):
+        raise ValueError(f"an extreme over the axes {axes} of an array of shape {x.shape} is of nothing")
+    return reduced(ufunc, x, axes, keepdims, None, where)
+
+
+def any(
+    x: GlobalArray, /, axis: Any = None, out: None = None, keepdims: bool = False, where: Any = True
+) -> GlobalArray:
+    """Whether one point over axes is not zero. Collective."""
+    _no_out(out)
+    return reduced(np.logical_or, x, axis, keepdims, None, where)
+
+
+def all(
+    x: GlobalArray, /, axis: Any = None, out: None = None, keepdims: bool = False, where: Any = True
+) -> GlobalArray:
+    """Whether no point over axes is zero. Collective."""
+    _no_out(out)
+    return reduced(np.logical_and, x, axis, keepdims, None, where)
+
+
+def _no_out(out: Any) -> None:
+    """Refuse an argument that numpy has."""
+    if out is not None:
+        raise TypeError("out is not there for reductions: assign the result, out[...] = …")
+
+
+def count_nonzero(x: GlobalArray, /, axis: Any = None, keepdims: bool = False) -> GlobalArray:
+    """How many points over axes are not zero. Collective."""
+    return reduced(np.add, x != 0, axis, keepdims, np.int64)
+
+
+def mean(
+    x: GlobalArray, /, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, where: Any = True
+) -> GlobalArray:
+    """The mean over axes. Collective."""
+    _no_out(out)
+    kind = np.dtype(dtype) if dtype is not None else _inexact(x.dtype)
+    inner = np.dtype(np.float32) if kind == np.float16 else kind
+    total = reduced(np.add, x, axis, keepdims, inner, where)
+    return _divided(total, _counted(x, axis, keepdims, where), kind)
+
+
+def _inexact(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type of a mean."""
+    return np.dtype(np.float64) if dtype.kind in "biu" else dtype
+
+
+def _counted(x: GlobalArray, axis: Any, keepdims: bool, where: Any) -> Any:
+    """How many points each mean is of."""
+    if where is True:
+        return _length(x, axes_of(axis, x.ndim))
+    from .indexing import assigned
+
+    mask = np.broadcast_to(assigned(x.context, x.distribution, where), x.local.shape)
+    return reduced(np.add, x.like(mask), axis, keepdims, np.int64)
+
+
+def _divided(total: GlobalArray, count: Any, dtype: np.dtype[Any]) -> GlobalArray:
+    """A sum over a count, which may be 0."""
+    return apply(lambda a, n: np.true_divide(a, n).astype(dtype, copy=False), (total, count))
+
+
+def var(
+    x: GlobalArray,
+    /,
+    axis: Any = None,
+    dtype: Any = None,
+    out: None = None,
+    ddof: float = 0.0,
+    keepdims: bool = False,
+    *,
+    where: Any = True,
+    correction: float | None = None,
+) -> GlobalArray:
+    """The variance over axes: the mean square of what is off the mean, for `correction` points less. Collective."""
+    _no_out(out)
+    less = ddof if correction is None else correction
+    middle = mean(x, axis, dtype, None, True, where)
+    off = apply(np.subtract, (x, middle))
+    square = apply(lambda d: (d.real**2 + d.imag**2) if d.dtype.kind == "c" else d * d, (off,))
+    total = reduced(np.add, square, axis, keepdims, None, where)
+    count = _counted(x, axis, keepdims, where)
+    left = clip(count - less, 0) if isinstance(count, GlobalArray) else np.maximum(count - less, 0)
+    return _divided(total, left, total.dtype)
+
+
+def std(
+    x: GlobalArray,
+    /,
+    axis: Any = None,
+    dtype: Any = None,
+    out: None = None,
+    ddof: float = 0.0,
+    keepdims: bool = False,
+    *,
+    where: Any = True,
+    correction: float | None = None,
+) -> GlobalArray:
+    """The standard deviation over axes: the root of `var`. Collective."""
+    return apply(np.sqrt, (var(x, axis, dtype, out, ddof, keepdims, where=where, correction=correction),))
+
+
+def argmin(x: GlobalArray, /, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> GlobalArray:
+    """The first index of the smallest along an axis, or of all in C order; of the first NaN. Collective."""
+    _no_out(out)
+    return _arg(np.minimum, x, axis, keepdims)
+
+
+def argmax(x: GlobalArray, /, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> GlobalArray:
+    """The first index of the largest along an axis, or of all in C order; of the first NaN. Collective."""
+    _no_out(out)
+    return _arg(np.maximum, x, axis, keepdims)
+
+
+def _arg(ufunc: Any, x: GlobalArray, axis: int | None, keepdims: bool) -> GlobalArray:
+    """The first index of what `ufunc` reduces to: of the points equal to it the one of the smallest index."""
+    x = on_lines(x)
+    axes = axes_of(axis, x.ndim)
+    best = _extreme(ufunc, x, axes, True, True)
+    index = x.distribution.indices(x.context.rank)
+    place = flat(index, x.shape) if axis is None else index[axes[0]]
+
+    def places(block: Plain, extreme: Plain) -> Plain:
+        found = (block == extreme) | ((block != block) & (extreme != extreme))
+        return np.where(found, place, np.iinfo(np.int64).max)
+
+    return reduced(np.minimum, apply(places, (x, best)), axes, keepdims)
+
+
+def aligned(x: GlobalArray, axis: int) -> GlobalArray:
+    """The array with whole lines along an axis, among whose other axes the ranks that divided it go. Collective."""
+    d = x.distribution
+    if d.axes[axis].parts == 1 and isinstance(d.axes[axis], Block):
+        return x
+    others = [k for k in range(x.ndim) if k != axis]
+    longest = sorted(others, key=lambda k: -x.shape[k])[:1]
+    return x.redistribute([("block" if k in longest else None) for k in range(x.ndim)])
+
+
+def one_line(x: GlobalArray, axis: int) -> bool:
+    """Whether there are no lines along the other axes that ranks could share."""
+    return x.size == x.shape[axis] and x.size > 0
+
+
+def line_of(x: GlobalArray) -> GlobalArray:
+    """The points of an array on one axis, in even blocks in the order of the ranks. Collective."""
+    size = x.context.size
+    return x.within(Distribution.of((x.size,), ["block"], [size], size))
+
+
+def _accumulated(ufunc: Any, x: GlobalArray, axis: Any, dtype: Any, include_initial: bool) -> GlobalArray:
+    """The partial results of a reduction along an axis. Collective."""
+    if axis is None:
+        if x.ndim != 1:
+            raise ValueError(f"axis is missing: the array has {x.ndim} axes")
+        axis = 0
+    k = whole_axis(axis, x.ndim)
+    kind = ufunc.reduce(np.ones(1, x.dtype), dtype=dtype).dtype
+    if one_line(x, k):
+        line = line_of(x)
+        block = ufunc.accumulate(line.local, dtype=kind)
+        total = block[-1:] if block.size else np.full(1, ufunc.identity, kind)
+        before = everyones(x.context.comm, total)[: x.context.rank, 0]
+        block = ufunc(block, ufunc.reduce(before, dtype=kind))
+        made = line.like(block).redistribute(x.distribution)
+    else:
+        whole_lines = aligned(x, k)
+        made = viewed(whole_lines, whole_lines.distribution, lambda b: ufunc.accumulate(b, axis=k, dtype=kind))
+        made = made.astype(kind, copy=False).within(x.distribution)
+    if include_initial:
+        shape = x.shape[:k] + (1,) + x.shape[k + 1 :]
+        start = np.full(x.distribution.even(shape).local_shape(x.context.rank), ufunc.identity, kind)
+        made = concat([x.like(start, x.distribution.even(shape)), made], axis=k)
+    return made
+
+
+def cumulative_sum(
+    x: GlobalArray, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> GlobalArray:
+    """The sums up to each index along an axis, of 0 points too if wanted. Collective."""
+    return _accumulated(np.add, x, axis, dtype, include_initial)
+
+
+def cumulative_prod(
+    x: GlobalArray, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> GlobalArray:
+    """The products up to each index along an axis, of 0 points too if wanted. Collective."""
+    return _accumulated(np.multiply, x, axis, dtype, include_initial)
+
+
+def diff(x: GlobalArray, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> GlobalArray:
+    """The differences of neighbours along an axis, `n` times. Collective."""
+    k = whole_axis(axis, x.ndim)
+    given = [part for part in (prepend, x, append) if part is not None]
+    x = concat(given, axis=k) if len(given) > 1 else x
+    for _ in range(n):
+        front = (slice(None),) * k
+        later, earlier = x[(*front, slice(1, None))], x[(*front, slice(None, -1))]
+        x = later != earlier if x.dtype.kind == "b" else later - earlier
+    return x
