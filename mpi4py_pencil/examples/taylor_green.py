@@ -11,7 +11,9 @@ physical space:
     dû/dt = P·F(u × ω) - ν k² û,    P = 1 - k k·/k².
 
 Everything that knows about parallelism is the `PFFT`: it says which wavenumbers and which points this rank
-holds, and its `forward` and `backward` take a vector field, component axis first, in one call.
+holds, its `forward` and `backward` take a vector field, component axis first, in one call, and its `pointwise` makes a
+Runge-Kutta stage of three functions, of modes, of points, and of modes again. Each is called for tiles in cache:
+neither û with its vorticity nor u × ω is ever there as a whole.
 
 Sources: G. I. Taylor and A. E. Green, Proc. R. Soc. Lond. A 158 (1937), the vortex; M. E. Brachet et al.,
 J. Fluid Mech. 130 (1983), its direct simulation; M. Mortensen and H. P. Langtangen, Comput. Phys. Commun. 203
@@ -97,10 +99,9 @@ class NavierStokes:
         self.steps, self.start_time = 0, 0.0
         self.k = self.fft.wavenumbers()
         self.cutoff = [largest_kept(n, dealias) for n in self.shape]
-        self.kept = [abs(k) <= largest for k, largest in zip(self.k, self.cutoff, strict=True)]
         self.weight = conjugates(self.k[2], self.shape[2])
-        self.u_hat, self.start, self.sum, self.slope = [newDistArray(self.fft, True, rank=1) for _ in "1234"]
-        self.u, self.w = [newDistArray(self.fft, False, rank=1) for _ in "12"]
+        self.u_hat, self.start, self.sum = [newDistArray(self.fft, True, rank=1) for _ in "123"]
+        self.stage = self.fft.pointwise(cross, inputs=6, outputs=3, before=with_vorticity, after=self.advance)
 
     @property
     def time(self) -> float:
@@ -126,48 +127,46 @@ class NavierStokes:
         velocity : callable
             Called with arrays x, y, z that broadcast to this rank's block; returns the three components.
         """
-        for component, values in zip(self.u, velocity(*self.fft.local_mesh()), strict=True):
+        u = newDistArray(self.fft, False, rank=1)
+        for component, values in zip(u, velocity(*self.fft.local_mesh()), strict=True):
             component[...] = values
-        self.fft.forward(self.u, self.u_hat)
+        self.fft.forward(u, self.u_hat)
         self.project(self.u_hat)
         self.steps, self.start_time = 0, 0.0
 
     def step(self) -> None:
         """Advance the velocity by one time step."""
-        self.start[...] = self.sum[...] = self.u_hat
-        for weight, advance in zip(WEIGHTS, ADVANCES, strict=True):
-            self.find_slope()
-            for s in slabs(self.u_hat):
-                self.sum[:, s] += weight * self.dt * self.slope[:, s]
-                if advance is None:
-                    self.u_hat[:, s] = self.sum[:, s]
-                else:
-                    self.u_hat[:, s] = self.start[:, s] + advance * self.dt * self.slope[:, s]
+        for number in range(len(WEIGHTS)):
+            self.stage(self.u_hat, self.u_hat, number, start=self.start, total=self.sum)
         self.steps += 1
 
-    def find_slope(self) -> None:
-        """Set `slope` to the time derivative of `u_hat`: P·F(u × ω) - ν k² û."""
-        self.fft.backward(self.u_hat, self.u)
-        self.find_vorticity()
-        cross_into(self.u, self.w)
-        self.fft.forward(self.w, self.slope)
-        self.project(self.slope)
-        for s in slabs(self.slope):
-            self.slope[:, s] -= self.nu * self.k_squared(s) * self.u_hat[:, s]
+    def advance(self, slope: Array, u_hat: Array, k: Sequence[Array], number: int, start: Array, total: Array) -> None:
+        """Make `u_hat` that of the next Runge-Kutta stage, where `slope` comes as F(u × ω) of the present one."""
+        self.project_tile(slope, k)
+        slope -= self.nu * sum(each**2 for each in k) * u_hat
+        if number == 0:
+            start[...] = total[...] = u_hat
+        total += WEIGHTS[number] * self.dt * slope
+        along = ADVANCES[number]
+        if along is None:
+            u_hat[...] = total
+        else:
+            np.multiply(slope, along * self.dt, out=u_hat)
+            u_hat += start
 
-    def find_vorticity(self) -> None:
-        """Set `w` to the vorticity on this rank's points; `slope` is used up."""
-        spectral.curl(self.fft, self.u_hat, out=self.slope)
-        self.fft.backward(self.slope, self.w)
+    def project_tile(self, a: Array, k: Sequence[Array]) -> None:
+        """Remove from `a`, in place, the dealiased wavenumbers and the gradient: a - k (k·a)/k²."""
+        a *= np.logical_and.reduce(
+            np.broadcast_arrays(*(abs(each) <= n for each, n in zip(k, self.cutoff, strict=True)))
+        )
+        gradient = (k[0] * a[0] + k[1] * a[1] + k[2] * a[2]) / np.maximum(sum(each**2 for each in k), 1)
+        for i in range(3):
+            a[i] -= k[i] * gradient
 
     def project(self, a: Array) -> None:
-        """Remove from `a`, in place, the dealiased wavenumbers and the gradient: a - k (k·a)/k²."""
+        """Remove the same from all of this rank's modes."""
         for s in slabs(a):
-            k = [self.k[0][s], self.k[1], self.k[2]]
-            a[:, s] *= self.kept[0][s] & self.kept[1] & self.kept[2]
-            gradient = (k[0] * a[0, s] + k[1] * a[1, s] + k[2] * a[2, s]) / np.maximum(self.k_squared(s), 1)
-            for i in range(3):
-                a[i, s] -= k[i] * gradient
+            self.project_tile(a[:, s], [self.k[0][s], self.k[1], self.k[2]])
 
     def k_squared(self, s: slice) -> Array:
         """Return k² of the slab `s`; wavenumbers are integers, so 1 is the least but zero."""
@@ -217,8 +216,8 @@ class NavierStokes:
         -------
         ndarray of float64, (points along x, points along y), or None on every rank but 0
         """
-        self.find_vorticity()
-        w = np.asarray(self.w[..., index], dtype=float)
+        vorticity = self.fft.backward(spectral.curl(self.fft, self.u_hat))
+        w = np.asarray(vorticity[..., index], dtype=float)
         parts = self.comm.gather((self.fft.local_slice(False)[:2], np.sqrt((w**2).sum(axis=0))))
         if parts is None:
             return None
@@ -231,6 +230,22 @@ class NavierStokes:
 def taylor_green(x: Array, y: Array, z: Array) -> tuple[Array, Array, int]:
     """Return the velocity of the Taylor-Green vortex, of kinetic energy 1/8, at points in [0, 2π)³."""
     return np.sin(x) * np.cos(y) * np.cos(z), -np.cos(x) * np.sin(y) * np.cos(z), 0
+
+
+def with_vorticity(u_hat: Array, out: Array, k: Sequence[Array], number: int) -> None:
+    """Fill `out` with the velocity û and its vorticity ik × û."""
+    out[:3] = u_hat
+    for i, j, m in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        np.multiply(1j * k[j], u_hat[m], out=out[3 + i])
+        out[3 + i] -= 1j * k[m] * u_hat[j]
+
+
+def cross(x: Array, out: Array, number: int) -> None:
+    """Fill `out` with u × ω, of which `x` has all six components."""
+    u, w = x[:3], x[3:]
+    for i, j, m in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        np.multiply(u[j], w[m], out=out[i])
+        out[i] -= u[m] * w[j]
 
 
 def largest_kept(n: int, dealias: str) -> int:
@@ -258,13 +273,6 @@ def slabs(a: Array, size: int = 2**14) -> list[slice]:
     """
     rows = max(1, size // max(1, a.shape[2] * a.shape[3]))
     return [slice(i, i + rows) for i in range(0, a.shape[1], rows)]
-
-
-def cross_into(u: Array, w: Array) -> None:
-    """Overwrite `w` with u × w."""
-    for s in slabs(u):
-        a, b = np.asarray(u[:, s]), np.asarray(w[:, s])
-        b[0], b[1], b[2] = a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
 
 
 def steps_to(end: float, dt: float) -> tuple[int, float]:
