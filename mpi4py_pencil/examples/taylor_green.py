@@ -142,26 +142,31 @@ class NavierStokes:
 
     def advance(self, slope: Array, u_hat: Array, k: Sequence[Array], number: int, start: Array, total: Array) -> None:
         """Make `u_hat` that of the next Runge-Kutta stage, where `slope` comes as F(u × ω) of the present one."""
+        # all factors are real: numpy would make complex numbers of them, at twice the work
+        slope, u_hat, start, total = (pairs(each) for each in (slope, u_hat, start, total))
+        k = [k[0], k[1], np.repeat(k[2], 2, axis=-1)]
         self.project_tile(slope, k)
-        slope -= self.nu * sum(each**2 for each in k) * u_hat
         if number == 0:
             start[...] = total[...] = u_hat
-        total += WEIGHTS[number] * self.dt * slope
+        u_hat *= -self.nu * squared(k)
+        slope += u_hat
+        slope *= self.dt
         along = ADVANCES[number]
         if along is None:
-            u_hat[...] = total
+            np.add(total, WEIGHTS[number] * slope, out=u_hat)
         else:
-            np.multiply(slope, along * self.dt, out=u_hat)
+            total += WEIGHTS[number] * slope
+            np.multiply(slope, along, out=u_hat)
             u_hat += start
 
     def project_tile(self, a: Array, k: Sequence[Array]) -> None:
         """Remove from `a`, in place, the dealiased wavenumbers and the gradient: a - k (k·a)/k²."""
-        a *= np.logical_and.reduce(
-            np.broadcast_arrays(*(abs(each) <= n for each, n in zip(k, self.cutoff, strict=True)))
-        )
-        gradient = (k[0] * a[0] + k[1] * a[1] + k[2] * a[2]) / np.maximum(sum(each**2 for each in k), 1)
+        gradient = k[0] * a[0] + k[1] * a[1] + k[2] * a[2]
+        gradient /= np.maximum(squared(k), 1)
         for i in range(3):
             a[i] -= k[i] * gradient
+        for each, largest in zip(k, self.cutoff, strict=True):
+            a *= abs(each) <= largest
 
     def project(self, a: Array) -> None:
         """Remove the same from all of this rank's modes."""
@@ -169,8 +174,8 @@ class NavierStokes:
             self.project_tile(a[:, s], [self.k[0][s], self.k[1], self.k[2]])
 
     def k_squared(self, s: slice) -> Array:
-        """Return k² of the slab `s`; wavenumbers are integers, so 1 is the least but zero."""
-        return np.asarray(self.k[0][s] ** 2 + self.k[1] ** 2 + self.k[2] ** 2)
+        """Return k² of the slab `s`."""
+        return squared([self.k[0][s], self.k[1], self.k[2]])
 
     def energy_density(self, s: slice) -> Array:
         """Return the kinetic energy of each coefficient in the slab `s`, its conjugate twin's included."""
@@ -230,6 +235,16 @@ class NavierStokes:
 def taylor_green(x: Array, y: Array, z: Array) -> tuple[Array, Array, int]:
     """Return the velocity of the Taylor-Green vortex, of kinetic energy 1/8, at points in [0, 2π)³."""
     return np.sin(x) * np.cos(y) * np.cos(z), -np.cos(x) * np.sin(y) * np.cos(z), 0
+
+
+def squared(k: Sequence[Array]) -> Array:
+    """Return k²; wavenumbers are integers, so 1 is the least but zero."""
+    return np.asarray(k[0] ** 2 + k[1] ** 2 + k[2] ** 2)
+
+
+def pairs(a: Array) -> Array:
+    """Return complex numbers as real and imaginary parts in turn, in the same memory."""
+    return a.view(a.real.dtype)
 
 
 def with_vorticity(u_hat: Array, out: Array, k: Sequence[Array], number: int) -> None:

@@ -40,6 +40,8 @@ _NO_TILE = np.empty(0)
 
 # Lines of a tile come in multiples of this, so that vectors are filled.
 _UNIT = 16
+# Of a run of so many points the way there is no longer felt.
+_RUN = 64
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,10 @@ class _Loop:
     def _lines_of_a_tile(self) -> int:
         """As many lines as stay in cache, of all components."""
         line = self._part[self._axis][1] * sum(half.count * half.dtype.itemsize for half in self._halves)
-        return min(self._height, max(_UNIT, cache.TILE_BYTES // line // _UNIT * _UNIT))
+        if self._other is None or self._other < self._axis:
+            return min(self._height, max(_UNIT, cache.TILE_BYTES // line // _UNIT * _UNIT))
+        # what is contiguous runs across the lines: long runs are worth more than the fastest cache
+        return min(self._height, max(_RUN, 4 * cache.TILE_BYTES // line // _UNIT * _UNIT))
 
     def _laid_out(self) -> dict[tuple[int, str], tuple[int, int]]:
         """For either half the offset and the bytes of a component: of modes between two sweeps, and of the tile."""
@@ -239,7 +244,8 @@ class _Loop:
     def _tile(self, side: int, component: int, chunk: Bounds) -> list[Placed]:
         """One component of a tile."""
         bounds = {self._axis: (0, self._part[self._axis][1]), **chunk}
-        inner = self._other, self._axis
+        pair = (self._axis, self._axis if self._other is None else self._other)
+        inner = None if self._other is None else min(pair), max(pair)
         return self._held((side, "tile"), component, bounds, inner, self._halves[side].dtype.itemsize)
 
     def _ends(self, side: int) -> list[Instruction]:
