@@ -7,10 +7,8 @@ import sys
 from functools import partial
 
 import h5py
-import netCDF4
 import numpy as np
 import pytest
-import xarray
 from mpi4py import MPI
 from oracles import numbered
 from shared import files_no_longer_than, names, shared_directory
@@ -77,6 +75,9 @@ def values_of(file, name):
 
 def read_by_others(path, single):
     """Raise AssertionError unless other programs read what was written."""
+    import netCDF4  # not on all ranks: each takes its time
+    import xarray
+
     with h5py.File(path) as file:
         check_variable(lambda name: file[name][...], single)
         np.testing.assert_equal((file.attrs["title"], file["u"].attrs["units"]), ("vortex", "m/s"))
@@ -99,7 +100,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parallel([1, 2, 4])
+@pytest.mark.parallel([1, 4])
 def test_other_programs_read_what_was_written(monkeypatch):
     """Whole fields and slices, each as often as it was written, by any division, plain and compressed, in chunks."""
     monkeypatch.setattr(chunks, "_PLAIN_BYTES", 1000)
@@ -129,7 +130,7 @@ def test_other_programs_read_what_was_written(monkeypatch):
         np.testing.assert_equal(names(directory), ["fields.h5", "fields.nc"])
 
 
-@pytest.mark.parallel([1, 3])
+@pytest.mark.parallel(2)
 def test_any_number_in_a_file():
     """Those that NetCDF has not are refused there; parts of any kind; fields of two resolutions."""
     whole = numbered((4, 6), float)
@@ -151,14 +152,14 @@ def test_any_number_in_a_file():
                         np.testing.assert_array_equal(found[f"{name}_3_slice"][0], values[-1])
             fine = divided(numbered((8, 12), float), [0, 1])
             file.write(0, {"fine": fine})
-            with everywhere(), xarray.open_dataset(file.path, engine="h5netcdf") as found:
-                np.testing.assert_equal(found["fine"].dims, ("time", "x_8", "y_12"))
+            with everywhere(), h5py.File(file.path) as found:
+                np.testing.assert_equal([dim[0].name for dim in found["fine"].dims], ["/time", "/x_8", "/y_12"])
         for dtype, message in (("f2", "has no float16"), ("g", "has no"), ("G", "has no"), ("?", "no number that .nc")):
             u = divided((whole % 2).astype(dtype), [0, 1])
             expect_everywhere(TypeError, message, partial(file.write, 1, {"b": u}))
 
 
-@pytest.mark.parallel([1, 2, 3])
+@pytest.mark.parallel([1, 3])
 def test_what_cannot_be_written_or_read():
     """No hang; the step is not there, and the next one goes where it would have been."""
     u = divided(numbered(SHAPE, float), [0, 1, 1])
@@ -231,7 +232,7 @@ def test_what_cannot_be_written_or_read():
         np.testing.assert_equal(names(directory), ["cut.h5", "fields.nc", "foreign.h5", "other.h5"])
 
 
-@pytest.mark.parallel([1, 2])
+@pytest.mark.parallel(2)
 def test_what_a_killed_program_has_left_is_not_there():
     """Rows that were begun are overwritten by the next step."""
     u = divided(numbered(SHAPE, float), [0, 1, 1])
