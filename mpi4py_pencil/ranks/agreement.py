@@ -101,7 +101,7 @@ def _of_another_rank(error: BaseException) -> tuple[type[Exception], str]:
         message = _exact(str(error))
     except BaseException as another:  # an error of the user's that cannot even be told is still one
         message = f"its message cannot be made: {type(another).__name__}"
-    for kind in (ImportError, TypeError, ValueError, MemoryError, NotImplementedError, RuntimeError):
+    for kind in (ImportError, IndexError, TypeError, ValueError, MemoryError, NotImplementedError, RuntimeError):
         if isinstance(error, kind):
             return kind, message
     return RuntimeError, f"{type(error).__name__}: {message}"
