@@ -52,13 +52,13 @@ def distributions(draw, shape, size=SIZE):
 
 
 @st.composite
-def arrays(draw, shape=None, dtypes=None):
+def arrays(draw, shape=None, dtypes=None, views=1):
     """Draw a global array and the numpy array that it is."""
     shape = draw(shapes()) if shape is None else shape
     dtype = draw(st.sampled_from(dtypes or DTYPES))
     whole = values(shape, dtype, draw(st.integers(0, 99)))
     array = xp.asarray(whole, distribution=draw(distributions(shape)))
-    for _ in range(draw(st.integers(0, 1))):
+    for _ in range(draw(st.integers(0, views))):
         array, whole = viewed(draw, array, whole)
     return array, whole
 

@@ -13,6 +13,7 @@ from ..distarray import DistArray
 from ..exchange.memory import item
 from ..layout.arrays import refuse_masked
 from ..ranks.agreement import agreed, nothing
+from ..ranks.communicators import check_alive
 from .axes import Block, whole
 from .context import Context, namespace
 from .distribution import Distribution
@@ -171,6 +172,7 @@ class GlobalArray:
         ValueError
             Where the shapes have different numbers of points, or the communicator has been freed.
         """
+        check_alive(self.context.comm)
         if not isinstance(distribution, Distribution):
             distribution = self.context.distribution(self.shape, distribution)
         if math.prod(distribution.shape) != self.size:

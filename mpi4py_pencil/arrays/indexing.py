@@ -96,7 +96,7 @@ def assigned(context: Context, distribution: Distribution, value: Any) -> Any:
     extra = len(value.shape) - len(shape)
     if extra > 0 and all(n == 1 for n in value.shape[:extra]):
         value = value[(0,) * extra]
-    if np.broadcast_shapes(value.shape, shape) != shape:
+    if not _fits(value.shape, shape):
         raise ValueError(f"a value of shape {value.shape} cannot be written to one of shape {shape}")
     target = distribution.broadcast_from(value.shape)
     if isinstance(value, GlobalArray):
@@ -104,6 +104,12 @@ def assigned(context: Context, distribution: Distribution, value: Any) -> Any:
             raise ValueError("the value is of a context with another communicator")
         return value.within(target).local
     return own_part(target, context.rank, value)
+
+
+def _fits(small: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether an array of one shape can be broadcast to another."""
+    ends = zip(reversed(small), reversed(shape), strict=False)
+    return len(small) <= len(shape) and all(n in (1, m) for n, m in ends)
 
 
 def parsed(shape: tuple[int, ...], key: Any) -> list[Any]:

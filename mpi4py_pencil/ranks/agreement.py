@@ -126,7 +126,8 @@ def _of_another_rank(error: BaseException) -> tuple[Any, ...]:
         message = _exact(str(error))
     except BaseException as another:  # an error of the user's that cannot even be told is still one
         message = f"its message cannot be made: {type(another).__name__}"
-    for kind in (ImportError, TypeError, ValueError, MemoryError, NotImplementedError, OSError, RuntimeError):
+    kinds = (ImportError, IndexError, TypeError, ValueError, MemoryError, NotImplementedError, OSError, RuntimeError)
+    for kind in kinds:
         if isinstance(error, kind):
             return kind, message
     return RuntimeError, f"{type(error).__name__}: {message}"

@@ -1,0 +1,240 @@
+"""Global arrays and the world around them: local views, numpy, contexts, other packages, text, errors, leaks."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from mpi4py import MPI
+from support import check, everywhere, expect_everywhere
+
+from mpi4py_pencil import PFFT, DistArray, Pencil, newDistArray
+from mpi4py_pencil import arrays as xp
+
+WORLD = MPI.COMM_WORLD
+RANKS = [1, 2, 3]
+
+
+def equal(array, whole):
+    gathered = array.to_numpy()
+    with everywhere():
+        np.testing.assert_array_equal(gathered, whole)
+
+
+@pytest.mark.parallel([1, 2, 4])
+def test_both_views_are_of_one_memory():
+    for dims in ([0, 0, 1], [0, 1, 0], [1, 0, 1]):
+        u = DistArray((5, 6, 7), dims)
+        u[...] = WORLD.rank
+        g = u.as_global()
+        g[2, 3] = 99
+        back = g.as_local()
+        owner = (
+            u.local_slice()[0].start <= 2 < u.local_slice()[0].stop
+            and u.local_slice()[1].start <= 3 < u.local_slice()[1].stop
+        )
+        with everywhere():
+            np.testing.assert_equal(g.shape, u.global_shape)
+            np.testing.assert_equal(
+                [np.shares_memory(x, u) for x in (g.local, back) if u.size], [True, True][: 2 * (u.size > 0)]
+            )
+            np.testing.assert_equal(back.pencil.whole, u.pencil.whole)
+            np.testing.assert_equal(bool((u == 99).any()), owner)
+        equal(g.redistribute(u.redistribute(0).as_global().distribution), g.to_numpy())
+    fft = PFFT(WORLD, (6, 8, 10), truncation=2 / 3)
+    modes = newDistArray(fft, val=1)
+    with everywhere():
+        np.testing.assert_equal(modes.as_global().shape, modes.global_shape)
+    check(modes.as_global().sum().item() == np.prod(modes.global_shape), "a truncated spectrum has other points")
+    expect_everywhere(ValueError, "no pencil's", xp.zeros(3, distribution=["cyclic"]).as_local)
+    loose = DistArray.of(Pencil([WORLD.Split(WORLD.rank), MPI.COMM_SELF], (2, 2)), float)
+    expect_everywhere(ValueError, "of no grid", loose.as_global)
+    loose.pencil.subcomm[0].Free()
+
+
+@pytest.mark.parallel(RANKS)
+def test_numpys_functions_are_ours_or_refused():
+    whole = np.arange(12.0).reshape(3, 4)
+    g = xp.asarray(whole)
+    for call in (
+        np.sin,
+        lambda x: np.sum(x, axis=1),
+        lambda x: np.add.reduce(x, axis=1),
+        lambda x: np.add.accumulate(x, axis=1),
+        lambda x: np.multiply.outer(x[0], x[1]),
+        lambda x: np.clip(x, 2, None),
+        lambda x: np.linalg.norm(x, axis=0),
+        lambda x: np.fft.rfft(x, axis=0).real,
+        lambda x: np.moveaxis(x, 0, 1),
+        np.transpose,
+        np.ravel,
+        np.divmod,
+    ):
+        if call is np.divmod:
+            for ours, theirs in zip(np.divmod(g, 5), np.divmod(whole, 5), strict=True):
+                equal(ours, theirs)
+        else:
+            found = call(g).to_numpy()
+            with everywhere():
+                np.testing.assert_allclose(found, call(whole), rtol=1e-14, atol=1e-14)
+    for call in (
+        np.asarray,
+        lambda x: np.median(x),
+        lambda x: np.sum(x, out=np.zeros(())),
+        lambda x: np.frompyfunc(str, 1, 1).at(x, 0),
+    ):
+        expect_everywhere(TypeError, r"to_numpy|out\[\.\.\.\]", lambda call=call: call(g))
+    expect_everywhere(TypeError, "as_global", lambda: g + DistArray((3, 4), [WORLD.size, 1]))
+    expect_everywhere(TypeError, "out must be", lambda: np.add(g, 1, out=np.zeros((3, 4))))
+
+
+@pytest.mark.parallel([2, 3, 4])
+def test_contexts():
+    half = WORLD.Split(WORLD.rank % 2)
+    ctx = xp.Context(half)
+    g = ctx.arange(10)
+    check(g.sum().item() == 45, "a sum over half of the ranks")
+    check((g + ctx.ones(10)).context is ctx, "the context is lost")
+    equal_in = (g * 2).to_numpy()
+    with everywhere():
+        np.testing.assert_array_equal(equal_in, 2 * np.arange(10))
+        with pytest.raises(ValueError, match="communicators"):
+            g + xp.arange(10)
+    grid = xp.Context(WORLD, [0, 0])
+    check(grid.zeros((9, 2, 8)).distribution.order[0] is not None, "the longest axes are divided")
+    check(grid.zeros((9, 2, 8)).distribution.order[1] is None, "the shortest axis is divided")
+    expect_everywhere(ValueError, "cannot multiply", lambda: xp.Context(WORLD, [WORLD.size + 1]))
+    expect_everywhere(AttributeError, "nothing_of_the_kind", lambda: grid.nothing_of_the_kind)
+    half.Free()
+    expect_everywhere(ValueError, "freed", lambda: g.redistribute([None]))
+
+
+class Exporter:
+    """What another package exports."""
+
+    def __init__(self, **said):
+        self.said = {"__version__": "0.10.0", **said}
+
+    def __distarray__(self):
+        return self.said
+
+
+@pytest.mark.parallel(RANKS)
+def test_other_packages_take_and_give_arrays_by_the_protocol():
+    size, rank = WORLD.size, WORLD.rank
+    whole = np.arange(7 * 5).reshape(7, 5)
+    order = np.random.default_rng(1).permutation(7)
+    for axis in ("block", "cyclic", 2, xp.Unstructured(np.array_split(order, size)), None):
+        g = xp.asarray(whole, distribution=[axis, "block" if axis is None else None])
+        again = xp.from_distarray(Exporter(**g.__distarray__()))
+        with everywhere():
+            np.testing.assert_equal(np.shares_memory(again.local, g.local), g.local.size > 0)
+        equal(again, whole)
+    start, stop = rank * 2, rank * 2 + 2
+    dim = {
+        "dist_type": "b",
+        "size": 2 * size,
+        "proc_grid_size": size,
+        "proc_grid_rank": rank,
+        "start": start,
+        "stop": stop,
+    }
+    buffer = np.arange(start, stop)
+    equal(xp.from_distarray(Exporter(buffer=buffer, dim_data=(dim,))), np.arange(2 * size))
+    for match, change in (
+        ("dist_type", {"dist_type": "x"}),
+        ("shape", {"start": start, "stop": stop + (rank == size - 1), "size": 2 * size + 1}),
+        ("do not follow", {"start": start + 1}),
+        ("padding", {"padding": (1, 0)}),
+        ("lacks", {"dist_type": "u"}),
+        ("grid of", {"proc_grid_size": size + 1}),
+    ):
+        bad = Exporter(buffer=buffer, dim_data=({**dim, **change},))
+        expect_everywhere(ValueError, match, lambda bad=bad: xp.from_distarray(bad))
+    expect_everywhere(TypeError, "__distarray__", lambda: xp.from_distarray(buffer))
+    expect_everywhere(
+        ValueError, "version", lambda: xp.from_distarray(Exporter(__version__="1.0", buffer=1, dim_data=()))
+    )
+    if size > 1:
+        expect_everywhere(ValueError, "no words", lambda: xp.ones(4).sum().__distarray__())
+
+
+@pytest.mark.parallel(RANKS)
+def test_text_is_numpys_of_large_arrays_too():
+    for shape in ((), (0,), (3,), (2, 3), (5000,), (40, 30), (3, 400), (2, 7, 100)):
+        whole = np.arange(float(np.prod(shape))).reshape(shape) / 7
+        g = xp.asarray(whole)
+        texts = str(g), repr(g), f"{g}"
+        with everywhere():
+            np.testing.assert_equal(texts[0], np.array2string(whole, separator=" "))
+            np.testing.assert_equal(texts[2], texts[0])
+            np.testing.assert_equal(texts[1].startswith("GlobalArray("), True)
+            np.testing.assert_equal(f"shape={shape}, dtype=float64" in texts[1], True)
+    check(f"{xp.asarray(2.5):.2f}" == "2.50", "a format of a number")
+    check(
+        "cyclic" in repr(xp.zeros(4, distribution=["cyclic"])) or WORLD.size == 1, "repr does not say how it is divided"
+    )
+
+
+@pytest.mark.parallel(RANKS)
+def test_numbers_and_truth():
+    g = xp.arange(5)
+    with everywhere():
+        np.testing.assert_equal((len(g), g.size, g.nbytes, g.ndim), (5, 5, 40, 1))
+    check(float(g[3]) == 3.0 and int(g[-1]) == 4 and complex(g[1]) == 1 and bool(g[0]) is False, "numbers")
+    check([0, 1, 2][g[2]] == 2 and 3 in g and 7 not in g, "an index, and membership")
+    check([int(x) for x in g] == [0, 1, 2, 3, 4], "iteration")
+    expect_everywhere(ValueError, "one point", lambda: bool(g))
+    expect_everywhere(TypeError, "index", lambda: range(3)[g])
+    expect_everywhere(TypeError, "pickled", lambda: pickle.dumps(g))
+    copied = copy.deepcopy(g)
+    copied[0] = 9
+    check(int(g[0]) == 0, "a copy shares memory")
+
+
+@pytest.mark.parallel(RANKS)
+def test_errors_are_everyones():
+    g = xp.reshape(xp.arange(12), (3, 4))
+    last = np.where(np.arange(6) == 5, 99, 0)  # out of bounds where one rank looks
+    read_only = xp.broadcast_to(g, (2, 3, 4))
+    for error, match, call in (
+        (IndexError, "out of bounds", lambda: g[3]),
+        (IndexError, "out of bounds", lambda: g[xp.asarray(last)]),
+        (IndexError, "too many", lambda: g[0, 0, 0]),
+        (IndexError, "mask of shape", lambda: g[np.ones((2, 2), bool)]),
+        (IndexError, "integers or booleans", lambda: g[np.ones(3)]),
+        (ValueError, "negative integer powers", lambda: g ** xp.asarray([1, 1, 1, -1])),
+        (ValueError, "cannot become", lambda: g.reshape(5, 3)),
+        (ValueError, "cannot become", lambda: g.redistribute(xp.zeros(5).distribution)),
+        (ValueError, "does not exist", lambda: xp.zeros(3, device="gpu")),
+        (ValueError, "axis 2", lambda: g.sum(axis=2)),
+        (ValueError, "of nothing", lambda: xp.max(xp.zeros(0))),
+        (ValueError, "broadcast", lambda: g + xp.zeros(3)),
+        (ValueError, "inner lengths", lambda: g @ g),
+        (ValueError, "read-only", lambda: read_only.__setitem__(0, 1)),
+        (ValueError, "cannot be written", lambda: g.__setitem__(0, xp.zeros(3))),
+        (ValueError, "copy=False", lambda: xp.asarray([1], copy=False)),
+        (ValueError, "root", lambda: g.to_numpy(WORLD.size)),
+        (ValueError, "root", lambda: xp.from_numpy(1, WORLD.size)),
+        (TypeError, "Python objects", lambda: xp.asarray([None])),
+        (TypeError, "stack", lambda: xp.asarray([g, g])),
+        (TypeError, "masked", lambda: g + np.ma.masked_array(np.ones(4), np.eye(4)[0])),
+        (ValueError, "each of the", lambda: xp.Unstructured([[0, 2], [2]])),
+        (ValueError, "in 2 parts", lambda: xp.Distribution.of((4,), [xp.Block.of_sizes([1, 2])], [2])),
+        (ValueError, "Singular", lambda: xp.linalg.inv(xp.zeros((1, 2, 2)))),
+    ):
+        expect_everywhere(error, match, call)
+
+
+@pytest.mark.parallel([2])
+def test_nothing_is_leaked_by_many_operations():
+    """Neither communicators, of which there are about 2000, nor plans: these are kept, so many and no more."""
+    from mpi4py_pencil.ranks.communicators import cache_of
+
+    for n in range(1, 2600):
+        g = xp.zeros(n % 50 + 1)
+        g[: n % 7] = 1
+        part = (g + 1)[::-1] + xp.ones(n % 50 + 1)
+        part.sum()
+    kept = [len(kinds) for key, kinds in cache_of(WORLD).items() if isinstance(key, tuple) and key[0] is xp.Context]
+    check(kept and max(kept) <= 64, f"plans kept: {kept}")
