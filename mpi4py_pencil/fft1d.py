@@ -259,7 +259,11 @@ class FFT1D:
         return 1
 
     def timings(self) -> AbstractContextManager[Timings]:
-        """Time what happens in a ``with`` block, stage by stage: see `PFFT.timings`. Collective at its end."""
+        """Time what happens in a ``with`` block, stage by stage: see `PFFT.timings`. Collective at its end.
+
+        The stages are the ends of the line and the columns and rows of the matrix; at the ends a "copy" takes the
+        place of a sweep.
+        """
         return timed(self.comm, self._clock)
 
     def close(self) -> None:

@@ -25,6 +25,7 @@ from support import RANKS, check, everywhere, expect_everywhere, gather_global, 
 
 from mpi4py_pencil import FFT1D, PFFT
 from mpi4py_pencil.exchange import METHODS
+from mpi4py_pencil.four_step.places import Rule, gap, of_modes, of_points
 from mpi4py_pencil.four_step.twiddles import nearest_factors, twiddles
 from mpi4py_pencil.sweep import cache
 
@@ -226,33 +227,85 @@ def test_lines_larger_than_the_cache():
 
 @st.composite
 def calls(draw):
-    """Draw a length, a precision, a method, and layouts of source and target."""
-    n = draw(st.sampled_from([1, 5, 12, 36, 60, 101, 240]))
-    return n, draw(st.sampled_from("FDG")), draw(st.sampled_from(METHODS)), draw(layouts(1)), draw(layouts(1))
+    """Draw a length, a precision, a padding, a method, and layouts of source and target, of two lines each."""
+    n = draw(st.sampled_from([1, 2, 5, 12, 36, 60, 101, 240]))
+    padding = draw(st.sampled_from([1, 1, 1.5])) if n < 100 else 1
+    return (
+        n,
+        draw(st.sampled_from("fdgFDG")),
+        padding,
+        draw(st.sampled_from(METHODS)),
+        draw(layouts(2)),
+        draw(layouts(2)),
+    )
 
 
-@pytest.mark.parallel(RANKS)
-@settings(max_examples=25)
+@pytest.mark.parallel([1, 2, 3])
+@settings(max_examples=20)
 @given(calls())
 def test_any_layout(case):
     """Steps of both signs, gaps, odd addresses; the input is read-only and stays, and so does what is around both."""
-    n, dtype, method, source, target = case
-    whole = random_array(rng(n), n, dtype)
-    spectrum = np.fft.fft(whole, norm="forward").astype(dtype)
-    with FFT1D(WORLD, n, dtype, "numpy", method) as fft:
-        for way, (call, given, expected) in enumerate(
-            ((fft.forward, whole, spectrum), (fft.backward, spectrum, whole))
+    n, dtype, padding, method, source, target = case
+    with FFT1D(WORLD, n, dtype, "numpy", method, padding) as fft:
+        real = fft.dtype().kind == "f"
+        whole = random_array(rng(n), (2, fft.points), dtype)
+        spectrum = transformed(random_array(rng(n, 1), (2, n), dtype), [1]).astype(fft.dtype(True))
+        modes = np.array([modes_of(line, n) for line in whole]).astype(spectrum.dtype)
+        points = np.array([points_of(line, n, fft.points, real) for line in spectrum]).astype(dtype)
+        for output, (call, array, expected) in enumerate(
+            ((fft.forward, whole, modes), (fft.backward, spectrum, points))
         ):
-            u, u_memory = laid_out(mine(fft, given, way == 1), source)
-            out, out_memory = empty_like(fft.shape(way == 0), dtype, target)
+            u, u_memory = laid_out(array[(slice(None), *fft.local_slice(output == 1))], source)
+            out, out_memory = empty_like((2, *fft.shape(output == 0)), fft.dtype(output == 0), target)
             u.flags.writeable = False
             before = u_memory.copy()
             returned = call(u, out)
-            close_to(fft, out, expected, way == 0)
+            close_to(fft, out, expected, output == 0)
             with everywhere():
                 np.testing.assert_equal(returned is out, True)
                 same_bits(u_memory, before)
                 untouched_elsewhere(out, out_memory)
+
+
+@settings(max_examples=100)
+@given(st.integers(1, 60), st.integers(0, 40), st.integers(1, 9), st.booleans(), st.data())
+def test_every_item_is_somewhere(modes, more, ranks, real, data):
+    """For each index of the whole: what items of the line the patches of all ranks say it is, once each."""
+    points = modes + data.draw(st.sampled_from([0, more]))
+    width = data.draw(st.sampled_from([k for k in range(1, points + 1) if points % k == 0]))
+    for is_modes in (False, True):
+        places = of_modes(modes, points, width, real, ranks) if is_modes else of_points(points, width, ranks)
+        found = [[] for _ in range(points)]
+        for owner, holder in itertools.product(range(ranks), repeat=2):
+            for patch in places.patches(owner, holder):
+                for i, j in np.ndindex(patch.slow[1], patch.fast[1]):
+                    index = patch.fast[0] + j + (patch.slow[0] + i) * width
+                    item = places.owned(owner)[0] + patch.item + i * patch.steps[0] + j * patch.steps[1]
+                    check(0 <= item - places.owned(owner)[0] < places.owned(owner)[1], f"{item} is not of {owner}")
+                    found[index].append((item, patch.rule))
+        wanted = [stands_for(k, modes, points, real) if is_modes else (k, Rule.SAME) for k in range(points)]
+        expected = [[] if each is None else [each] for each in wanted]
+        held = [k for k in range(points) if k % width < places.fast]
+        np.testing.assert_equal([found[k] for k in held], [expected[k] for k in held])
+        np.testing.assert_equal([found[k] for k in range(points) if k not in held], [[]] * (points - len(held)))
+    left_out = [k for k in range(points) if stands_for(k, modes, points, real) is None]
+    np.testing.assert_equal(left_out, list(range(*gap(modes, points))))
+
+
+def stands_for(k, modes, points, real):
+    """Return the stored mode that index k of a whole spectrum belongs to, and how; None where it is not kept."""
+    wave = k if 2 * k <= points else k - points
+    if 2 * abs(wave) > modes:
+        return None
+    nyquist = 2 * abs(wave) == modes
+    if real:
+        plain = wave == 0 or (nyquist and modes == points)
+        if plain or nyquist:
+            return abs(wave), Rule.REAL if plain else Rule.HALF_REAL
+        return abs(wave), Rule.SAME if wave > 0 else Rule.CONJUGATE
+    if nyquist and modes < points:
+        return modes // 2, Rule.HALF if k < points / 2 else Rule.ADDED
+    return wave % modes, Rule.SAME
 
 
 @pytest.mark.parallel([1, 2, 4])

@@ -5,7 +5,7 @@ import pytest
 from mpi4py import MPI
 from support import check, expect_everywhere
 
-from mpi4py_pencil.examples.taylor_green import NavierStokes, conjugates, largest_kept, run, steps_to, taylor_green
+from mpi4py_pencil.examples.taylor_green import NavierStokes, largest_kept, run, steps_to, taylor_green
 
 COMM = MPI.COMM_WORLD
 # What mpi4py-fft's own demo of this flow finds: 32³ points, ν = 0.000625, ten steps of 0.01.
@@ -83,12 +83,11 @@ def test_energy_of_the_reference():
         np.testing.assert_allclose(rows[-1][1], ENERGY, rtol=0, atol=6e-13)
         divergence = sum(k * a for k, a in zip(solver.k, np.asarray(solver.u_hat), strict=True))
         np.testing.assert_allclose(divergence, 0, atol=1e-15)
-        spectrum = solver.spectrum()
+        np.testing.assert_allclose(solver.spectrum().sum(), rows[-1][1], rtol=1e-13)
         if COMM.rank == 0:
-            np.testing.assert_allclose(spectrum.sum(), rows[-1][1], rtol=1e-14)
             check_initial_plane(plane)
         else:
-            np.testing.assert_equal((spectrum, plane), (None, None))
+            np.testing.assert_equal(plane, None)
 
 
 def check_initial_plane(plane):
@@ -131,10 +130,9 @@ def compare(solver, expected, precision):
     np.testing.assert_allclose(energy, density.sum(), rtol=10 * precision)
     np.testing.assert_allclose(dissipation, 2 * solver.nu * (k2 * density).sum(), atol=10 * precision)
     spectrum = solver.spectrum()
-    if COMM.rank == 0:
-        shells = np.bincount(np.rint(np.sqrt(k2)).astype(int).ravel(), density.ravel(), minlength=len(spectrum))
-        np.testing.assert_allclose(spectrum, shells[: len(spectrum)], atol=10 * precision)
-        np.testing.assert_allclose(spectrum.sum(), energy, rtol=1e-13)
+    shells = np.bincount(np.rint(np.sqrt(k2)).astype(int).ravel(), density.ravel(), minlength=len(spectrum))
+    np.testing.assert_allclose(spectrum, shells[: len(spectrum)], atol=10 * precision)
+    np.testing.assert_allclose(spectrum.sum(), energy, rtol=1e-13)
 
 
 @pytest.mark.parametrize("dealias", ["mask", "3/2"])
@@ -189,12 +187,11 @@ def test_one_rank_stops_all_and_a_blow_up_is_told_to_all():
     expect_everywhere(ValueError, "dealias is 'half'", lambda: NavierStokes(COMM, (8, 8, 8), 0, 1, dealias="half"))
 
 
-def test_wavenumbers_kept_and_counted():
+def test_wavenumbers_kept():
     for n in range(1, 40):
         k = np.arange(n // 2 + 1)
         for dealias, bound in [("3/2", n / 2), ("mask", min(n / 2, 2 / 3 * (n / 2 + 1)))]:
             np.testing.assert_equal(largest_kept(n, dealias), k[k < bound].max())
-        np.testing.assert_equal(conjugates(k, n).sum(), n)
 
 
 def test_steps_end_at_the_end():

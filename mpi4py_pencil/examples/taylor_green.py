@@ -99,7 +99,6 @@ class NavierStokes:
         self.steps, self.start_time = 0, 0.0
         self.k = self.fft.wavenumbers()
         self.cutoff = [largest_kept(n, dealias) for n in self.shape]
-        self.weight = conjugates(self.k[2], self.shape[2])
         self.u_hat, self.start, self.sum = [newDistArray(self.fft, True, rank=1) for _ in "123"]
         self.stage = self.fft.pointwise(cross, inputs=6, outputs=3, before=with_vorticity, after=self.advance)
 
@@ -173,15 +172,6 @@ class NavierStokes:
         for s in slabs(a):
             self.project_tile(a[:, s], [self.k[0][s], self.k[1], self.k[2]])
 
-    def k_squared(self, s: slice) -> Array:
-        """Return k² of the slab `s`."""
-        return squared([self.k[0][s], self.k[1], self.k[2]])
-
-    def energy_density(self, s: slice) -> Array:
-        """Return the kinetic energy of each coefficient in the slab `s`, its conjugate twin's included."""
-        a = np.asarray(self.u_hat[:, s])
-        return np.asarray(0.5 * self.weight * (a.real**2 + a.imag**2).sum(axis=0, dtype=float))
-
     def energy_and_dissipation(self) -> tuple[float, float]:
         """Return the mean kinetic energy <|u|²>/2 and the mean dissipation ν<|ω|²>, the same on every rank.
 
@@ -189,30 +179,19 @@ class NavierStokes:
         -------
         energy, dissipation : float
         """
-        total = np.zeros(2)
-        for s in slabs(self.u_hat):
-            energy = self.energy_density(s)
-            total += energy.sum(), 2 * self.nu * (self.k_squared(s) * energy).sum()
-        self.comm.Allreduce(MPI.IN_PLACE, total)
-        return float(total[0]), float(total[1])
+        vorticity = spectral.curl(self.fft, self.u_hat)
+        return spectral.energy(self.fft, self.u_hat), 2 * self.nu * spectral.energy(self.fft, vorticity)
 
-    def spectrum(self) -> Array | None:
-        """Return the kinetic energy in shells: of the wavenumbers that round to 0, to 1, to 2, ….
+    def spectrum(self) -> Array:
+        """Return the kinetic energy in shells, of the wavenumbers that round to 0, to 1, to 2, …, on every rank.
 
         The sum of all shells is the kinetic energy.
 
         Returns
         -------
-        ndarray of float64, or None on every rank but 0
+        ndarray of float64
         """
-        shells = 1 + int(np.rint(np.sqrt(sum((n // 2) ** 2 for n in self.shape))))
-        total = np.zeros(shells)
-        for s in slabs(self.u_hat):
-            energy = self.energy_density(s)
-            shell = np.rint(np.sqrt(self.k_squared(s))).astype(int)
-            total += np.bincount(shell.ravel(), energy.ravel(), minlength=shells)
-        self.comm.Reduce(MPI.IN_PLACE if self.comm.rank == 0 else total, total)
-        return total if self.comm.rank == 0 else None
+        return spectral.spectrum(self.fft, self.u_hat)[1]
 
     def vorticity_slice(self, index: int) -> Array | None:
         """Return |ω| on the plane z = 2π index/n of the n points along z; only this plane is sent to rank 0.
@@ -270,15 +249,6 @@ def largest_kept(n: int, dealias: str) -> int:
     """
     bound = n / 2 if dealias == "3/2" else min(n / 2, 2 / 3 * (n / 2 + 1))
     return int(np.ceil(bound)) - 1
-
-
-def conjugates(k: Array, n: int) -> Array:
-    """Return how many coefficients of a real field each stored one stands for.
-
-    Of n points along the last axis only the wavenumbers 0 … n//2 are stored. Those between 0 and n/2 have a
-    conjugate twin that is not, and count twice; 0 has none, nor has n/2 when n is even.
-    """
-    return np.where((k == 0) | (2 * k == n), 1.0, 2.0)
 
 
 def slabs(a: Array, size: int = 2**14) -> list[slice]:
