@@ -32,7 +32,8 @@ static void *checked(void *memory) {
 
 static side laid_out(enum way way, ptrdiff_t items, ptrdiff_t reals, ptrdiff_t count, ptrdiff_t size) {
     const ptrdiff_t width = reals * size;
-    side s = {.items = items, .width = reals, .count = count, .cut = way == IN_TWO && items > 1 ? (items + 1) / 2 : items};
+    const ptrdiff_t cut = way == IN_TWO && items > 1 ? (items + 1) / 2 : items;
+    side s = {.items = items, .width = reals, .count = count, .cut = cut};
     ptrdiff_t line = width, column = items * width, second = 0;
     if (way == SIDE_BY_SIDE) line = count * width, column = width;
     if (way == APART) line = 2 * width, column = 2 * items * width + width;
@@ -138,7 +139,7 @@ static double error(const vertical_instructions *set, int precision, int kind, p
     const ptrdiff_t size = precision == DOUBLE ? 8 : 4, lanes = set->bytes / size, half = n / 2 + 1;
     const int real = kind >= R2C, real_in = kind == R2C || kind >= DCT2, real_out = kind >= C2R;
     const int to_points = kind == C2R || kind == DCT3 || kind == DST3;
-    const int waves = kind < DCT2 ? 0 : kind <= DCT3 ? VERTICAL_COSINE : kind <= DST3 ? VERTICAL_SINE : VERTICAL_HARTLEY;
+    const int wave = kind <= DCT3 ? VERTICAL_COSINE : kind <= DST3 ? VERTICAL_SINE : VERTICAL_HARTLEY;
     const ptrdiff_t points = real && n % 2 == 0 ? n / 2 : n;
     side source = laid_out(from, kind == C2R ? half : n, real_in ? 1 : 2, lines, size);
     side target = laid_out(to, kind == R2C ? half : n, real_out ? 1 : 2, lines, size);
@@ -153,7 +154,7 @@ static double error(const vertical_instructions *set, int precision, int kind, p
     char *bases[4], *turned = turns(n, size), *factor = twiddles(points, radices, passes, size);
     char **rows = checked(malloc((size_t)(n + 1) * sizeof *rows));
     const vertical_sweep v = {
-        .kind = !real ? VERTICAL_C2C : to_points ? VERTICAL_C2R : VERTICAL_R2C, .waves = waves,
+        .kind = !real ? VERTICAL_C2C : to_points ? VERTICAL_C2R : VERTICAL_R2C, .waves = kind < DCT2 ? 0 : wave,
         .backward = kind == BACKWARD || to_points, .length = n,
         .points = points, .passes = passes, .radices = radices, .twiddles = factor, .turns = turned,
         .source = {source.pieces[0], 1 + (source.cut < source.items), NULL, 0, real_in},
@@ -202,8 +203,8 @@ static double worst(const vertical_instructions *set, int precision, int kind) {
             const int rare = n > 64 ? 8 : n > 16 ? 4 : 1; /* the definition takes its time */
             if (way % rare != (int)k % rare) continue;
             const double e = error(set, precision, kind, n, lines, way / WAYS, way % WAYS, (int)(k + way / 4) % 2);
-            /* that of a few numbers may be more than theirs as a rule, which grows with the logarithm of the points */
-            if (!(e < 1 + 0.1 * log2((double)n))) {
+            /* what is computed wrong is off by far more; how exact they are tests/test_vertical.py sees */
+            if (!(e < 2)) {
                 printf("  %td points, %td lines, ways %d to %d: %g\n", n, lines, way / WAYS, way % WAYS, e);
                 most = HUGE_VAL;
             }

@@ -30,7 +30,7 @@ typedef struct {
     int back;             /* whether all points after the first are counted from the end */
     ptrdiff_t count;      /* of points that have a row of the tile, */
     ptrdiff_t edited[2 * MOST_EDITS];
-    char *places[2 * MOST_EDITS]; /* and where they lie */
+    char *places[2 * MOST_EDITS]; /* and where they would lie */
 } placed;
 
 INLINE ptrdiff_t counted(const placed *p, ptrdiff_t i) { return p->back && i ? p->points - i : i; }
@@ -50,7 +50,7 @@ static void move(placed *p, ptrdiff_t i) {
 static int find_rows(const vertical_sweep *v, const vertical_side *side, char *const *bases, ptrdiff_t first,
                      ptrdiff_t lines, placed *p) {
     const ptrdiff_t width = width_of(side), items = side->real ? 2 * p->points : p->points + 1;
-    if (side->edit_count > MOST_EDITS) return 0;
+    if (side->count == 0 || side->edit_count > MOST_EDITS) return 0;
     for (ptrdiff_t n = 0; n < side->edit_count; n++)
         if (side->edits[3 * n] != EDIT_ZERO && !single(side->edits + 3 * n)) return 0;
     for (ptrdiff_t n = 0; n < side->count; n++)

@@ -1,7 +1,7 @@
 /* Cosine and sine transforms of types 2 and 3 and Hartley's, by way of transforms of as many real points.
  *
- * J. Makhoul, "A fast cosine transform in one and two dimensions", IEEE Trans. ASSP 28 (1980): let v be the points x[0],
- * x[2], x[4], … and then the others from the end, …, x[5], x[3], x[1], and V their modes. With w = exp(-2 pi i / 4 n)
+ * J. Makhoul, "A fast cosine transform in one and two dimensions", IEEE Trans. ASSP 28 (1980): let v be the points
+ * x[0], x[2], x[4], … and then the others from the end, …, x[5], x[3], x[1], and V their modes. With w = exp(-2 pi i / 4 n)
  * the cosine transform of type 2 is y[k] = 2 Re w^k V[k] and y[n - k] = -2 Im w^k V[k]. Type 3 is this from the end to
  * the start, times 2 n. The sine transform of type 2 is the cosine transform of the points with alternating signs, from
  * the end; that of type 3 is its reverse.

@@ -43,7 +43,8 @@ enum { EDIT_ZERO, EDIT_COPY, EDIT_ADD, EDIT_REAL, EDIT_HALVE, EDIT_DOUBLE, EDIT_
  * cache. */
 enum { VERTICAL_SPARE = 64 };
 
-/* Rows of a tile that are not points of the transform: the last of modes of real points, and one for what lies nowhere. */
+/* Rows of a tile beside those of the points of the transform: the last of the modes of real points, and one for what lies
+ * nowhere. */
 enum { VERTICAL_ROWS = 2 };
 
 /* Butterflies ahead of which memory is asked for where a pass gathers. */
