@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from ..distarray import DistArray
 from ..layout.arrays import address, checked_array, overlap
 from ..pfft import PFFT
 from ..ranks.agreement import agreed
+from ..transforms import Transform
 from .energies import numbers, shells, summed
 from .modes import CACHED_MODES, fourier_axes, kept, samples, scale_of_modes, slabs, weights
 
@@ -166,30 +167,42 @@ def _asked(
 
 def _fill(fft: PFFT, u: Array, seed: int) -> None:
     """Fill a block with complex normal numbers of the variance 1, those of a real field where the points are real."""
-    ndim, transforms = fft.dimensions, {t.axis: t for t in fft._asked.transforms}
+    transforms = {t.axis: t for t in fft._asked.transforms}
     real = next((t for t in transforms.values() if t.real), None)
     line = fft.axes[-1] if real is None else real.axis
-    waves = [
-        np.asarray(transforms[axis].family.waves(transforms[axis]) if axis in transforms else np.arange(n))[
-            mine
-        ].tolist()
-        for axis, (n, mine) in enumerate(zip(fft.global_shape(True), fft.local_slice(True), strict=True))
-    ]
-    along = waves.pop(line)
-    others = [axis for axis in range(ndim) if axis != line]
+    others = [axis for axis in range(fft.dimensions) if axis != line]
+    along, *waves = (_waves(fft, transforms, axis) for axis in (line, *others))
     modes = [transforms[axis].modes if axis in transforms else None for axis in others]
+    if not others:
+        waves, modes = [[0]], [None]
     # a mode whose conjugate is stored too, with all other wave numbers mirrored
     alone = [] if real is None else [i for i, k in enumerate(along) if k == 0 or 2 * k == real.modes]
-    lines = np.moveaxis(u, line - ndim, -1).reshape(-1, *(len(w) for w in waves), len(along))
-    for component, index in itertools.product(range(len(lines)), np.ndindex(*map(len, waves))):
-        k = [each[i] for each, i in zip(waves, index, strict=True)]
-        row = lines[component][index]
-        for at, first, count in _runs(along):
-            row[at : at + count] = _normal(seed, component, k, first, count)
-        side = _side(k, modes) if alone else 1
-        for i in alone if side < 1 else ():
-            (z,) = _normal(seed, component, _mirrored(k, modes), along[i], 1)
-            row[i] = z.conjugate() if side else math.sqrt(2) * z.real
+    lines = np.moveaxis(u, line - fft.dimensions, -1).reshape(-1, *(len(w) for w in waves), len(along))
+    runs, counted = _runs(along), _Counted(seed)
+    *outer_waves, inner = waves
+    for component, index in itertools.product(range(len(lines)), np.ndindex(*map(len, outer_waves))):
+        bits = np.empty((len(inner), len(along), 2), np.uint64)
+        sides = np.ones((len(inner), 1), int)
+        before = [each[i] for each, i in zip(outer_waves, index, strict=True)]
+        for row, last in enumerate(inner):
+            k = [*before, last]
+            for at, first, count in runs:
+                bits[row, at : at + count] = counted(component, k, first, count)
+            sides[row] = _side(k, modes)
+            for i in alone if sides[row] < 0 else ():
+                bits[row, i] = counted(component, _mirrored(k, modes), along[i], 1)
+        block = lines[component][index]
+        block[...] = _normal(bits)
+        z = block[:, alone]
+        block[:, alone] = np.where(sides > 0, z, np.where(sides < 0, z.conj(), math.sqrt(2) * z.real))
+
+
+def _waves(fft: PFFT, transforms: Mapping[int, Transform], axis: int) -> list[int]:
+    """The wave numbers of this rank's modes along an axis, or the indices along one that is not transformed."""
+    t = transforms.get(axis)
+    whole = np.arange(fft.global_shape(True)[axis]) if t is None else t.family.waves(t)
+    waves: list[int] = whole[fft.local_slice(True)[axis]].tolist()
+    return waves
 
 
 def _runs(waves: Sequence[int]) -> list[tuple[int, int, int]]:
@@ -213,11 +226,26 @@ def _mirror(k: int, modes: int | None) -> int:
     return k if modes is None or 2 * abs(k) == modes else -k
 
 
-def _normal(seed: int, component: int, others: Sequence[int], first: int, count: int) -> Array:
-    """Complex normal numbers of the variance 1 for consecutive wave numbers, by the method of Box and Muller."""
-    counter = component
-    for k in (*others, first):
-        counter = (counter << _BITS) + k % 2**_BITS
-    bits = np.random.Philox(key=seed, counter=counter).random_raw(4 * count).reshape(count, 4) >> np.uint64(11)
-    radius, turn = (bits[:, 0] + np.uint64(1)) * 2.0**-53, bits[:, 1] * 2.0**-53
-    return np.asarray(np.sqrt(-np.log(radius)) * np.exp(2j * np.pi * turn))
+class _Counted:
+    """Random bits by their number: those of a component and of wave numbers, in no order."""
+
+    def __init__(self, seed: int) -> None:
+        self._philox = np.random.Philox(key=seed)
+        self._state = self._philox.state
+
+    def __call__(self, component: int, others: Sequence[int], first: int, count: int) -> Array:
+        """Two numbers of 64 bits for each of consecutive wave numbers."""
+        counter = component
+        for k in (*others, first):
+            counter = (counter << _BITS) + k % 2**_BITS
+        words = [counter >> shift & (2**64 - 1) for shift in (0, 64, 128, 192)]
+        self._state["state"]["counter"][:] = words
+        self._philox.state = self._state
+        bits: Array = self._philox.random_raw(4 * count).reshape(count, 4)
+        return bits[:, :2]
+
+
+def _normal(bits: Array) -> Array:
+    """Complex normal numbers of the variance 1, by the method of Box and Muller, from two uniform ones for each."""
+    uniform = (bits >> np.uint64(11)) * 2.0**-53
+    return np.asarray(np.sqrt(-np.log1p(-uniform[..., 0])) * np.exp(2j * np.pi * uniform[..., 1]))
