@@ -8,7 +8,7 @@ from typing import Any
 
 from mpi4py import MPI
 
-from . import npy
+from . import npy, rows
 from .manifests import MANIFEST, found, headers, read_manifest, verify
 
 # With which HDF5 and NetCDF-4 files begin.
@@ -42,9 +42,7 @@ def contents(path: Path) -> Iterator[str]:
     with path.open("rb") as file:
         start = file.read(len(_HDF5))
     if start == _HDF5:
-        from .hdf5 import variables
-
-        yield from variables(path)
+        yield from rows.told_of(path)
     else:
         header = npy.header_of(path)
         order = {"C": "C order", "F": "Fortran order"}[header.order]

@@ -290,11 +290,6 @@ def write_parts(path: Path, parts: list[Part], layouts: list[Layout]) -> None:
         os.close(file)
 
 
-def variables(path: Path) -> Iterator[str]:
-    """What a file holds, line by line. Local."""
-    yield from rows.told_of(path)
-
-
 def _path(path: Any, mode: Any) -> Path:
     """The path of a file of a known kind."""
     h5py()
