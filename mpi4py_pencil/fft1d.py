@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +17,7 @@ from .layout.subcomm import Subcomm
 from .layout.way import Way
 from .plan.arguments import request
 from .plan.timing import Clock, Timings, timed
+from .plan.tuning import default_of_all
 from .ranks.agreement import agreed
 from .ranks.calls import Calls
 from .ranks.communicators import communicator
@@ -51,7 +53,7 @@ class FFT1D:
     dtype : dtype-like, optional
         Of the input of ``forward``, real or complex, in single, double or long double precision; complex by default.
     backend : str, optional
-        The engine that transforms lines: see `PFFT`; "pyfftw" by default.
+        The engine that transforms lines: see `PFFT`.
     method : str, optional
         The exchange: see `Transfer`.
     padding : float, optional
@@ -93,18 +95,19 @@ class FFT1D:
         comm: MPI.Intracomm,
         n: int,
         dtype: Any = complex,
-        backend: str = "pyfftw",
+        backend: str | None = None,
         method: str = "auto",
         padding: float | None = None,
         norm: str = "forward",
         threads: int = 1,
     ) -> None:
         self.comm = communicator(comm)
-        self._line: Line = agreed(
+        line: Line = agreed(
             comm,
             lambda: _asked(n, dtype=dtype, backend=backend, method=method, padding=padding, norm=norm, threads=threads),
             Line.arguments,
         )
+        self._line = line if line.given else replace(line, backend=default_of_all(comm, line.backend))
         self.n, self.points, self.factors = self._line.modes, self._line.points, self._line.factors
         self._places = self._line.places(comm.Get_size())
         self._calls = Calls(comm, "FFT1D", Subcomm(comm, [0, 1]).grid.cart)
@@ -310,6 +313,7 @@ def _asked(n: Any, **others: Any) -> Line:
         method=asked.method,
         norm=asked.norm,
         threads=asked.threads,
+        given="backend" in asked.given,
     )
 
 

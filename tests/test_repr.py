@@ -55,7 +55,7 @@ def test_the_exchange_is_the_one_that_was_chosen():
         plans = PFFT(COMM, (4, 6), method=method), FFT1D(COMM, 12, method=method), Transfer(before, after, "F", method)
         expected = (
             f"PFFT(shape=(4, 6), dtype='float64', axes=(0, 1), grid=(2, 1), method='{method}', backend={DEFAULT!r})",
-            f"FFT1D(n=12, dtype='complex128', factors=(3, 4), ranks=2, method='{method}', backend='pyfftw')",
+            f"FFT1D(n=12, dtype='complex128', factors=(3, 4), ranks=2, method='{method}', backend={DEFAULT!r})",
             f"Transfer({before}, {after}, dtype='complex64', method='{method}')",
         )
         with everywhere():

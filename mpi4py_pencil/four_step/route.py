@@ -112,6 +112,8 @@ class Line:
         The engine, the exchange, and what is scaled.
     threads : int
         Of each rank.
+    given : bool
+        Whether the engine was given; the default may not be the same on every rank yet.
     """
 
     modes: int
@@ -121,6 +123,7 @@ class Line:
     method: str
     norm: str
     threads: int
+    given: bool
 
     def arguments(self) -> dict[str, Any]:
         """What was asked for by the names of the arguments."""
@@ -128,7 +131,7 @@ class Line:
             "n": self.modes,
             "dtype": self.dtype,
             "padding": f"to {self.points} points",
-            "backend": self.backend,
+            "backend": self.backend if self.given else "the default",
             "method": self.method,
             "norm": self.norm,
             "threads": self.threads,

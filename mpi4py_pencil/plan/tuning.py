@@ -104,17 +104,17 @@ def settled(comm: MPI.Intracomm, asked: Request, make: Make) -> Request:
     choice = recalled(comm, asked)
     if choice is None and asked.tune == "measure":
         choice, _ = tuned(comm, asked, make)
-    return _on_all(comm, asked) if choice is None else _chosen(asked, choice)
+    if choice is not None:
+        return _chosen(asked, choice)
+    return asked if "backend" in asked.given else replace(asked, backend=default_of_all(comm, asked.backend))
 
 
-def _on_all(comm: MPI.Intracomm, asked: Request) -> Request:
-    """A request with the engine that is the default on all ranks, or else FFTW: they may have other processors.
+def default_of_all(comm: MPI.Intracomm, mine: str) -> str:
+    """The engine that is the default on all ranks, or else FFTW: they may have other processors.
 
-    Collective over `comm` where no engine is given.
+    Collective over `comm`.
     """
-    if "backend" in asked.given or comm.allreduce(asked.backend == "vertical", MPI.LAND):
-        return asked
-    return replace(asked, backend="pyfftw")
+    return mine if comm.allreduce(mine == "vertical", MPI.LAND) else "pyfftw"
 
 
 def tuned(comm: MPI.Intracomm, asked: Request, make: Make, report: Report | None = None) -> tuple[Choice, Path | None]:
