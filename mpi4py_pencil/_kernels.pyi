@@ -18,6 +18,17 @@ class Call(Operation):
 class Each(Operation):
     def __init__(self, count: int, called: Callable[[int, int], object]) -> None: ...
 
+class Foreign(Operation):
+    def __init__(
+        self,
+        count: int,
+        function: int,
+        tiles: Sequence[tuple[int, int]],
+        points: int,
+        plane_bytes: int,
+        values: np.ndarray[Any, np.dtype[np.float64]],
+    ) -> None: ...
+
 class Sweep(Operation):
     def __init__(
         self,

@@ -310,7 +310,10 @@ class PFFT:
         function : callable
             ``function(x, out, *values)`` fills `out` from `x`: tiles of all inputs, ``(*inputs, *block)``, and of all
             outputs, ``(*outputs, *block)``, where the block is a part of this rank's points. It is called once for
-            every tile, by several threads at a time where the plan has them; `x` may be overwritten.
+            every tile, by several threads at a time where the plan has them; `x` may be overwritten. Or a compiled
+            function, which runs without Python's lock: its address, a function of ctypes, or what has an `address`, as
+            ``numba.cfunc`` gives it, of the type ``int (ptrdiff_t points, const T *x, ptrdiff_t step, T *out, ptrdiff_t
+            out_step, const double *values)``: input c begins at ``x + c * step``. It returns 0 where all is well.
         inputs, outputs : int or sequence of int, optional
             The component axes of what goes in and of what comes out; none by default.
         before : callable, optional

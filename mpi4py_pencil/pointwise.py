@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 from .layout.arrays import cut, truth
 from .layout.way import Way
 from .plan.arguments import Request
+from .plan.fused import Compiled
 from .plan.pipeline import Route
 from .plan.product import Functions
 from .ranks.agreement import agreed, nothing
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 Function = Callable[..., Any]
 Components = tuple[int, ...]
+# So many numbers at the most are passed to a compiled function.
+_MOST_NUMBERS = 32
 _REDUCE: dict[str, Callable[[Any, Any], Any]] = {"max": np.maximum, "min": np.minimum, "sum": np.add}
 
 
@@ -85,6 +89,14 @@ def _components(name: str, value: Any) -> Components:
     return tuple(int(n) for n in given)
 
 
+def address_of(function: Any) -> int | None:
+    """The address of a compiled function: an int, one of ctypes, or what has an `address` as numba's have; or None."""
+    if isinstance(function, ctypes._CFuncPtr):  # type: ignore[attr-defined]
+        return ctypes.cast(function, ctypes.c_void_p).value
+    found = getattr(function, "address", function)
+    return int(found) if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
+
+
 class Pointwise:
     """What `PFFT.pointwise` makes: a function of points, applied to modes.
 
@@ -113,12 +125,17 @@ class Pointwise:
         self._arrays: dict[str, Array] = {}
         self._returned: list[Any] = []
         before, self._function, after = functions
-        if not callable(self._function):
-            raise TypeError(f"function must be a function, not {self._function!r}")
         self._before, self._after = before, after
         self._k = fft.wavenumbers()
         components = asked.inputs, asked.outputs
-        applied = Functions(self._middle, before and self._first, after and self._last)
+        self._compiled = compiled = address_of(self._function)
+        self._numbers = np.zeros(_MOST_NUMBERS)
+        if compiled is None and not callable(self._function):
+            raise TypeError(f"function must be a function, or the address of a compiled one, not {self._function!r}")
+        if compiled is not None and (asked.places or asked.reduce):
+            raise ValueError("places and reduce are for functions of Python's: a compiled one has no use for them")
+        middle = self._middle if compiled is None else Compiled(compiled, self._numbers)
+        applied = Functions(middle, before and self._first, after and self._last)
         self._product = fft._product(routes, components, applied)
 
     def __call__(self, u_hat: Array, /, out: Array | None = None, *values: Any, **arrays: Array) -> Any:
@@ -156,6 +173,8 @@ class Pointwise:
         with fft._calls:
             result = fft._calls.checked(lambda: self._checked(u_hat, out, arrays), lambda _: {"the call": f"{self!r}"})
             self._values, self._arrays, self._returned = values, {k: np.asarray(a) for k, a in arrays.items()}, []
+            if self._compiled is not None:
+                self._numbers[: len(values)] = values
             try:
                 agreed(fft.comm, lambda: self._product(fft._within(u_hat), result), nothing)
                 returned = self._returned

@@ -38,6 +38,23 @@ Bounds = dict[int, tuple[int, int]]
 Apply = Callable[[tuple[slice, ...], Array, Array], object]
 _NO_TILE = np.empty(0)
 
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled function that takes the place of one of Python's, by its address.
+
+    Attributes
+    ----------
+    address : int
+        Of the function; `_kernels.Foreign` has its signature.
+    values : ndarray of float
+        The numbers that it is given.
+    """
+
+    address: int
+    values: np.ndarray[Any, np.dtype[np.float64]]
+
+
 # Lines of a tile come in multiples of this, so that vectors are filled.
 _UNIT = 16
 # Of a run of so many points the way there is no longer felt.
@@ -118,8 +135,8 @@ class FusedPass:
         self._stream = nbytes > cache.CACHED_BYTES
         self._threads = len(tiles) if self._stream else 1
 
-    def instructions(self, apply: Apply) -> list[Instruction]:
-        """What carries out the pass."""
+    def instructions(self, apply: Apply | Compiled) -> list[Instruction]:
+        """What carries out the pass, in which both halves have sweeps where the function is compiled."""
         if 0 in self._shape:
             return []
         whole = any(len(half.sweeps) == 2 for half in self._halves)
@@ -164,7 +181,7 @@ class _Loop:
         axes: tuple[int, int | None, tuple[int, ...]],
         tiles: Tiles,
         stream: bool,
-        apply: Apply,
+        apply: Apply | Compiled,
     ) -> None:
         self._halves = halves
         self._part = part
@@ -273,8 +290,7 @@ class _Loop:
             between = self._modes(0, c) if two else before.placed(c), self._tile(0, c, chunk)
             places = (PLANE if two else before.place, PLANE)
             listed += self._sweep(0, before.sweeps[-1], between, places, chunk, True)
-        applied = partial(self._applied, chunk, self._array(0, chunk), self._array(1, chunk))
-        listed.append(anywhere(_kernels.Each(self._count, applied)))
+        listed.append(anywhere(self._function(chunk)))
         for c in range(behind.count if behind.sweeps else 0):
             two = len(behind.sweeps) == 2
             between = self._tile(1, c, chunk), self._modes(1, c) if two else behind.placed(c)
@@ -304,6 +320,19 @@ class _Loop:
             listed.append((kernel, *places))
         return listed
 
+    def _function(self, chunk: Bounds) -> _kernels.Operation:
+        """The operation that applies the function to a tile."""
+        if not isinstance(self._apply, Compiled):
+            applied = partial(self._applied, self._apply, chunk, self._array(0, chunk), self._array(1, chunk))
+            return _kernels.Each(self._count, applied)
+        tiles = []
+        for side, half in enumerate(self._halves):
+            at, nbytes = self._places[side, "tile"]
+            tiles.append((address(self._memory) + at, nbytes // half.dtype.itemsize))
+        points = self._part[self._axis][1] * chunk.get(self._other, (0, 1))[1]  # type: ignore[arg-type]
+        compiled = self._apply
+        return _kernels.Foreign(self._count, compiled.address, tiles, points, self._plane_bytes, compiled.values)
+
     def _array(self, side: int, chunk: Bounds) -> Array:
         """A tile of all components and of all planes of a step, as the function gets it."""
         half = self._halves[side]
@@ -320,7 +349,7 @@ class _Loop:
         at = address(self._memory) + placed.address
         return view_at(at, (*half.components, *shape), half.dtype, (*components, *placed.strides))
 
-    def _applied(self, chunk: Bounds, x: Array, out: Array, start: int, stop: int) -> None:
+    def _applied(self, apply: Apply, chunk: Bounds, x: Array, out: Array, start: int, stop: int) -> None:
         """Apply the function to a tile of some planes."""
         ranges = [chunk.get(k, each) for k, each in enumerate(self._part)]
         at = [slice(begin, begin + size) for begin, size in ranges]
@@ -331,4 +360,4 @@ class _Loop:
         inside = [slice(None)] * len(at)
         for k in self._long[-1:]:
             inside[k] = slice(0, stop - start)
-        self._apply(tuple(at), *(tile if tile is _NO_TILE else cut(tile, inside) for tile in (x, out)))
+        apply(tuple(at), *(tile if tile is _NO_TILE else cut(tile, inside) for tile in (x, out)))

@@ -21,7 +21,7 @@ from ..layout.boxes import Spread
 from ..layout.way import Way
 from ..sweep.instruction import Instruction
 from ..sweep.tiles import Strides, Tiles
-from .fused import Apply, FusedPass, Half
+from .fused import Apply, Compiled, FusedPass, Half
 from .leg import DirectedSweep, Side
 from .passes import Pass
 from .pipeline import Route, directed
@@ -39,7 +39,7 @@ class Functions:
 
     Attributes
     ----------
-    middle : callable
+    middle : callable or Compiled
         Called with the tile's place in the block of points, the points of all inputs, and room for all outputs.
     before : callable or None
         Called with the tile's place in the block of modes, the caller's modes there, and room for those of all inputs.
@@ -47,7 +47,7 @@ class Functions:
         Called with the tile's place, the modes of all outputs, and the caller's output there.
     """
 
-    middle: Apply
+    middle: Apply | Compiled
     before: Apply | None = None
     after: Apply | None = None
 
