@@ -250,6 +250,8 @@ def test_factorisations_of_stacks_and_of_one_matrix():
         equal(xp.linalg.inv(array), np.linalg.inv(whole))
         equal(np.linalg.det(array), np.linalg.det(whole))
         equal(xp.linalg.solve(array, array[..., :1]), np.linalg.solve(whole, whole[..., :1]))
+        limits = np.full(batch, 0.5)
+        equal(xp.linalg.pinv(array, rtol=xp.asarray(limits)), np.linalg.pinv(whole, rtol=limits))
         equal(xp.linalg.svdvals(array), np.linalg.svdvals(whole))
         orthogonal, upper = xp.linalg.qr(array)
         equal(orthogonal @ upper, whole)

@@ -327,9 +327,11 @@ def matrix_rank(x: GlobalArray, /, *, rtol: Any = None) -> GlobalArray:
     return statistics.count_nonzero(apply(np.greater, (values, limit)), axis=-1)
 
 
-def pinv(x: GlobalArray, /, *, rtol: float | None = None) -> GlobalArray:
-    """The pseudo-inverses of matrices. Collective."""
+def pinv(x: GlobalArray, /, *, rtol: Any = None) -> GlobalArray:
+    """The pseudo-inverses of matrices: singular values below `rtol` times the largest count as zero. Collective."""
     tolerance = rtol if rtol is not None else max(x.shape[-2:]) * np.finfo(x.dtype).eps
+    if isinstance(tolerance, GlobalArray):
+        return _by_matrix(lambda a, r: np.linalg.pinv(a, rtol=r[..., 0, 0]), x, tolerance[..., None, None])
     return _by_matrix(lambda a: np.linalg.pinv(a, rtol=tolerance), x)
 
 

@@ -21,7 +21,9 @@ def viewed(x: GlobalArray, distribution: Distribution, view: Callable[[Plain], P
     """An array whose blocks are views of those of another. Local."""
     rank = x.context.rank
     if distribution.parts(rank) is None:
-        return x.like(np.empty(distribution.local_shape(rank), x.dtype), distribution)
+        block = np.empty(distribution.local_shape(rank), x.dtype)
+        block.flags.writeable = x.local.flags.writeable
+        return x.like(block, distribution)
     return x.like(view(x.local), distribution)
 
 
@@ -121,7 +123,9 @@ def broadcast_to(x: GlobalArray, /, shape: tuple[int, ...]) -> GlobalArray:
     local = distribution.local_shape(x.context.rank)
     # an axis of length 1 that was divided lies on one rank: all need it
     source = x.within(distribution.broadcast_from(x.shape))
-    return viewed(source, distribution, lambda block: np.broadcast_to(block, local))
+    made = viewed(source, distribution, lambda block: np.broadcast_to(block, local))
+    made.local.flags.writeable = False  # also where this rank has no part
+    return made
 
 
 def broadcast_arrays(*arrays: GlobalArray) -> list[GlobalArray]:

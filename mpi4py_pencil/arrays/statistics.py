@@ -9,6 +9,8 @@ import numpy as np
 from mpi4py import MPI
 
 from ..layout.pencil import whole_axis
+from ..ranks.agreement import agreed, checking
+from ..ranks.communicators import check_alive
 from .axes import Block
 from .distribution import Distribution
 from .elementwise import clip
@@ -48,6 +50,15 @@ def reduced(
     initial : number, optional
         What the reduction starts with.
     """
+    if checking():
+        said = {
+            "the call": ufunc.__name__,
+            "axis": axis,
+            "shape": x.shape,
+            "dtype": x.dtype,
+            "how": str(x.distribution),
+        }
+        agreed(x.context.comm, lambda: said, lambda said: said)
     x = on_lines(x)
     plan = x.distribution.kept(("reduced", x.context, axis, keepdims), lambda: _Plan.of(x, axis, keepdims))
     block = x.local
@@ -139,7 +150,10 @@ def on_lines(x: GlobalArray) -> GlobalArray:
 
 def combined(ufunc: Any, partial: Plain, plan: _Plan) -> Plain:
     """The reduction of the partial results of all ranks that divide the axes. Collective."""
-    if not plan.lines or not plan.member:
+    if not plan.lines:
+        return partial
+    check_alive(plan.lines[0])
+    if not plan.member:
         return partial
     op, kinds = _OPS.get(ufunc, (None, ""))
     partial = partial if partial.flags.c_contiguous else partial.copy()
