@@ -258,7 +258,7 @@ def test_nothing_is_leaked_by_many_operations():
     """Neither communicators, of which there are about 2000, nor plans: these are kept, so many and no more."""
     from mpi4py_pencil.ranks.communicators import cache_of
 
-    for n in range(1, 900):
+    for n in range(1, 750):
         g = xp.zeros(n % 50 + 1)
         g[: n % 7] = 1
         part = (g + 1)[::-1] + xp.ones(n % 50 + 1)
