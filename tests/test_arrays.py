@@ -66,6 +66,7 @@ def test_reductions_and_running_ones(pair, data):
     for name in names + (["min", "max", "argmin", "argmax"] if whole.size else []):
         found, expected = (getattr(m, name)(x, axis=axis, keepdims=keepdims) for m, x in ((xp, array), (np, whole)))
         equal(found, expected, name)
+    equal(xp.sum(array, axis=list(range(whole.ndim))), np.sum(whole))
     mask = whole.real > 0
     equal(xp.sum(array, axis=axis, where=mask), np.sum(whole, axis=axis, where=mask))
     equal(xp.mean(array, axis=axis, where=xp.asarray(mask)), np.mean(whole, axis=axis, where=mask))

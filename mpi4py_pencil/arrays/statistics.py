@@ -60,6 +60,7 @@ def reduced(
         }
         agreed(x.context.comm, lambda: said, lambda said: said)
     x = on_lines(x)
+    axis = tuple(axis) if isinstance(axis, list) else axis
     plan = x.distribution.kept(("reduced", x.context, axis, keepdims), lambda: _Plan.of(x, axis, keepdims))
     block = x.local
     if not plan.member:
@@ -142,8 +143,7 @@ def neutral(ufunc: Any, dtype: np.dtype[Any]) -> Any:
 
 def on_lines(x: GlobalArray) -> GlobalArray:
     """The array over a grid of all ranks, whose lines have communicators. Collective."""
-    d = x.distribution
-    if d.ranks is None and math.prod(d.dims) == x.context.size:
+    if x.distribution.on_grid_of(x.context.size):
         return x
     return x.redistribute(x.context.distribution(x.shape))
 
