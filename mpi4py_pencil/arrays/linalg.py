@@ -106,7 +106,7 @@ def vecdot(x1: GlobalArray, x2: GlobalArray, /, *, axis: int = -1) -> GlobalArra
     return statistics.sum(product, axis=k, dtype=product.dtype)
 
 
-def tensordot(x1: GlobalArray, x2: GlobalArray, /, *, axes: Any = 2) -> GlobalArray:
+def tensordot(x1: GlobalArray, x2: GlobalArray, /, axes: Any = 2) -> GlobalArray:
     """The sums of products over axes of both. Collective."""
     if isinstance(axes, (int, np.integer)):
         first: Sequence[int] = range(x1.ndim - axes, x1.ndim)
