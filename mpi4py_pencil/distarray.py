@@ -226,6 +226,8 @@ class DistArray(np.ndarray):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Compute on plain blocks; the result is a DistArray where it is a block of the operands' common pencil."""
+        if any(hasattr(x, "__distarray__") for x in inputs):
+            return NotImplemented  # of the whole array's view, which says what to do
         blockwise = method == "__call__" and ufunc.signature is None
         return _computed(getattr(ufunc, method), inputs, kwargs, blockwise, kwargs.get("subok", True))
 

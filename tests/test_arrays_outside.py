@@ -67,6 +67,8 @@ def test_numpys_functions_are_ours_or_refused():
         lambda x: np.fft.rfft(x, axis=0).real,
         lambda x: np.moveaxis(x, 0, 1),
         np.transpose,
+        lambda x: np.roll(np.flip(x, 0), 1, 1),
+        lambda x: np.concatenate([x, x], 1),
         np.ravel,
         np.divmod,
     ):
@@ -85,6 +87,7 @@ def test_numpys_functions_are_ours_or_refused():
     ):
         expect_everywhere(TypeError, r"to_numpy|out\[\.\.\.\]", lambda call=call: call(g))
     expect_everywhere(TypeError, "as_global", lambda: g + DistArray((3, 4), [WORLD.size, 1]))
+    expect_everywhere(TypeError, "as_global", lambda: DistArray((3, 4), [WORLD.size, 1]) + g)
     expect_everywhere(TypeError, "out must be", lambda: np.add(g, 1, out=np.zeros((3, 4))))
 
 
@@ -105,7 +108,10 @@ def test_contexts():
     check(grid.zeros((9, 2, 8)).distribution.order[1] is None, "the shortest axis is divided")
     expect_everywhere(ValueError, "cannot multiply", lambda: xp.Context(WORLD, [WORLD.size + 1]))
     expect_everywhere(AttributeError, "nothing_of_the_kind", lambda: grid.nothing_of_the_kind)
+    alone = half.size == 1
     half.Free()
+    for call in (g.to_numpy if alone else g.sum, g[3:4].item, (g * 2)[::-1].to_numpy, lambda: g[[1, 2]]):
+        expect_everywhere(ValueError, "freed", call)
     expect_everywhere(ValueError, "freed", lambda: g.redistribute([None]))
 
 
@@ -226,12 +232,35 @@ def test_errors_are_everyones():
         expect_everywhere(error, match, call)
 
 
+@pytest.mark.parallel([2, 3])
+def test_errors_of_floating_point_and_read_only_memory_are_everyones_too():
+    g = xp.arange(5.0)
+    with np.errstate(divide="raise"):
+        expect_everywhere((FloatingPointError, RuntimeError), "divide by zero", lambda: 1 / g)
+    read_only = xp.broadcast_to(g, (2, 5))[1:, 3]  # one rank has it, the others nothing
+    expect_everywhere(ValueError, "read-only", lambda: read_only.__setitem__(..., 1))
+    expect_everywhere(ValueError, "read-only", lambda: read_only.__iadd__(1))
+
+
+@pytest.mark.parallel([2])
+def test_ranks_that_do_something_else_are_told(monkeypatch):
+    monkeypatch.setenv("MPI4PY_PENCIL_CHECK", "1")
+    g = xp.reshape(xp.arange(12.0), (3, 4))
+    for match, call in (
+        ("axis", lambda: g.sum(axis=WORLD.rank)),
+        ("the call", lambda: g.sum() if WORLD.rank else g.max()),
+        ("disagree on to", lambda: g.redistribute(["cyclic", None] if WORLD.rank else [None, "cyclic"])),
+        ("disagree on obj", lambda: xp.asarray([1, WORLD.rank])),
+    ):
+        expect_everywhere(ValueError, match, call)
+
+
 @pytest.mark.parallel([2])
 def test_nothing_is_leaked_by_many_operations():
     """Neither communicators, of which there are about 2000, nor plans: these are kept, so many and no more."""
     from mpi4py_pencil.ranks.communicators import cache_of
 
-    for n in range(1, 2600):
+    for n in range(1, 750):
         g = xp.zeros(n % 50 + 1)
         g[: n % 7] = 1
         part = (g + 1)[::-1] + xp.ones(n % 50 + 1)

@@ -23,6 +23,7 @@ T = TypeVar("T")
 _PLANS = 64
 
 
+@functools.cache
 def namespace(name: str, *default: Any) -> Any:
     """What stands under a name in `mpi4py_pencil.arrays`, which is made of all that stands on this file.
 

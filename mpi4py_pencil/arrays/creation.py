@@ -15,10 +15,13 @@ from mpi4py import MPI
 
 from ..distarray import DistArray
 from ..ranks.agreement import agreed, checked
+from ..ranks.communicators import cache_of
 from .context import Context, world
 from .distribution import Distribution
 from .dtypes import checked as checked_dtype
 from .globalarray import GlobalArray, operand, own_part
+from .manipulation import broadcast_arrays, moveaxis, reshape
+from .protocol import imported
 
 _Divided = Distribution | Sequence[Any] | None
 
@@ -192,8 +195,6 @@ def from_distarray(u: Any, *, context: Context | None = None) -> GlobalArray:
     """
     if isinstance(u, DistArray):
         return GlobalArray(_of_grid(u.pencil.subcomm), Distribution.of_pencil(u.pencil), u.view(np.ndarray))
-    from .protocol import imported
-
     return imported(world() if context is None else context, u)
 
 
@@ -201,8 +202,6 @@ def _of_grid(subcomm: Any) -> Context:
     """The context of the ranks of a grid, kept with it."""
     if not hasattr(subcomm, "grid"):
         raise ValueError("this pencil's communicators are of no grid: make it with a Subcomm for a global view")
-    from ..ranks.communicators import cache_of
-
     cache = cache_of(subcomm.grid.parent)
     if "context" not in cache:
         parent = subcomm.grid.parent
@@ -323,8 +322,6 @@ def fromfunction(
 
 def meshgrid(*arrays: GlobalArray, indexing: str = "xy") -> list[GlobalArray]:
     """Arrays of coordinates from those along each axis. Collective."""
-    from .manipulation import broadcast_arrays, moveaxis, reshape
-
     if indexing not in ("xy", "ij"):
         raise ValueError(f"indexing {indexing!r} must be 'xy' or 'ij'")
     n = len(arrays)

@@ -66,6 +66,7 @@ class Distribution:
         if self.ranks is not None and len(set(self.ranks)) != math.prod(self.dims):
             raise ValueError(f"ranks {self.ranks} do not name each rank of the grid {self.dims} once")
         self.steps = tuple(math.prod(self.dims[d + 1 :]) for d in range(len(self.dims)))
+        self._count = math.prod(self.dims)
         self._kept: dict[Any, Any] = {}
 
     @classmethod
@@ -267,6 +268,10 @@ class Distribution:
         for d in self.unused:
             found = [at + k * self.steps[d] for at in found for k in range(self.dims[d])]
         return found
+
+    def on_grid_of(self, size: int) -> bool:
+        """Whether the grid is one of so many ranks in their order, which has communicators for its lines."""
+        return self.ranks is None and self._count == size
 
     @property
     def first(self) -> int:

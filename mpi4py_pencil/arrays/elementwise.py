@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .globalarray import GlobalArray, apply, computed
+from .indexing import nonzero
 
 
 def _unary(name: str) -> Callable[..., GlobalArray]:
@@ -132,7 +133,5 @@ def clip(x: GlobalArray, /, min: Any = None, max: Any = None) -> GlobalArray:
 def where(condition: GlobalArray, x1: Any = None, x2: Any = None, /) -> Any:
     """`x1` where the condition holds, else `x2`; with the condition alone `nonzero` of it. Collective."""
     if x1 is None and x2 is None:
-        from .indexing import nonzero
-
         return nonzero(condition)
     return apply(np.where, (condition, x1, x2))

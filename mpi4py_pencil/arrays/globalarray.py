@@ -12,7 +12,7 @@ import numpy as np
 from ..distarray import DistArray
 from ..exchange.memory import item
 from ..layout.arrays import refuse_masked
-from ..ranks.agreement import agreed, nothing
+from ..ranks.agreement import agreed, checked, nothing
 from ..ranks.communicators import check_alive
 from .axes import Block, whole
 from .context import Context, namespace
@@ -224,11 +224,13 @@ class GlobalArray:
 
     def _only(self) -> Plain:
         """The only point, on every rank."""
+        check_alive(self.context.comm)
         if self.size != 1:
             raise ValueError(f"only an array of one point is a scalar, this has the shape {self.shape}")
         distribution, comm = self.distribution, self.context.comm
         if distribution.everywhere and comm.size == math.prod(distribution.dims):
             return self._block.reshape(())
+        checked(comm, lambda: self.shape, lambda shape: {"the call": "a number", "shape": shape})
         owner, _ = distribution.locate([np.zeros((), np.int64)] * self.ndim, distribution.first)
         found = np.empty((), self.dtype)
         if comm.rank == owner:
@@ -622,7 +624,10 @@ def apply(ufunc: Any, args: Sequence[Any], out: Any = None, **kwargs: Any) -> An
     else:
         kwargs.pop("where", None)
         context, distribution, blocks = conform(args)
-    result = ufunc(*blocks, **kwargs)
+    if "raise" in np.geterr().values():  # of what one rank has: then it is everyone's error
+        result = agreed(context.comm, lambda: ufunc(*blocks, **kwargs), nothing)
+    else:
+        result = ufunc(*blocks, **kwargs)
     if type(result) is tuple:
         return tuple(GlobalArray(context, distribution, np.asarray(part)) for part in result)
     return GlobalArray(context, distribution, result if type(result) is np.ndarray else np.asarray(result))

@@ -10,6 +10,7 @@ import numpy as np
 
 from .context import namespace
 from .globalarray import GlobalArray, apply, computed
+from .statistics import accumulated, reduced
 
 # Functions of numpy that have another name here.
 _NAMES = {
@@ -29,12 +30,10 @@ _REDUCTIONS = {np.add, np.multiply, np.minimum, np.maximum, np.logical_and, np.l
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A ufunc, called or reduced, on global arrays. Collective."""
     if ufunc in (np.matmul, np.vecdot) and method == "__call__":
-        return _refusing_more(namespace(ufunc.__name__), ufunc.__name__)(*inputs, **kwargs)
+        return namespace(ufunc.__name__)(*inputs, **kwargs)
     if method == "__call__" and ufunc.signature is None:
         return computed(ufunc, inputs, kwargs)
     if method == "reduce" and ufunc in _REDUCTIONS:
-        from .statistics import reduced
-
         if kwargs.pop("out", None) not in (None, (None,)):
             raise TypeError("out is not there for reductions: assign the result, out[...] = …")
         axis = inputs[1] if len(inputs) > 1 else kwargs.pop("axis", 0)
@@ -44,9 +43,7 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
         ndim = np.ndim(b)
         return apply(ufunc, (a[(..., *[None] * ndim)], b), **kwargs)
     if method == "accumulate" and ufunc in (np.add, np.multiply):
-        from .statistics import _accumulated
-
-        return _accumulated(
+        return accumulated(
             ufunc, inputs[0], *inputs[1:], **{"axis": 0, "dtype": None, "include_initial": False, **kwargs}
         )
     raise TypeError(
@@ -74,20 +71,8 @@ def _own(func: Any) -> Callable[..., Any] | None:
         return _SPECIAL[func]
     for prefix in ("linalg", "fft"):
         if module.startswith(f"numpy.{prefix}"):
-            found = getattr(namespace(prefix), name, None)
-            return None if found is None else _refusing_more(found, name)
-    found = namespace(_NAMES.get(name, name), None)
-    return None if found is None else _refusing_more(found, name)
-
-
-def _refusing_more(found: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """A function whose refusal of an argument that only numpy has says whose function it is."""
-
-    @functools.wraps(found)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return found(*args, **kwargs)
-
-    return call
+            return getattr(namespace(prefix), name, None)
+    return namespace(_NAMES.get(name, name), None)
 
 
 def _transpose(a: GlobalArray, axes: Any = None) -> GlobalArray:

@@ -62,7 +62,7 @@ def get(g: GlobalArray, key: Any) -> GlobalArray:
         block = g.local[chosen.pick + (...,)][chosen.tidy + (...,)]
     else:
         block = g.local[_outer(chosen.pick, g.local.shape)][chosen.tidy + (...,)]
-    if not chosen.view:
+    if not chosen.view or not g.local.flags.writeable:
         block.flags.writeable = False
     return g.like(block, chosen.distribution)
 

@@ -106,7 +106,7 @@ def vecdot(x1: GlobalArray, x2: GlobalArray, /, *, axis: int = -1) -> GlobalArra
     return statistics.sum(product, axis=k, dtype=product.dtype)
 
 
-def tensordot(x1: GlobalArray, x2: GlobalArray, /, *, axes: Any = 2) -> GlobalArray:
+def tensordot(x1: GlobalArray, x2: GlobalArray, /, axes: Any = 2) -> GlobalArray:
     """The sums of products over axes of both. Collective."""
     if isinstance(axes, (int, np.integer)):
         first: Sequence[int] = range(x1.ndim - axes, x1.ndim)
@@ -327,9 +327,11 @@ def matrix_rank(x: GlobalArray, /, *, rtol: Any = None) -> GlobalArray:
     return statistics.count_nonzero(apply(np.greater, (values, limit)), axis=-1)
 
 
-def pinv(x: GlobalArray, /, *, rtol: float | None = None) -> GlobalArray:
-    """The pseudo-inverses of matrices. Collective."""
+def pinv(x: GlobalArray, /, *, rtol: Any = None) -> GlobalArray:
+    """The pseudo-inverses of matrices: singular values below `rtol` times the largest count as zero. Collective."""
     tolerance = rtol if rtol is not None else max(x.shape[-2:]) * np.finfo(x.dtype).eps
+    if isinstance(tolerance, GlobalArray):
+        return _by_matrix(lambda a, r: np.linalg.pinv(a, rtol=r[..., 0, 0]), x, tolerance[..., None, None])
     return _by_matrix(lambda a: np.linalg.pinv(a, rtol=tolerance), x)
 
 

@@ -21,7 +21,9 @@ def viewed(x: GlobalArray, distribution: Distribution, view: Callable[[Plain], P
     """An array whose blocks are views of those of another. Local."""
     rank = x.context.rank
     if distribution.parts(rank) is None:
-        return x.like(np.empty(distribution.local_shape(rank), x.dtype), distribution)
+        block = np.empty(distribution.local_shape(rank), x.dtype)
+        block.flags.writeable = x.local.flags.writeable
+        return x.like(block, distribution)
     return x.like(view(x.local), distribution)
 
 
@@ -121,7 +123,9 @@ def broadcast_to(x: GlobalArray, /, shape: tuple[int, ...]) -> GlobalArray:
     local = distribution.local_shape(x.context.rank)
     # an axis of length 1 that was divided lies on one rank: all need it
     source = x.within(distribution.broadcast_from(x.shape))
-    return viewed(source, distribution, lambda block: np.broadcast_to(block, local))
+    made = viewed(source, distribution, lambda block: np.broadcast_to(block, local))
+    made.local.flags.writeable = False  # also where this rank has no part
+    return made
 
 
 def broadcast_arrays(*arrays: GlobalArray) -> list[GlobalArray]:
@@ -134,7 +138,7 @@ def broadcast_arrays(*arrays: GlobalArray) -> list[GlobalArray]:
     return [GlobalArray(context, distribution, np.broadcast_to(block, local)) for block in blocks]
 
 
-def concat(arrays: Sequence[GlobalArray], /, *, axis: int | None = 0) -> GlobalArray:
+def concat(arrays: Sequence[GlobalArray], /, axis: int | None = 0) -> GlobalArray:
     """The arrays one after the other along an axis, flattened where it is None; divided as the first. Collective."""
     parts = [reshape(x, (-1,)) for x in arrays] if axis is None else list(arrays)
     if not parts:
@@ -156,7 +160,7 @@ def concat(arrays: Sequence[GlobalArray], /, *, axis: int | None = 0) -> GlobalA
     return made
 
 
-def stack(arrays: Sequence[GlobalArray], /, *, axis: int = 0) -> GlobalArray:
+def stack(arrays: Sequence[GlobalArray], /, axis: int = 0) -> GlobalArray:
     """The arrays side by side along a new axis. Collective."""
     arrays = list(arrays)
     if len({x.shape for x in arrays}) != 1:
@@ -164,13 +168,13 @@ def stack(arrays: Sequence[GlobalArray], /, *, axis: int = 0) -> GlobalArray:
     return concat([expand_dims(x, axis=axis) for x in arrays], axis=axis)
 
 
-def unstack(x: GlobalArray, /, *, axis: int = 0) -> tuple[GlobalArray, ...]:
+def unstack(x: GlobalArray, /, axis: int = 0) -> tuple[GlobalArray, ...]:
     """The parts of the array along an axis, as views. Local."""
     k = whole_axis(axis, x.ndim)
     return tuple(x[(slice(None),) * k + (i,)] for i in range(x.shape[k]))
 
 
-def flip(x: GlobalArray, /, *, axis: int | tuple[int, ...] | None = None) -> GlobalArray:
+def flip(x: GlobalArray, /, axis: int | tuple[int, ...] | None = None) -> GlobalArray:
     """The array with its points in reverse along axes, all by default: a view, as slices are. Local."""
     found = axes_of(axis, x.ndim)
     return x[tuple(slice(None, None, -1) if k in found else slice(None) for k in range(x.ndim))]
@@ -182,7 +186,7 @@ def mapped(x: GlobalArray, distribution: Distribution, maps: Mapping[int, Callab
     return x.like(remapped(x.context, x.distribution, distribution, x.local, functions), distribution)
 
 
-def roll(x: GlobalArray, /, shift: Any, *, axis: Any = None) -> GlobalArray:
+def roll(x: GlobalArray, /, shift: Any, axis: Any = None) -> GlobalArray:
     """The array with its points moved along axes, and round; along its one line where `axis` is None. Collective."""
     if axis is None:
         return reshape(roll(reshape(x, (-1,)), shift, axis=0), x.shape)
@@ -195,7 +199,7 @@ def roll(x: GlobalArray, /, shift: Any, *, axis: Any = None) -> GlobalArray:
     return mapped(x, x.distribution, maps)
 
 
-def repeat(x: GlobalArray, repeats: Any, /, *, axis: int | None = None) -> GlobalArray:
+def repeat(x: GlobalArray, repeats: Any, /, axis: int | None = None) -> GlobalArray:
     """Each point some times, along an axis or the array's one line. Collective.
 
     Parameters

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..distarray import transfer_between
 from ..layout.pencil import Pencil
+from ..ranks.agreement import checked
 from .axes import Block
 from .context import Context
 from .distribution import Distribution
@@ -25,6 +26,11 @@ def moved(context: Context, source: Distribution, target: Distribution, block: P
 
     The shapes may differ: points keep their place in C order.
     """
+    checked(
+        context.comm,
+        lambda: block.dtype,
+        lambda dtype: {"the call": "redistribute", "from": str(source), "to": str(target), "dtype": dtype},
+    )
     if source.shape == target.shape and large(context, source.shape, block.itemsize):
         a, b = pencil_of(context, source), pencil_of(context, target)
         if a is not None and b is not None:

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 
 from ..layout.pencil import whole_axis
+from .creation import asarray
 from .globalarray import GlobalArray
+from .linalg import panels
+from .statistics import line_of
 
 
-def take(x: GlobalArray, indices: GlobalArray, /, *, axis: int | None = None) -> GlobalArray:
+def take(x: GlobalArray, indices: GlobalArray, /, axis: int | None = None) -> GlobalArray:
     """The points at indices along an axis. Collective."""
     if axis is None:
         if x.ndim != 1:
@@ -20,7 +23,7 @@ def take(x: GlobalArray, indices: GlobalArray, /, *, axis: int | None = None) ->
     return x[(slice(None),) * k + (indices,)]
 
 
-def take_along_axis(x: GlobalArray, indices: GlobalArray, /, *, axis: int = -1) -> GlobalArray:
+def take_along_axis(x: GlobalArray, indices: GlobalArray, /, axis: int = -1) -> GlobalArray:
     """The points at indices along an axis, those that each line of `indices` has for its line. Collective."""
     k = whole_axis(axis, x.ndim)
     if indices.ndim != x.ndim:
@@ -45,8 +48,6 @@ def searchsorted(
         raise ValueError(f"x1 must have one axis, not {x1.ndim}")
     line = take(x1, sorter) if sorter is not None else x1
     found = np.zeros(x2.local.shape, np.int64)
-    from .linalg import panels
-
     for panel in panels(line, 0):
         found += np.searchsorted(panel, x2.local, side)  # type: ignore[call-overload]
     return x2.like(found)
@@ -54,15 +55,10 @@ def searchsorted(
 
 def isin(x1: Any, x2: Any, /, *, invert: bool = False) -> GlobalArray:
     """Whether each point of `x1` is one of `x2`. Collective."""
-    from .creation import asarray
-    from .linalg import panels
-
     if not isinstance(x1, GlobalArray):
         x1 = asarray(x1, context=x2.context)
     found = np.zeros(x1.local.shape, bool)
     if isinstance(x2, GlobalArray):
-        from .statistics import line_of
-
         for panel in panels(line_of(x2.reshape(-1)), 0):
             found |= np.isin(x1.local, panel)
     else:

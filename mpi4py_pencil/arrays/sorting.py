@@ -11,7 +11,7 @@ from ..layout.pencil import whole_axis
 from .globalarray import GlobalArray
 from .indexing import listed
 from .manipulation import concat, flip, reshape, roll, viewed
-from .statistics import aligned, line_of, one_line
+from .statistics import aligned, cumulative_sum, line_of, one_line
 
 Plain: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -137,8 +137,6 @@ def _counts(groups: _Groups) -> GlobalArray:
 
 def _inverse(groups: _Groups, shape: tuple[int, ...]) -> GlobalArray:
     """Which value each point is, in the order of the array."""
-    from .statistics import cumulative_sum
-
     which = cumulative_sum(groups.first, dtype=np.int64) - 1
     found = which.like(np.zeros_like(which.local))
     found[groups.places] = which

@@ -9,10 +9,13 @@ import numpy as np
 from mpi4py import MPI
 
 from ..layout.pencil import whole_axis
+from ..ranks.agreement import agreed, checking
+from ..ranks.communicators import check_alive
 from .axes import Block
 from .distribution import Distribution
 from .elementwise import clip
 from .globalarray import GlobalArray, apply
+from .indexing import assigned
 from .manipulation import axes_of, concat, viewed
 from .redistribution import flat
 
@@ -48,7 +51,17 @@ def reduced(
     initial : number, optional
         What the reduction starts with.
     """
+    if checking():
+        said = {
+            "the call": ufunc.__name__,
+            "axis": axis,
+            "shape": x.shape,
+            "dtype": x.dtype,
+            "how": str(x.distribution),
+        }
+        agreed(x.context.comm, lambda: said, lambda said: said)
     x = on_lines(x)
+    axis = tuple(axis) if isinstance(axis, list) else axis
     plan = x.distribution.kept(("reduced", x.context, axis, keepdims), lambda: _Plan.of(x, axis, keepdims))
     block = x.local
     if not plan.member:
@@ -57,7 +70,7 @@ def reduced(
     elif where is True and block.size:
         partial = ufunc.reduce(block, axis=plan.axes, dtype=dtype, keepdims=keepdims)
     else:
-        wanted = where if where is True else _aligned_mask(x, where)
+        wanted = where if where is True else assigned(x.context, x.distribution, where)
         # a block that has none of the points begins with what changes nothing
         start = {"initial": neutral(ufunc, x.dtype)} if plan.length else {}
         partial = ufunc.reduce(block, axis=plan.axes, dtype=dtype, keepdims=keepdims, where=wanted, **start)
@@ -106,13 +119,6 @@ def _length(x: GlobalArray, axes: tuple[int, ...]) -> int:
     return math.prod(x.shape[k] for k in axes)
 
 
-def _aligned_mask(x: GlobalArray, where: Any) -> Any:
-    """This rank's part of a mask of the array."""
-    from .indexing import assigned
-
-    return assigned(x.context, x.distribution, where)
-
-
 def neutral(ufunc: Any, dtype: np.dtype[Any]) -> Any:
     """What changes no result of a reduction."""
     if ufunc.identity is not None:
@@ -131,15 +137,17 @@ def neutral(ufunc: Any, dtype: np.dtype[Any]) -> Any:
 
 def on_lines(x: GlobalArray) -> GlobalArray:
     """The array over a grid of all ranks, whose lines have communicators. Collective."""
-    d = x.distribution
-    if d.ranks is None and math.prod(d.dims) == x.context.size:
+    if x.distribution.on_grid_of(x.context.size):
         return x
     return x.redistribute(x.context.distribution(x.shape))
 
 
 def combined(ufunc: Any, partial: Plain, plan: _Plan) -> Plain:
     """The reduction of the partial results of all ranks that divide the axes. Collective."""
-    if not plan.lines or not plan.member:
+    if not plan.lines:
+        return partial
+    check_alive(plan.lines[0])
+    if not plan.member:
         return partial
     op, kinds = _OPS.get(ufunc, (None, ""))
     partial = partial if partial.flags.c_contiguous else partial.copy()
@@ -245,8 +253,6 @@ def _counted(x: GlobalArray, axis: Any, keepdims: bool, where: Any) -> Any:
     """How many points each mean is of."""
     if where is True:
         return _length(x, axes_of(axis, x.ndim))
-    from .indexing import assigned
-
     mask = np.broadcast_to(assigned(x.context, x.distribution, where), x.local.shape)
     return reduced(np.add, x.like(mask), axis, keepdims, np.int64)
 
@@ -344,7 +350,7 @@ def line_of(x: GlobalArray) -> GlobalArray:
     return x.within(Distribution.of((x.size,), ["block"], [size], size))
 
 
-def _accumulated(ufunc: Any, x: GlobalArray, axis: Any, dtype: Any, include_initial: bool) -> GlobalArray:
+def accumulated(ufunc: Any, x: GlobalArray, axis: Any, dtype: Any, include_initial: bool) -> GlobalArray:
     """The partial results of a reduction along an axis. Collective."""
     if axis is None:
         if x.ndim != 1:
@@ -374,14 +380,14 @@ def cumulative_sum(
     x: GlobalArray, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
 ) -> GlobalArray:
     """The sums up to each index along an axis, of 0 points too if wanted. Collective."""
-    return _accumulated(np.add, x, axis, dtype, include_initial)
+    return accumulated(np.add, x, axis, dtype, include_initial)
 
 
 def cumulative_prod(
     x: GlobalArray, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
 ) -> GlobalArray:
     """The products up to each index along an axis, of 0 points too if wanted. Collective."""
-    return _accumulated(np.multiply, x, axis, dtype, include_initial)
+    return accumulated(np.multiply, x, axis, dtype, include_initial)
 
 
 def diff(x: GlobalArray, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> GlobalArray:
