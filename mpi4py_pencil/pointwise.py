@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,11 @@ def address_of(function: Any) -> int | None:
     return int(found) if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
 
 
+def _is_number(value: Any) -> bool:
+    """Whether a value is a real number."""
+    return isinstance(value, numbers.Real)
+
+
 class Pointwise:
     """What `PFFT.pointwise` makes: a function of points, applied to modes.
 
@@ -171,7 +177,9 @@ class Pointwise:
         """
         fft = self._fft
         with fft._calls:
-            result = fft._calls.checked(lambda: self._checked(u_hat, out, arrays), lambda _: {"the call": f"{self!r}"})
+            result = fft._calls.checked(
+                lambda: self._checked(u_hat, out, values, arrays), lambda _: {"the call": f"{self!r}"}
+            )
             self._values, self._arrays, self._returned = values, {k: np.asarray(a) for k, a in arrays.items()}, []
             if self._compiled is not None:
                 self._numbers[: len(values)] = values
@@ -183,7 +191,7 @@ class Pointwise:
             fft._cut_off(result)
             return result if self._asked.reduce is None else (result, self._reduced(returned))
 
-    def _checked(self, u_hat: Any, out: Any, arrays: dict[str, Any]) -> Array:
+    def _checked(self, u_hat: Any, out: Any, values: tuple[Any, ...], arrays: dict[str, Any]) -> Array:
         """Where the result goes; arrays that do not fit are refused."""
         modes, asked = self._fft._open().specs[Way.BACKWARD], self._asked
         for name, array in {"u_hat": u_hat, **({} if out is None else {"out": out}), **arrays}.items():
@@ -194,6 +202,8 @@ class Pointwise:
             if expected is not None and not expected[0]:
                 components = expected[1]
             modes.checked(name, array, components, written=name != "u_hat")
+        if self._compiled is not None and not (len(values) <= _MOST_NUMBERS and all(map(_is_number, values))):
+            raise TypeError(f"a compiled function takes at most {_MOST_NUMBERS} numbers, not {values!r}")
         if arrays and not asked.after:
             raise TypeError(f"{', '.join(arrays)}: further arrays are for the function after, and there is none")
         return modes.empty(asked.outputs) if out is None else out

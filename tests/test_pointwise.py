@@ -1,7 +1,10 @@
 """Functions of points applied to modes: next to numpy.fft, and to backward, the function on whole blocks, forward."""
 
+import ctypes
+import itertools
 import math
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from oracles import close, random_array
 from support import RANKS, check, everywhere, expect_everywhere, gather_global, rng, same_everywhere
 
 from mpi4py_pencil import DCT, PFFT, Ball, LinearMap, newDistArray
+from mpi4py_pencil.layout.arrays import view_at
 
 WORLD = MPI.COMM_WORLD
 LAST = WORLD.rank == WORLD.size - 1
@@ -275,7 +279,7 @@ def test_refusals():
     fft = PFFT(WORLD, (6, 4))
     copied = lambda x, out: np.copyto(out, x)  # noqa: E731
     for arguments, kind, message in (
-        ({"function": 3}, TypeError, "function must be a function, not 3"),
+        ({"function": "f"}, TypeError, "function must be a function, or the address of a compiled one, not 'f'"),
         ({"before": 3}, TypeError, "before must be a function, not 3"),
         ({"inputs": 0}, TypeError, "inputs must be a positive int"),
         ({"outputs": (2, 1.5)}, TypeError, "outputs must be a positive int"),
@@ -302,3 +306,52 @@ def test_refusals():
     fft.close()
     expect_everywhere(ValueError, "this PFFT is closed", lambda: product(two))
     expect_everywhere(ValueError, "this PFFT is closed", lambda: fft.pointwise(copied))
+
+
+SIGNATURE = ctypes.CFUNCTYPE(
+    ctypes.c_int,
+    ctypes.c_ssize_t,
+    ctypes.c_void_p,
+    ctypes.c_ssize_t,
+    ctypes.c_void_p,
+    ctypes.c_ssize_t,
+    ctypes.POINTER(ctypes.c_double),
+)
+
+
+@pytest.mark.parallel([1, 2, 4])
+def test_compiled_functions():
+    """By address: what they get, on tiles of one and of several planes; a status that is not 0 raises on every rank."""
+    failing = [False]
+
+    @SIGNATURE
+    def function(points, x, step, out, out_step, values):
+        if failing[0] and LAST:
+            return 7
+        size = points + step
+        inputs = view_at(x, (size,), np.dtype(float), (8,))
+        outputs = view_at(out, (points + 2 * out_step,), np.dtype(float), (8,))
+        for k in range(3):
+            outputs[k * out_step :][:points] = inputs[:points] * inputs[step:] ** k * values[0] + values[1]
+        return 0
+
+    def by_numpy(x, out, a, b):
+        for k in range(3):
+            out[k] = x[0] * x[1] ** k * a + b
+
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    for small, threads, passed in itertools.product((False, True), (1, 2), (function, address)):
+        cached, tile = (128, 512) if small else (1 << 19, 1 << 18)
+        with small_caches(cached, tile), PFFT(WORLD, (6, 5, 8), grid=[0, 1, 1], threads=threads) as fft:
+            u_hat = modes(fft, (2,), 1)
+            product = fft.pointwise(passed, 2, 3)
+            for values in ((2.0, 0.5), (3, -1)):
+                equal(fft, product(u_hat, None, *values), apart(fft, u_hat, by_numpy, (3,), *values), "d")
+            failing[0] = True
+            with everywhere(), pytest.raises(RuntimeError, match="the compiled function returned 7"):
+                product(u_hat, None, 1, 1)
+            failing[0] = False
+            equal(fft, product(u_hat, None, 1, 0), apart(fft, u_hat, by_numpy, (3,), 1, 0), "d")
+            expect_everywhere(ValueError, "places and reduce", partial(fft.pointwise, function, reduce="max"))
+            expect_everywhere(TypeError, "at most 32 numbers", partial(product, u_hat, None, *range(33)))
+            expect_everywhere(TypeError, "at most 32 numbers", partial(product, u_hat, None, "a"))
