@@ -1,3 +1,12 @@
+def address(array):
+    """Of an array's first item, of whatever type, whether or not it may be written."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(array, &view, PyBUF_STRIDES)
+    cdef Py_ssize_t at = <Py_ssize_t>view.buf
+    PyBuffer_Release(&view)
+    return at
+
+
 # What an operation does between two origins, over a range of its count; negative where it has raised an exception.
 ctypedef int (*operate)(void *data, char *source, char *target, Py_ssize_t start, Py_ssize_t stop,
                         bint normalize) except -1 nogil

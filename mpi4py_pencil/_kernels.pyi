@@ -6,6 +6,8 @@ import numpy as np
 
 Table = np.ndarray[Any, np.dtype[np.intp]]
 
+def address(array: np.ndarray[Any, Any]) -> int: ...
+
 class Operation:
     count: int
     essential: bool

@@ -8,6 +8,22 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from .._kernels import address
+
+__all__ = [
+    "address",
+    "checked_array",
+    "cut",
+    "keep",
+    "natural",
+    "offset",
+    "overlap",
+    "refuse_masked",
+    "strides",
+    "truth",
+    "view_at",
+]
+
 Array = np.ndarray[Any, Any]
 K = TypeVar("K")
 V = TypeVar("V")
@@ -21,11 +37,6 @@ def overlap(a: Array, b: Array) -> bool:
         return np.shares_memory(a, b, max_work=10_000)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
-
-
-def address(array: Array) -> int:
-    """Of the array's first item."""
-    return int(array.__array_interface__["data"][0])
 
 
 def view_at(first: int, shape: tuple[int, ...], dtype: np.dtype[Any], byte_strides: tuple[int, ...]) -> Array:

@@ -1,0 +1,152 @@
+"""Time steps of the Taylor-Green solver: without fields in space, with them, and on mpi4py-fft.
+
+    mpiexec -n 2 python benchmarks/steps.py --size 128
+
+All three take the same Runge-Kutta steps of the rotational form with the same functions of numpy; they take turns, and
+their velocities are compared. The first is the example of the package, whose stages are `PFFT.pointwise`. The others
+hold velocity, vorticity and their product in arrays, made once, and work on slabs that stay in cache. What is not
+installed is named.
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any
+
+import click
+import numpy as np
+from mpi4py import MPI
+
+from mpi4py_pencil.examples.taylor_green import (
+    WEIGHTS,
+    NavierStokes,
+    cross,
+    slabs,
+    taylor_green,
+    with_vorticity,
+)
+
+COMM = MPI.COMM_WORLD
+NU, DT = 0.000625, 0.01
+Array = np.ndarray[Any, Any]
+Transform = Callable[[Array, Array], Any]
+
+
+class WithFields:
+    """The same steps with fields in space.
+
+    Parameters
+    ----------
+    like : NavierStokes
+        The solver whose functions of modes and points are taken, and whose velocity.
+    shapes : pair of tuple of int
+        Of a block of points, and of modes.
+    forward, backward : callable
+        Of one component, from an array into another.
+    """
+
+    def __init__(
+        self,
+        like: NavierStokes,
+        shapes: tuple[tuple[int, ...], tuple[int, ...]],
+        forward: Transform,
+        backward: Transform,
+    ) -> None:
+        self.like = like
+        self.forward, self.backward = forward, backward
+        points, modes = shapes
+        self.x, self.product = np.zeros((6, *points)), np.zeros((3, *points))
+        self.u_hat = np.array(like.u_hat)
+        self.modes = np.zeros((6, *modes), complex)
+        self.start, self.total, self.slope = (np.zeros_like(self.u_hat) for _ in range(3))
+
+    def step(self) -> None:
+        """Advance the velocity."""
+        for number in range(len(WEIGHTS)):
+            for s, k in self.cut():
+                with_vorticity(self.u_hat[:, s], self.modes[:, s], k, number)
+            for modes, points in zip(self.modes, self.x, strict=True):
+                self.backward(modes, points)
+            for s in slabs(self.x):
+                cross(self.x[:, s], self.product[:, s], number)
+            for points, modes in zip(self.product, self.slope, strict=True):
+                self.forward(points, modes)
+            for s, k in self.cut():
+                parts = (each[:, s] for each in (self.slope, self.u_hat))
+                self.like.advance(*parts, k, number, start=self.start[:, s], total=self.total[:, s])
+
+    def cut(self) -> list[tuple[slice, list[Array]]]:
+        """Slabs of modes, and their wave numbers."""
+        k = self.like.k
+        return [(s, [k[0][s], k[1], k[2]]) for s in slabs(self.u_hat)]
+
+
+def unfused(like: NavierStokes) -> WithFields:
+    """With the transforms of this package."""
+    fft = like.fft
+    return WithFields(like, (fft.shape(False), fft.shape(True)), fft.forward, fft.backward)
+
+
+def mpi4py_fft(like: NavierStokes, padded: bool) -> WithFields:
+    """With those of mpi4py-fft, which divides modes as this package does."""
+    from mpi4py_fft import PFFT as Theirs  # noqa: N811
+    from mpi4py_fft import newDistArray
+
+    fft = Theirs(COMM, like.shape, dtype=float, **({"padding": [1.5] * 3} if padded else {}))
+    u, u_hat = newDistArray(fft, False), newDistArray(fft, True)
+    return WithFields(like, (u.shape, u_hat.shape), fft.forward, fft.backward)
+
+
+def seconds(step: Callable[[], None]) -> float:
+    """Of one step, on the slowest rank."""
+    COMM.Barrier()
+    start = time.perf_counter()
+    step()
+    return COMM.allreduce(time.perf_counter() - start, MPI.MAX)
+
+
+@click.command(help=__doc__)
+@click.option("--size", default=128, show_default=True, help="Modes along each axis.")
+@click.option("--dealias", default="mask", type=click.Choice(["mask", "3/2"]), show_default=True, help="How.")
+@click.option("--repeat", default=7, show_default=True, help="Steps of each.")
+def main(size: int, dealias: str, repeat: int) -> None:
+    """Measure, and print a row for each."""
+    solver = NavierStokes(COMM, (size,) * 3, NU, DT, dealias=dealias)
+    solver.set_velocity(taylor_green)
+    others = {"with fields": unfused(solver)}
+    if find_spec("mpi4py_fft") is not None:
+        others["mpi4py-fft"] = mpi4py_fft(solver, dealias == "3/2")
+    steps: dict[str, Callable[[], None]] = {"without fields": solver.step}
+    steps |= {name: other.step for name, other in others.items()}
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for turn in range(1 + repeat):
+        for name, step in steps.items():
+            taken = seconds(step)
+            times[name] += [taken] * (turn > 0)  # the first touches the memory
+    wrong = {
+        name: COMM.allreduce(float(abs(o.u_hat - solver.u_hat).max(initial=0)), MPI.MAX) for name, o in others.items()
+    }
+    if COMM.rank == 0:
+        report(size, dealias, times, wrong)
+
+
+def report(size: int, dealias: str, times: dict[str, list[float]], wrong: dict[str, float]) -> None:
+    """Print what was measured."""
+    about = ", ".join(f"{name} {version(name)}" for name in ("mpi4py-pencil", "numpy", "mpi4py"))
+    print(f"Taylor-Green, {size}³ modes, {dealias}, {COMM.size} ranks; {about}; {platform.machine()}")
+    first = statistics.median(times["without fields"])
+    for name, taken in times.items():
+        median = statistics.median(taken)
+        off = f"  differs by {wrong[name]:.0e}" if name in wrong else ""
+        print(f"{name:16}{1e3 * median:9.1f} ms a step  {median / first:5.2f} x{off}")
+    if "mpi4py-fft" not in times:
+        print("mpi4py-fft is not installed")
+
+
+if __name__ == "__main__":
+    main()
