@@ -67,9 +67,9 @@ def wanted(inputs: Any, outputs: Any, before: Any, after: Any, places: Any, redu
     """
     for name, function in (("before", before), ("after", after)):
         if function is not None and not callable(function):
-            raise TypeError(f"{name} must be a function, not {function!r}")
+            raise TypeError(f"{name} must be a function, not {type(function).__name__}")
         if function is not None and (asked.ball is not None or any(reach is not None for reach in asked.reach)):
-            raise NotImplementedError(f"{name} is for plans without truncation; pass a mask to it instead")
+            raise NotImplementedError(f"{name} is for plans without truncation: multiply by a mask in {name} instead")
     if reduce is not None and reduce not in _REDUCE:
         raise ValueError(f"reduce {reduce!r} does not exist: use one of {', '.join(map(repr, _REDUCE))}")
     return Wanted(
@@ -96,6 +96,23 @@ def address_of(function: Any) -> int | None:
         return ctypes.cast(function, ctypes.c_void_p).value
     found = getattr(function, "address", function)
     return int(found) if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
+
+
+def _filled(name: str, returned: Any) -> None:
+    """Refuse what a function returns that was to fill an array."""
+    if returned is not None:
+        raise TypeError(
+            f"{name} returned {type(returned).__name__}, and should fill its argument out, as in out[...] = ..., and "
+            "return nothing" + ("; what it returns is for reduce=" if name == "function" else "")
+        )
+
+
+def _numbers(returned: Any) -> Array:
+    """What a function returned to be reduced: a number, or a few."""
+    found = np.asarray(returned)
+    if found.dtype.kind not in "biufc" or found.ndim > 1:
+        raise TypeError(f"function returned {type(returned).__name__}: reduce wants a number, or a sequence of numbers")
+    return found
 
 
 def _is_number(value: Any) -> bool:
@@ -137,7 +154,9 @@ class Pointwise:
         self._compiled = compiled = address_of(self._function)
         self._numbers = np.zeros(_MOST_NUMBERS)
         if compiled is None and not callable(self._function):
-            raise TypeError(f"function must be a function, or the address of a compiled one, not {self._function!r}")
+            raise TypeError(
+                f"function must be a function, or the address of a compiled one, not {type(self._function).__name__}"
+            )
         if compiled is not None and (asked.places or asked.reduce):
             raise ValueError("places and reduce are for functions of Python's: a compiled one has no use for them")
         middle = self._middle if compiled is None else Compiled(compiled, self._numbers)
@@ -153,10 +172,11 @@ class Pointwise:
         ----------
         u_hat : ndarray
             This rank's modes, of any strides, with the component axes of the inputs, or those that `before` takes. It
-            is not changed, unless it is `out`.
+            is not changed, unless it is `out`, or `before` does.
         out : ndarray, optional
-            Where the result goes, with the component axes of the outputs, or those that `after` gives; it may be
-            `u_hat`. By default a new DistArray with those of the outputs.
+            Where the result goes, with the component axes of the outputs; it may be `u_hat`. By default a new
+            DistArray. With a function `after` it must be given, with the component axes that this gives: the function
+            finds there what lay there before, the input where it is `u_hat`.
         *values
             What the functions get, as it is.
         **arrays : ndarray
@@ -177,9 +197,8 @@ class Pointwise:
         """
         fft = self._fft
         with fft._calls:
-            result = fft._calls.checked(
-                lambda: self._checked(u_hat, out, values, arrays), lambda _: {"the call": f"{self!r}"}
-            )
+            # a call is long enough for the ranks to agree first: then a wrong array on one raises on all
+            result = agreed(fft.comm, lambda: self._checked(u_hat, out, values, arrays), lambda _: {"the call": self})
             self._values, self._arrays, self._returned = values, {k: np.asarray(a) for k, a in arrays.items()}, []
             if self._compiled is not None:
                 self._numbers[: len(values)] = values
@@ -196,7 +215,8 @@ class Pointwise:
         modes, asked = self._fft._open().specs[Way.BACKWARD], self._asked
         for name, array in {"u_hat": u_hat, **({} if out is None else {"out": out}), **arrays}.items():
             if not isinstance(array, np.ndarray):
-                raise TypeError(f"{name} must be a numpy array, not {type(array).__name__}")
+                further = "; values for the functions come after out, without names" if name != "u_hat" else ""
+                raise TypeError(f"{name} must be a numpy array, not {type(array).__name__}{further}")
             components = array.shape[: max(0, array.ndim - len(modes.shape))]
             expected = {"u_hat": (asked.before, asked.inputs), "out": (asked.after, asked.outputs)}.get(name)
             if expected is not None and not expected[0]:
@@ -206,23 +226,27 @@ class Pointwise:
             raise TypeError(f"a compiled function takes at most {_MOST_NUMBERS} numbers, not {values!r}")
         if arrays and not asked.after:
             raise TypeError(f"{', '.join(arrays)}: further arrays are for the function after, and there is none")
+        if out is None and asked.after:
+            raise TypeError("out must be given where there is a function after: it works on what lies there")
         return modes.empty(asked.outputs) if out is None else out
 
     def _first(self, at: tuple[slice, ...], u_hat: Array, out: Array) -> None:
         """The function of modes before."""
-        self._before(u_hat, out, self._cut(at), *self._values)  # type: ignore[misc]
+        _filled("before", self._before(u_hat, out, self._cut(at), *self._values))  # type: ignore[misc]
 
     def _middle(self, at: tuple[slice, ...], x: Array, out: Array) -> None:
         """The function of points."""
         place = (at,) if self._asked.places else ()
         returned = self._function(x, out, *place, *self._values)
-        if self._asked.reduce is not None:
-            self._returned.append(returned)
+        if self._asked.reduce is None:
+            _filled("function", returned)
+        else:
+            self._returned.append(_numbers(returned))
 
     def _last(self, at: tuple[slice, ...], x: Array, out: Array) -> None:
         """The function of modes after."""
         arrays = {name: cut(array, at) for name, array in self._arrays.items()}
-        self._after(x, out, self._cut(at), *self._values, **arrays)  # type: ignore[misc]
+        _filled("after", self._after(x, out, self._cut(at), *self._values, **arrays))  # type: ignore[misc]
 
     def _cut(self, at: tuple[slice, ...]) -> list[Any]:
         """The wave numbers of a tile."""
@@ -234,9 +258,9 @@ class Pointwise:
     def _reduced(self, returned: list[Any]) -> Any:
         """What the function returned for all tiles on all ranks, as one, the same on every rank."""
         combine = _REDUCE[str(self._asked.reduce)]
-        mine = None
+        mine: Any = None
         for one in returned:
-            mine = np.asarray(one) if mine is None else combine(mine, one)
+            mine = one if mine is None else combine(mine, one)
         total = None
         for theirs in self._fft.comm.allgather(mine):
             if theirs is not None:

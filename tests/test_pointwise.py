@@ -96,7 +96,8 @@ def test_any_plan(case, small):
         out, _ = empty_like(expected.shape, expected.dtype, lying[1])
         result = product(u_hat, out, 0.5)
         equal(fft, result, expected, dtype)
-        equal(fft, product(u_hat, None, 0.5), expected, dtype)
+        if not ends:
+            equal(fft, product(u_hat, None, 0.5), expected, dtype)
         check(result is out and np.array_equal(u_hat, kept), "the output is the caller's, the input as it was")
         if inputs == outputs:
             product(u_hat, u_hat, 0.5)
@@ -226,9 +227,9 @@ def test_an_exception_on_one_rank(method):
             if name:
                 kind = ZeroDivisionError if LAST else RuntimeError
                 with everywhere(), pytest.raises(kind, match=f"in {name}"):
-                    product(u_hat)
+                    product(u_hat, np.empty_like(u_hat))
             else:
-                equal(fft, product(u_hat), expected, "d")
+                equal(fft, product(u_hat, np.empty_like(u_hat)), expected, "d")
         failing[0] = ""
         equal(fft, fft.backward(fft.forward(fft.backward(u_hat))), fft.backward(u_hat), "d")
 
@@ -279,8 +280,8 @@ def test_refusals():
     fft = PFFT(WORLD, (6, 4))
     copied = lambda x, out: np.copyto(out, x)  # noqa: E731
     for arguments, kind, message in (
-        ({"function": "f"}, TypeError, "function must be a function, or the address of a compiled one, not 'f'"),
-        ({"before": 3}, TypeError, "before must be a function, not 3"),
+        ({"function": "f"}, TypeError, "function must be a function, or the address of a compiled one, not str"),
+        ({"before": 3}, TypeError, "before must be a function, not int"),
         ({"inputs": 0}, TypeError, "inputs must be a positive int"),
         ({"outputs": (2, 1.5)}, TypeError, "outputs must be a positive int"),
         ({"reduce": "mean"}, ValueError, "reduce 'mean' does not exist: use one of 'max', 'min', 'sum'"),
@@ -303,6 +304,29 @@ def test_refusals():
     two = np.zeros((2, *fft.shape()), complex)
     expect_everywhere(TypeError, "out has dtype float64", lambda: product(two, np.zeros(two.shape)))
     expect_everywhere(TypeError, "start: further arrays are for the function after", lambda: product(two, start=two))
+    expect_everywhere(
+        TypeError, "out must be a numpy array, not float; values .* come after out", partial(product, two, 0.1)
+    )
+    if WORLD.size > 1:
+        with everywhere(), pytest.raises(ValueError, match="u_hat has shape"):
+            product(two[:1] if LAST else two)  # on one rank alone: the others do not wait for it
+    made = partial(fft.pointwise, inputs=2, outputs=2)
+
+    def returning(x, out, *_):
+        return x * 2
+
+    for arguments, name in (
+        ({"function": returning}, "function"),
+        ({"function": copied, "before": returning}, "before"),
+    ):
+        expect_everywhere(TypeError, f"{name} returned ndarray, and should fill", partial(made(**arguments), two))
+    after = made(copied, after=returning)
+    expect_everywhere(TypeError, "after returned ndarray, and should fill", partial(after, two, two.copy()))
+    expect_everywhere(TypeError, "out must be given where there is a function after", partial(after, two))
+    for returned in (None, "a", np.zeros((2, 2))):
+        expect_everywhere(
+            TypeError, "reduce wants a number", partial(made(lambda x, out, r=returned: r, reduce="max"), two)
+        )
     fft.close()
     expect_everywhere(ValueError, "this PFFT is closed", lambda: product(two))
     expect_everywhere(ValueError, "this PFFT is closed", lambda: fft.pointwise(copied))
