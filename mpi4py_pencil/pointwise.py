@@ -133,6 +133,11 @@ class Pointwise:
         What is asked for.
     functions : three of callable or None
         Of modes before, of points, and of modes after.
+
+    Attributes
+    ----------
+    fft : PFFT
+        The transform.
     """
 
     def __init__(
@@ -142,7 +147,7 @@ class Pointwise:
         asked: Wanted,
         functions: tuple[Function | None, Function, Function | None],
     ) -> None:
-        self._fft = fft
+        self.fft = fft
         self._asked = asked
         self._values: tuple[Any, ...] = ()
         self._arrays: dict[str, Array] = {}
@@ -195,7 +200,7 @@ class Pointwise:
         TypeError, ValueError
             Before a message is sent, where an array has the wrong shape or dtype, or the plan is closed.
         """
-        fft = self._fft
+        fft = self.fft
         with fft._calls:
             # a call is long enough for the ranks to agree first: then a wrong array on one raises on all
             result = agreed(fft.comm, lambda: self._checked(u_hat, out, values, arrays), lambda _: {"the call": self})
@@ -212,7 +217,7 @@ class Pointwise:
 
     def _checked(self, u_hat: Any, out: Any, values: tuple[Any, ...], arrays: dict[str, Any]) -> Array:
         """Where the result goes; arrays that do not fit are refused."""
-        modes, asked = self._fft._open().specs[Way.BACKWARD], self._asked
+        modes, asked = self.fft._open().specs[Way.BACKWARD], self._asked
         for name, array in {"u_hat": u_hat, **({} if out is None else {"out": out}), **arrays}.items():
             if not isinstance(array, np.ndarray):
                 further = "; values for the functions come after out, without names" if name != "u_hat" else ""
@@ -262,11 +267,11 @@ class Pointwise:
         for one in returned:
             mine = one if mine is None else combine(mine, one)
         total = None
-        for theirs in self._fft.comm.allgather(mine):
+        for theirs in self.fft.comm.allgather(mine):
             if theirs is not None:
                 total = theirs if total is None else combine(total, theirs)
         return total
 
     def __repr__(self) -> str:
         """What it does. Local."""
-        return f"Pointwise(inputs={self._asked.inputs}, outputs={self._asked.outputs}) of {self._fft!r}"
+        return f"Pointwise(inputs={self._asked.inputs}, outputs={self._asked.outputs}) of {self.fft!r}"

@@ -31,24 +31,25 @@ from numpy.typing import NDArray
 from mpi4py_pencil import PFFT, spectral
 from mpi4py_pencil.examples.gathering import gathered
 from mpi4py_pencil.examples.stepping import rk4
+from mpi4py_pencil.pointwise import Pointwise
 
 Array = NDArray[Any]
 
 
-def force_and_induction(u: Array, b: Array, w: Array, j: Array) -> tuple[Array, Array]:
-    """Return u × ω + j × b and u × b at each point."""
-    return spectral.cross(u, w) + spectral.cross(j, b), spectral.cross(u, b)
+def force_and_induction(fields: Array, out: Array) -> None:
+    """Fill `out` with u × ω + j × b and u × b at each point, where the fields are u, b, ω and j."""
+    u, b, w, j = fields
+    out[0] = spectral.cross(u, w) + spectral.cross(j, b)
+    out[1] = spectral.cross(u, b)
 
 
-def right_side(fft: PFFT, state: Array, nu: float, eta: float) -> Array:
+def right_side(product: Pointwise, state: Array, nu: float, eta: float) -> Array:
     """Return the time derivatives of the modes of u and b, ``state[0]`` and ``state[1]``. Collective."""
-    u_hat, b_hat = state
-    u, b = fft.backward(u_hat), fft.backward(b_hat)
-    w, j = fft.backward(spectral.curl(fft, u_hat)), fft.backward(spectral.curl(fft, b_hat))
-    force, induction = force_and_induction(u, b, w, j)
+    fft, (u_hat, b_hat) = product.fft, state
+    force, induction = product(np.array([u_hat, b_hat, spectral.curl(fft, u_hat), spectral.curl(fft, b_hat)]))
     slope = np.empty_like(state)
-    slope[0] = spectral.project(fft, fft.forward(force)) + nu * spectral.laplacian(fft, u_hat)
-    slope[1] = spectral.curl(fft, fft.forward(induction)) + eta * spectral.laplacian(fft, b_hat)
+    slope[0] = spectral.project(fft, force) + nu * spectral.laplacian(fft, u_hat)
+    slope[1] = spectral.curl(fft, induction) + eta * spectral.laplacian(fft, b_hat)
     return slope
 
 
@@ -67,9 +68,10 @@ def energies(fft: PFFT, state: Array) -> tuple[float, float]:
     return spectral.energy(fft, state[0]), spectral.energy(fft, state[1])
 
 
-def plan(comm: MPI.Intracomm, n: int) -> PFFT:
-    """Return the transform of n³ points, whose modes are truncated by the 2/3 rule. Collective over `comm`."""
-    return PFFT(comm, (n, n, n), truncation=(n - 1) // 3)
+def plan(comm: MPI.Intracomm, n: int) -> Pointwise:
+    """Return the products, whose `fft` transforms n³ points to modes truncated by the 2/3 rule. Collective."""
+    fft = PFFT(comm, (n, n, n), truncation=(n - 1) // 3)
+    return fft.pointwise(force_and_induction, inputs=(4, 3), outputs=(2, 3))
 
 
 def main(
@@ -79,7 +81,8 @@ def main(
     from mpi4py_pencil.plotting import Curves, Plane, plot_panels, save
 
     comm = MPI.COMM_WORLD
-    fft = plan(comm, n)
+    product = plan(comm, n)
+    fft = product.fft
     state = orszag_tang(fft)
     steps = round(end / dt)
     if comm.rank == 0:
@@ -87,7 +90,7 @@ def main(
         print(f"{'time':>6}{'kinetic':>12}{'magnetic':>12}")
     for done in range(steps + 1):
         if done > 0:
-            state = rk4(lambda modes: right_side(fft, modes, nu, eta), state, dt)
+            state = rk4(lambda modes: right_side(product, modes, nu, eta), state, dt)
         if done % (steps // 5) == 0:
             kinetic, magnetic = energies(fft, state)
             if comm.rank == 0:
