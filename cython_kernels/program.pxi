@@ -86,7 +86,8 @@ cdef class Program(Operation):
             Which of their scales sweeps apply.
         agreed : bool
             Whether the ranks agree afterwards on whether all could do it: then, where an instruction raises, the
-            essential ones after it are carried out all the same. Unless it is essential itself: there the others know.
+            essential ones after it are carried out all the same. Otherwise, and where it is essential itself, the
+            windows are left, so that other ranks raise where they would wait.
         seconds : array of float, optional
             Takes the time at the start, and when each instruction had ended.
         """
@@ -103,7 +104,16 @@ cdef class Program(Operation):
         except BaseException:
             if agreed and not self.instructions.list.each[at].essential:
                 self.finish(at + 1)
+            else:
+                self.abandon()
             raise
+
+    cdef int abandon(self) except -1:
+        """Let no other rank wait for this one, nor this one for others: they are out of step."""
+        for operation, _, _ in self.instructions.kept:
+            if isinstance(operation, Counting):
+                (<Counting>operation).counters.abandon()
+        return 0
 
     cdef int finish(self, Py_ssize_t at) except -1:
         cdef const instruction *one
@@ -191,12 +201,21 @@ cdef class Threads(Operation):
         self.function, self.data = run_threads, <void *>self
 
     cdef int share(self, Py_ssize_t source, Py_ssize_t target, bint normalize) except -1:
-        others = [self.submit(program, source, target, normalize) for program in self.programs[1:]]
+        others, raised = [], None
         try:
+            for program in self.programs[1:]:
+                others.append(self.submit(program, source, target, normalize))
             self.programs[0](source, target, normalize)
-        finally:  # whatever is raised, nobody writes to the caller's memory any longer
-            for other in others:
-                other.exception()
+        except BaseException as error:
+            raised = error
+        for other in others:
+            while not other.done():  # whatever is raised here too, nobody writes to the caller's memory afterwards
+                try:
+                    other.exception()
+                except BaseException as error:
+                    raised = raised or error
+        if raised is not None:
+            raise raised
         for other in others:
             other.result()
         return 0

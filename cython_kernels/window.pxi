@@ -52,6 +52,8 @@ cdef class Counters:
     waited : callable
         Called with the addresses of counters, and a value that they have not come to after many looks; it returns once
         they have, or raises.
+    leave : callable
+        Says to the other ranks that this one will not count on.
 
     Attributes
     ----------
@@ -60,14 +62,14 @@ cdef class Counters:
     """
 
     cdef window_counters counters
-    cdef object waited
+    cdef object waited, leave
     cdef tuple kept
 
-    def __init__(self, Py_ssize_t[::1] written, Py_ssize_t[::1] read, Py_ssize_t me, waited):
+    def __init__(self, Py_ssize_t[::1] written, Py_ssize_t[::1] read, Py_ssize_t me, waited, leave):
         cdef window_counters *c = &self.counters
         c.written, c.read, c.count, c.me = &written[0], &read[0], written.shape[0], me
         c.turn, c.broken, c.owner = 0, 0, <void *>self
-        self.waited = waited
+        self.waited, self.leave = waited, leave
         self.kept = (written, read)
 
     @property
@@ -78,16 +80,22 @@ cdef class Counters:
     cdef int look(self, bint at_written) except -1:
         """Wait on, since it takes long."""
         if self.counters.broken:
-            raise RuntimeError("a call was interrupted while it waited for other ranks: make anew what was called")
+            raise RuntimeError("a call was interrupted while ranks waited for each other: make anew what was called")
         try:
             self.waited(self.kept[0 if at_written else 1], self.counters.turn)
         except BaseException:
-            self.counters.broken = 1
+            self.abandon()
             raise
         return 0
 
+    cdef int abandon(self) except -1:
+        """Wait no more, and let nobody wait: the ranks are out of step."""
+        self.counters.broken = 1
+        self.leave()
+        return 0
 
-cdef class _Counting(Operation):
+
+cdef class Counting(Operation):
     """An operation on the counters of a window."""
 
     cdef Counters counters
@@ -98,21 +106,21 @@ cdef class _Counting(Operation):
         self.essential = True
 
 
-cdef class Claim(_Counting):
+cdef class Claim(Counting):
     """Wait until the peers have read what lies in this rank's segment."""
 
     def __cinit__(self):
         self.function = run_claim
 
 
-cdef class Fence(_Counting):
+cdef class Fence(Counting):
     """What each rank has written into its segment is there for all."""
 
     def __cinit__(self):
         self.function = run_fence
 
 
-cdef class Release(_Counting):
+cdef class Release(Counting):
     """Say that this rank has read its peers' segments, and go on."""
 
     def __cinit__(self):

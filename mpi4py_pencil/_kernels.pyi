@@ -99,7 +99,14 @@ class Threads(Operation):
     def __init__(self, submit: Callable[..., Future[None]], programs: Sequence[Program]) -> None: ...
 
 class Counters:
-    def __init__(self, written: Table, read: Table, me: int, waited: Callable[[Table, int], None]) -> None: ...
+    def __init__(
+        self,
+        written: Table,
+        read: Table,
+        me: int,
+        waited: Callable[[Table, int], None],
+        leave: Callable[[], None],
+    ) -> None: ...
 
 class Claim(Operation):
     def __init__(self, counters: Counters) -> None: ...

@@ -16,6 +16,7 @@ from .plan.arguments import Request
 from .plan.fused import Compiled
 from .plan.pipeline import Route
 from .plan.product import Functions
+from .plan.program import Program
 from .ranks.agreement import agreed, nothing
 
 if TYPE_CHECKING:
@@ -98,9 +99,9 @@ def address_of(function: Any) -> int | None:
     return int(found) if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
 
 
-def _filled(name: str, returned: Any) -> None:
-    """Refuse what a function returns that was to fill an array."""
-    if returned is not None:
+def _filled(name: str, out: Array, returned: Any) -> None:
+    """Refuse what a function returns that was to fill an array; but this itself, as functions of numpy's return it."""
+    if returned is not None and returned is not out:
         raise TypeError(
             f"{name} returned {type(returned).__name__}, and should fill its argument out, as in out[...] = ..., and "
             "return nothing" + ("; what it returns is for reduce=" if name == "function" else "")
@@ -109,10 +110,10 @@ def _filled(name: str, returned: Any) -> None:
 
 def _numbers(returned: Any) -> Array:
     """What a function returned to be reduced: a number, or a few."""
-    found = np.asarray(returned)
+    found = np.array(returned)  # a copy: it may be of a tile
     if found.dtype.kind not in "biufc" or found.ndim > 1:
         raise TypeError(f"function returned {type(returned).__name__}: reduce wants a number, or a sequence of numbers")
-    return found
+    return np.asarray(np.add.reduce(found[None], axis=0))  # truths and short integers as long ones
 
 
 def _is_number(value: Any) -> bool:
@@ -177,7 +178,7 @@ class Pointwise:
         ----------
         u_hat : ndarray
             This rank's modes, of any strides, with the component axes of the inputs, or those that `before` takes. It
-            is not changed, unless it is `out`, or `before` does.
+            is not changed, unless it is `out`.
         out : ndarray, optional
             Where the result goes, with the component axes of the outputs; it may be `u_hat`. By default a new
             DistArray. With a function `after` it must be given, with the component axes that this gives: the function
@@ -203,30 +204,44 @@ class Pointwise:
         fft = self.fft
         with fft._calls:
             # a call is long enough for the ranks to agree first: then a wrong array on one raises on all
-            result = agreed(fft.comm, lambda: self._checked(u_hat, out, values, arrays), lambda _: {"the call": self})
-            self._values, self._arrays, self._returned = values, {k: np.asarray(a) for k, a in arrays.items()}, []
-            if self._compiled is not None:
-                self._numbers[: len(values)] = values
+            result, source, program = agreed(
+                fft.comm, lambda: self._prepared(u_hat, out, values, arrays), lambda _: {"the call": self}
+            )
             try:
-                agreed(fft.comm, lambda: self._product(fft._within(u_hat), result), nothing)
-                returned = self._returned
+                mine = agreed(fft.comm, lambda: self._applied(program, source, result), nothing)
             finally:
                 self._values, self._arrays, self._returned = (), {}, []
             fft._cut_off(result)
-            return result if self._asked.reduce is None else (result, self._reduced(returned))
+            return result if self._asked.reduce is None else (result, self._reduced(fft.comm.allgather(mine)))
+
+    def _prepared(
+        self, u_hat: Any, out: Any, values: tuple[Any, ...], arrays: dict[str, Any]
+    ) -> tuple[Array, Array, Program]:
+        """Where the result goes, what it is made from, and the program."""
+        result = self._checked(u_hat, out, values, arrays)
+        self._values, self._arrays, self._returned = values, {k: np.asarray(a) for k, a in arrays.items()}, []
+        if self._compiled is not None:
+            self._numbers[: len(values)] = values
+        return result, *self._product.prepared(self.fft._within(u_hat), result)
+
+    def _applied(self, program: Program, source: Array, result: Array) -> Array | None:
+        """What the function returned for all tiles of this rank, as one; None where there are no points."""
+        self._product.run(program, source, result)
+        return self._reduced(self._returned)
 
     def _checked(self, u_hat: Any, out: Any, values: tuple[Any, ...], arrays: dict[str, Any]) -> Array:
         """Where the result goes; arrays that do not fit are refused."""
         modes, asked = self.fft._open().specs[Way.BACKWARD], self._asked
-        for name, array in {"u_hat": u_hat, **({} if out is None else {"out": out}), **arrays}.items():
+        given: list[tuple[str, Any, Components | None]] = [("u_hat", u_hat, None if asked.before else asked.inputs)]
+        if out is not None:
+            given.append(("out", out, None if asked.after else asked.outputs))
+        for k, (name, array, components) in enumerate([*given, *((name, a, None) for name, a in arrays.items())]):
             if not isinstance(array, np.ndarray):
-                further = "; values for the functions come after out, without names" if name != "u_hat" else ""
+                further = "; values for the functions come after out, without names" if k > 0 else ""
                 raise TypeError(f"{name} must be a numpy array, not {type(array).__name__}{further}")
-            components = array.shape[: max(0, array.ndim - len(modes.shape))]
-            expected = {"u_hat": (asked.before, asked.inputs), "out": (asked.after, asked.outputs)}.get(name)
-            if expected is not None and not expected[0]:
-                components = expected[1]
-            modes.checked(name, array, components, written=name != "u_hat")
+            if components is None:
+                components = array.shape[: max(0, array.ndim - len(modes.shape))]
+            modes.checked(name, array, components, written=k == 1 and out is not None)
         if self._compiled is not None and not (len(values) <= _MOST_NUMBERS and all(map(_is_number, values))):
             raise TypeError(f"a compiled function takes at most {_MOST_NUMBERS} numbers, not {values!r}")
         if arrays and not asked.after:
@@ -237,21 +252,21 @@ class Pointwise:
 
     def _first(self, at: tuple[slice, ...], u_hat: Array, out: Array) -> None:
         """The function of modes before."""
-        _filled("before", self._before(u_hat, out, self._cut(at), *self._values))  # type: ignore[misc]
+        _filled("before", out, self._before(u_hat, out, self._cut(at), *self._values))  # type: ignore[misc]
 
     def _middle(self, at: tuple[slice, ...], x: Array, out: Array) -> None:
         """The function of points."""
         place = (at,) if self._asked.places else ()
         returned = self._function(x, out, *place, *self._values)
         if self._asked.reduce is None:
-            _filled("function", returned)
+            _filled("function", out, returned)
         else:
             self._returned.append(_numbers(returned))
 
     def _last(self, at: tuple[slice, ...], x: Array, out: Array) -> None:
         """The function of modes after."""
         arrays = {name: cut(array, at) for name, array in self._arrays.items()}
-        _filled("after", self._after(x, out, self._cut(at), *self._values, **arrays))  # type: ignore[misc]
+        _filled("after", out, self._after(x, out, self._cut(at), *self._values, **arrays))  # type: ignore[misc]
 
     def _cut(self, at: tuple[slice, ...]) -> list[Any]:
         """The wave numbers of a tile."""
@@ -260,16 +275,14 @@ class Pointwise:
             for axis, k in enumerate(self._k)
         ]
 
-    def _reduced(self, returned: list[Any]) -> Any:
-        """What the function returned for all tiles on all ranks, as one, the same on every rank."""
-        combine = _REDUCE[str(self._asked.reduce)]
-        mine: Any = None
-        for one in returned:
-            mine = one if mine is None else combine(mine, one)
+    def _reduced(self, found: Sequence[Array | None]) -> Any:
+        """Numbers of tiles, or of ranks, as one; None where there are none."""
         total = None
-        for theirs in self.fft.comm.allgather(mine):
-            if theirs is not None:
-                total = theirs if total is None else combine(total, theirs)
+        for one in found:
+            if one is not None and total is not None and one.shape != total.shape:
+                raise ValueError(f"function returned numbers of the shapes {total.shape} and {one.shape}")
+            if one is not None:
+                total = one if total is None else _REDUCE[str(self._asked.reduce)](total, one)
         return total
 
     def __repr__(self) -> str:

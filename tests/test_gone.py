@@ -115,7 +115,7 @@ def test_a_wait_that_is_interrupted(monkeypatch, call):
             with pytest.raises(RuntimeError, match="has left"):
                 [again() for _ in range(2)]
     monkeypatch.undo()
-    expect_everywhere(RuntimeError, "a call was interrupted while it waited", again)
+    expect_everywhere(RuntimeError, "a call was interrupted while ranks waited", again)
 
 
 def interrupted(*_):

@@ -1,9 +1,12 @@
 """Functions of points applied to modes: next to numpy.fft, and to backward, the function on whole blocks, forward."""
 
 import ctypes
+import gc
 import itertools
 import math
+import signal
 import threading
+import time
 from functools import partial
 
 import numpy as np
@@ -16,7 +19,7 @@ from mpi4py import MPI
 from oracles import close, random_array
 from support import RANKS, check, everywhere, expect_everywhere, gather_global, rng, same_everywhere
 
-from mpi4py_pencil import DCT, PFFT, Ball, LinearMap, newDistArray
+from mpi4py_pencil import DCT, PFFT, Ball, LinearMap, _kernels, newDistArray
 from mpi4py_pencil.layout.arrays import view_at
 
 WORLD = MPI.COMM_WORLD
@@ -379,3 +382,174 @@ def test_compiled_functions():
             expect_everywhere(ValueError, "places and reduce", partial(fft.pointwise, function, reduce="max"))
             expect_everywhere(TypeError, "at most 32 numbers", partial(product, u_hat, None, *range(33)))
             expect_everywhere(TypeError, "at most 32 numbers", partial(product, u_hat, None, "a"))
+
+
+def squared(x, out, *_):
+    """Fill `out` with the squares."""
+    np.multiply(x, x, out=out)
+
+
+@pytest.mark.parallel([1, 2])
+def test_names_of_further_arrays():
+    """They may be those of the others, and do not take their place; what is only read may be read-only."""
+    with PFFT(WORLD, (6, 4)) as fft:
+        u_hat, further = modes(fft, (), 1), modes(fft, (), 2)
+        expected = apart(fft, u_hat, squared, ())
+        further.flags.writeable = False
+
+        def after(x, out, k, *, u_hat):
+            np.add(x, u_hat, out=out)
+
+        product = fft.pointwise(squared, after=after)
+        equal(fft, product(u_hat, np.empty_like(u_hat), u_hat=further), expected + further, "d")
+        call = partial(product, np.zeros((2, *u_hat.shape)), np.empty_like(u_hat), u_hat=further)
+        expect_everywhere((TypeError, ValueError), "u_hat has", call)
+        wrong = fft.pointwise(lambda x, out: None, 2, 3)
+        two = modes(fft, (2,), 1)
+        expect_everywhere(ValueError, r"out has shape \(2, .*\(3, ", partial(wrong, two, two))
+
+
+@pytest.mark.parallel([1, 2])
+def test_what_before_reads_is_not_changed():
+    with PFFT(WORLD, (6, 4)) as fft:
+        u_hat = modes(fft, (), 1)
+        kept = u_hat.copy()
+
+        def before(a, out, k):
+            a *= 2
+
+        product = fft.pointwise(squared, before=before)
+        expect_everywhere(ValueError, "read-only", partial(product, u_hat))
+        check(np.array_equal(u_hat, kept), "the modes are what they were")
+
+
+@pytest.mark.parallel([1, 2, 3])
+def test_what_is_returned_may_be_anything_of_a_tile():
+    """A view, a buffer that is filled anew for each tile, truths: what counts is what it was when it was returned."""
+    with small_caches(), PFFT(WORLD, (6, 5, 8)) as fft:
+        u_hat = modes(fft, (), 1)
+        u = np.asarray(fft.backward(u_hat))
+        buffer, tiles = np.empty(()), [0]
+
+        def into_buffer(x, out):
+            tiles[0] += 1
+            out[...] = x
+            return np.sum(x, out=buffer)
+
+        total = WORLD.allreduce(float(u.sum()))
+        _, found = fft.pointwise(into_buffer, reduce="sum")(u_hat)
+        np.testing.assert_allclose(found, total, rtol=1e-12)
+        of_all = WORLD.allreduce(tiles[0])
+        for one in (True, np.int8(100), np.uint8(200)):
+            _, found = fft.pointwise(lambda x, out, one=one: one, reduce="sum")(u_hat)
+            np.testing.assert_equal(int(found), of_all * int(one))
+
+
+@pytest.mark.parallel([2, 3])
+def test_reductions_that_fail_on_one_rank():
+    with small_caches(), PFFT(WORLD, (6, 5, 8)) as fft:
+        u_hat = modes(fft, (), 1)
+        for wrong in (None, np.zeros(3), object()):
+            numbers = itertools.count()
+
+            def function(x, out, wrong=wrong, numbers=numbers):
+                return wrong if LAST and next(numbers) == 1 else 1.0
+
+            product = fft.pointwise(function, reduce="max")
+            kind = TypeError if not isinstance(wrong, np.ndarray) else ValueError
+            expect_everywhere(kind, "function returned", partial(product, u_hat))
+        equal(fft, fft.pointwise(squared)(u_hat), apart(fft, u_hat, squared, ()), "d")
+
+
+@pytest.mark.parallel([1])
+def test_tiles_that_are_kept():
+    """They stay memory of their own when the product has gone."""
+    fft = PFFT(WORLD, (16, 16, 16))
+    kept = []
+
+    def keeping(x, out):
+        kept.append(out)
+        out[...] = x
+
+    product = fft.pointwise(keeping)
+    product(modes(fft, (), 1))
+    del product
+    gc.collect()
+    others = [np.zeros(2**14) for _ in range(8)]
+    for tile in kept:
+        tile[...] = 1
+        base = tile
+        while isinstance(base, np.ndarray):
+            base = base.base
+        check(isinstance(base.owner, np.ndarray), "a tile keeps its memory")
+    check(not any(np.any(each) for each in others), "nobody else's memory is written to")
+
+
+@pytest.mark.parallel([1, 2])
+def test_a_signal_while_threads_are_at_work():
+    """The call ends when all of them have: nobody writes to memory afterwards."""
+    state = {"running": 0}
+    ended = []
+
+    def slow(lines):
+        if threading.current_thread() is not threading.main_thread():
+            state["running"] += 1
+            time.sleep(0.2)
+            state["running"] -= 1
+        return lines * 1
+
+    transforms = {0: LinearMap(slow, slow)}
+    with small_caches(), PFFT(WORLD, (8, 64), axes=[0], threads=2, transforms=transforms) as fft:
+        u = np.ones(fft.shape(False))
+        fft.forward(u)
+        previous = signal.signal(signal.SIGALRM, interrupt)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with everywhere():
+                with pytest.raises(KeyboardInterrupt):
+                    fft.forward(u)
+                ended.append(state["running"])
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, previous)
+        check(ended == [0], f"{ended} threads were at work after the call")
+
+
+def interrupt(*_):
+    """Raise what Ctrl-C raises."""
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parallel([2, 3, 4])
+def test_a_wait_that_is_interrupted_on_one_rank(monkeypatch):
+    """Of a plan with several windows: those who come to another one do not wait there for ever either."""
+    grid = [0, 0, 1] if WORLD.size > 3 else None
+    fft = PFFT(WORLD, (8, 8, 8), method="shared", grid=grid)
+    u_hat = modes(fft, (), 1)
+    naps = [0.0]
+
+    def slow(x, out):
+        time.sleep(naps[0])
+        squared(x, out)
+
+    product = fft.pointwise(slow)
+    product(u_hat)
+    if LAST:
+        monkeypatch.setattr(_kernels, "arrived", interrupt)
+    else:
+        naps[0] = 0.05  # so that the last rank comes to wait
+    kinds = (KeyboardInterrupt,) if LAST else (RuntimeError,)
+    with everywhere(), pytest.raises(kinds):
+        product(u_hat)
+    monkeypatch.undo()
+    expect_everywhere(RuntimeError, "a call was interrupted while ranks waited|has left", partial(product, u_hat))
+
+
+@pytest.mark.parallel([2, 3])
+def test_arrays_of_the_same_ranks_in_another_order():
+    """Blocks are by rank: another order is another distribution."""
+    turned = WORLD.Split(0, -WORLD.rank)
+    one, other = (PFFT(comm, (6, 6), dtype=complex) for comm in (WORLD, turned))
+    expect_everywhere(ValueError, "u is distributed as", partial(one.forward, newDistArray(other, False)))
+    expect_everywhere(ValueError, "u_hat is distributed as", partial(one.pointwise(squared), newDistArray(other)))
+    one.forward(newDistArray(PFFT(WORLD.Dup(), (6, 6), dtype=complex), False, val=1))

@@ -83,8 +83,8 @@ class Window:
         self.leave = partial(_leave, self._memory, int(self._left[me]), os.getpid())
         # at the end of the program too, be it by an exception that nobody caught
         weakref.finalize(self, self.leave)
-        waited = partial(_wait, comm, self._left, self.leave)
-        counters = _kernels.Counters(written, written + CACHE_LINE, me, waited)
+        waited = partial(_wait, comm, self._left)
+        counters = _kernels.Counters(written, written + CACHE_LINE, me, waited, self.leave)
         self.claim = _kernels.Claim(counters)
         self.fence = _kernels.Fence(counters)
         self.release = _kernels.Release(counters)
@@ -99,28 +99,24 @@ class Window:
         return _kernels.arrived(self._left, 1, 1)
 
 
-def _wait(comm: MPI.Intracomm, left: Addresses, leave: Callable[[], None], counters: Addresses, turn: int) -> None:
+def _wait(comm: MPI.Intracomm, left: Addresses, counters: Addresses, turn: int) -> None:
     """Wait on until counters of all ranks have come to a turn.
 
     Raises
     ------
     RuntimeError
-        Where that will not be, since a rank has left before, or was interrupted while it waited.
+        Where that will not be, since a rank has left before, or was interrupted.
     """
-    try:
-        while not _kernels.arrived(counters, turn, _LOOKS):
-            for rank in range(len(counters)):
-                one = slice(rank, rank + 1)
-                if _kernels.arrived(left[one], 1, 1) and not _kernels.arrived(counters[one], turn, 1):
-                    raise RuntimeError(
-                        f"rank {rank} of {len(counters)} that exchange data has left: its program has ended, maybe by "
-                        "an error of its own, or it has dropped what it exchanges with"
-                    )
-            # a peer may wait for a message of this rank before it comes here, and MPI may only move it in a call
-            comm.Iprobe()
-    except BaseException:  # the ranks are out of step from here on: none may wait for another
-        leave()
-        raise
+    while not _kernels.arrived(counters, turn, _LOOKS):
+        for rank in range(len(counters)):
+            one = slice(rank, rank + 1)
+            if _kernels.arrived(left[one], 1, 1) and not _kernels.arrived(counters[one], turn, 1):
+                raise RuntimeError(
+                    f"rank {rank} of {len(counters)} that exchange data has left: its program has ended, maybe by "
+                    "an error of its own, or it has dropped what it exchanges with"
+                )
+        # a peer may wait for a message of this rank before it comes here, and MPI may only move it in a call
+        comm.Iprobe()
 
 
 def _pages(nbytes: int) -> int:

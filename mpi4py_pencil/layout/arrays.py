@@ -39,10 +39,12 @@ def overlap(a: Array, b: Array) -> bool:
         return True
 
 
-def view_at(first: int, shape: tuple[int, ...], dtype: np.dtype[Any], byte_strides: tuple[int, ...]) -> Array:
-    """Memory whose first item lies at an address, as an array; whoever asks for it keeps the memory."""
+def view_at(
+    first: int, shape: tuple[int, ...], dtype: np.dtype[Any], byte_strides: tuple[int, ...], owner: object = None
+) -> Array:
+    """Memory whose first item lies at an address, as an array; `owner` is what keeps it as long as the array."""
     there = {"version": 3, "shape": shape, "typestr": dtype.str, "data": (first, False), "strides": byte_strides}
-    return np.asarray(SimpleNamespace(__array_interface__=there))
+    return np.asarray(SimpleNamespace(__array_interface__=there, owner=owner))
 
 
 def cut(array: Array, at: Sequence[slice]) -> Array:

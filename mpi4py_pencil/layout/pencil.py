@@ -147,8 +147,7 @@ class Pencil:
 
     def same_block(self, other: Pencil) -> bool:
         """Whether both give each rank the same block of arrays of the same shape. The same on every rank."""
-        mine, theirs = (p.whole[:-1] for p in (self, other))
-        return mine == theirs
+        return self.whole[:-1] == other.whole[:-1] and _same_ranks(self.subcomm, other.subcomm)
 
     @functools.cached_property
     def whole(self) -> tuple[Any, ...]:
@@ -198,3 +197,13 @@ def lengths(shape: Any, name: str = "shape") -> tuple[int, ...]:
     if not whole or min(whole) < 1:
         raise ValueError(f"{name} {whole} must have at least one axis and no axis shorter than 1")
     return whole
+
+
+def _same_ranks(one: Any, other: Any) -> bool:
+    """Whether two grids have the same ranks in the same order, as far as these are of communicators. Local."""
+    if one is other or not (isinstance(one, Subcomm) and isinstance(other, Subcomm)):
+        return True
+    mine, theirs = one.grid.parent, other.grid.parent
+    if mine is theirs or not (mine and theirs):  # of a communicator that has been freed nothing can be asked
+        return True
+    return MPI.Comm.Compare(mine, theirs) in (MPI.IDENT, MPI.CONGRUENT)

@@ -350,7 +350,7 @@ class _Loop:
             shape[k] = min(planes, self._part[k][1])
         components = tuple(nbytes * int(step) for step in natural(half.components, 1))
         at = address(self._memory) + placed.address
-        return view_at(at, (*half.components, *shape), half.dtype, (*components, *placed.strides))
+        return view_at(at, (*half.components, *shape), half.dtype, (*components, *placed.strides), self._memory)
 
     def _applied(self, apply: Apply, chunk: Bounds, x: Array, out: Array, start: int, stop: int) -> None:
         """Apply the function to a tile of some planes."""

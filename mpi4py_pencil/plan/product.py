@@ -112,17 +112,22 @@ class Product:
         ]
         self._programs: dict[tuple[Strides, Strides], Program] = {}
 
-    def __call__(self, source: Array, target: Array) -> None:
-        """Go from modes to modes. Collective; whether all could do it is to be agreed on afterwards."""
+    def prepared(self, source: Array, target: Array) -> tuple[Array, Program]:
+        """What the input is taken from, and the program between it and the output. Local."""
         if self._single[1]:
             source = self._apart(source, target)
-        self._call.source, self._call.target = np.asarray(source), np.asarray(target)
         key = source.strides, target.strides
         if key not in self._programs:
             self._programs.clear()
             self._programs[key] = self._compiled(*key)
+        return source, self._programs[key]
+
+    def run(self, program: Program, source: Array, target: Array) -> None:
+        """Go from modes to modes. Collective; whether all could do it is to be agreed on afterwards."""
+        self._call.source, self._call.target = np.asarray(source).view(), np.asarray(target)
+        self._call.source.flags.writeable = False
         try:
-            self._programs[key](source, target, normalize=False, agreed=True)
+            program(source, target, normalize=False, agreed=True)
         finally:
             self._call.source = self._call.target = np.empty(0)
 
