@@ -3,9 +3,9 @@
     mpiexec -n 2 python benchmarks/steps.py --size 128
 
 All three take the same Runge-Kutta steps of the rotational form with the same functions of numpy; they take turns, and
-their velocities are compared. The first is the example of the package, whose stages are `PFFT.pointwise`. The others
-hold velocity, vorticity and their product in arrays, made once, and work on slabs that stay in cache. What is not
-installed is named.
+their velocities are compared. The first is the example of the package, whose products are made by `PFFT.pointwise`. The
+others hold velocity, vorticity and their product in arrays, made once, and work on slabs that stay in cache. What is
+not installed is named.
 """
 
 from __future__ import annotations
@@ -69,16 +69,16 @@ class WithFields:
         """Advance the velocity."""
         for number in range(len(WEIGHTS)):
             for s, k in self.cut():
-                with_vorticity(self.u_hat[:, s], self.modes[:, s], k, number)
+                with_vorticity(self.u_hat[:, s], self.modes[:, s], k)
             for modes, points in zip(self.modes, self.x, strict=True):
                 self.backward(modes, points)
             for s in slabs(self.x):
-                cross(self.x[:, s], self.product[:, s], number)
+                cross(self.x[:, s], self.product[:, s])
             for points, modes in zip(self.product, self.slope, strict=True):
                 self.forward(points, modes)
             for s, k in self.cut():
-                parts = (each[:, s] for each in (self.slope, self.u_hat))
-                self.like.advance(*parts, k, number, start=self.start[:, s], total=self.total[:, s])
+                parts = (each[:, s] for each in (self.slope, self.u_hat, self.start, self.total))
+                self.like.advance(*parts, k, number)
 
     def cut(self) -> list[tuple[slice, list[Array]]]:
         """Slabs of modes, and their wave numbers."""

@@ -11,9 +11,9 @@ physical space:
     dû/dt = P·F(u × ω) - ν k² û,    P = 1 - k k·/k².
 
 Everything that knows about parallelism is the `PFFT`: it says which wavenumbers and which points this rank
-holds, its `forward` and `backward` take a vector field, component axis first, in one call, and its `pointwise` makes a
-Runge-Kutta stage of three functions, of modes, of points, and of modes again. Each is called for tiles in cache:
-neither û with its vorticity nor u × ω is ever there as a whole.
+holds, its `forward` and `backward` take a vector field, component axis first, in one call, and its `pointwise` applies
+a function of modes, the vorticity of û, and one of points, the product, to tiles in cache: neither the six fields nor
+u × ω are ever there as a whole.
 
 Sources: G. I. Taylor and A. E. Green, Proc. R. Soc. Lond. A 158 (1937), the vortex; M. E. Brachet et al.,
 J. Fluid Mech. 130 (1983), its direct simulation; M. Mortensen and H. P. Langtangen, Comput. Phys. Commun. 203
@@ -99,8 +99,8 @@ class NavierStokes:
         self.steps, self.start_time = 0, 0.0
         self.k = self.fft.wavenumbers()
         self.cutoff = [largest_kept(n, dealias) for n in self.shape]
-        self.u_hat, self.start, self.sum = [newDistArray(self.fft, True, rank=1) for _ in "123"]
-        self.stage = self.fft.pointwise(cross, inputs=6, outputs=3, before=with_vorticity, after=self.advance)
+        self.u_hat, self.start, self.sum, self.slope = [newDistArray(self.fft, True, rank=1) for _ in "1234"]
+        self.product = self.fft.pointwise(cross, inputs=6, outputs=3, before=with_vorticity)
 
     @property
     def time(self) -> float:
@@ -136,10 +136,13 @@ class NavierStokes:
     def step(self) -> None:
         """Advance the velocity by one time step."""
         for number in range(len(WEIGHTS)):
-            self.stage(self.u_hat, self.u_hat, number, start=self.start, total=self.sum)
+            self.product(self.u_hat, self.slope)
+            for s in slabs(self.u_hat):
+                slope, u_hat, start, total = (a[:, s] for a in (self.slope, self.u_hat, self.start, self.sum))
+                self.advance(slope, u_hat, start, total, [self.k[0][s], self.k[1], self.k[2]], number)
         self.steps += 1
 
-    def advance(self, slope: Array, u_hat: Array, k: Sequence[Array], number: int, start: Array, total: Array) -> None:
+    def advance(self, slope: Array, u_hat: Array, start: Array, total: Array, k: Sequence[Array], number: int) -> None:
         """Make `u_hat` that of the next Runge-Kutta stage, where `slope` comes as F(u × ω) of the present one."""
         # all factors are real: numpy would make complex numbers of them, at twice the work
         slope, u_hat, start, total = (pairs(each) for each in (slope, u_hat, start, total))
@@ -147,16 +150,15 @@ class NavierStokes:
         self.project_tile(slope, k)
         if number == 0:
             start[...] = total[...] = u_hat
-        u_hat *= -self.nu * squared(k)
-        slope += u_hat
+        slope -= self.nu * squared(k) * u_hat
         slope *= self.dt
         along = ADVANCES[number]
         if along is None:
             np.add(total, WEIGHTS[number] * slope, out=u_hat)
         else:
             total += WEIGHTS[number] * slope
-            np.multiply(slope, along, out=u_hat)
-            u_hat += start
+            slope *= along
+            np.add(start, slope, out=u_hat)
 
     def project_tile(self, a: Array, k: Sequence[Array]) -> None:
         """Remove from `a`, in place, the dealiased wavenumbers and the gradient: a - k (k·a)/k²."""
@@ -226,15 +228,16 @@ def pairs(a: Array) -> Array:
     return a.view(a.real.dtype)
 
 
-def with_vorticity(u_hat: Array, out: Array, k: Sequence[Array], number: int) -> None:
+def with_vorticity(u_hat: Array, out: Array, k: Sequence[Array]) -> None:
     """Fill `out` with the velocity û and its vorticity ik × û."""
-    out[:3] = u_hat
+    u, w = out[:3], out[3:]
+    u[...] = u_hat
     for i, j, m in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
-        np.multiply(1j * k[j], u_hat[m], out=out[3 + i])
-        out[3 + i] -= 1j * k[m] * u_hat[j]
+        np.multiply(1j * k[j], u[m], out=w[i])
+        w[i] -= 1j * k[m] * u[j]
 
 
-def cross(x: Array, out: Array, number: int) -> None:
+def cross(x: Array, out: Array) -> None:
     """Fill `out` with u × ω, of which `x` has all six components."""
     u, w = x[:3], x[3:]
     for i, j, m in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):

@@ -56,8 +56,8 @@ class Compiled:
     values: np.ndarray[Any, np.dtype[np.float64]]
 
 
-# In tiles of a sweep's: what is held of the planes of one step, and the tiles of all components together.
-_STEP, _TILE = 4, 1
+# What is held of the planes of one step, and the tiles of all components together, in tiles of a sweep.
+_TILES = 4
 # Lines of a tile come in multiples of this, so that vectors are filled.
 _UNIT = 16
 # Of a run of so many points the way there is no longer felt.
@@ -198,7 +198,7 @@ class _Loop:
         self._places = self._laid_out()
         self._count = math.prod(part[k][1] for k in self._outer)
         # the planes of one step are a block of the whole: they go along one axis
-        step = min(self._count, max(1, _STEP * cache.TILE_BYTES // self._plane_bytes)) if len(self._long) < 2 else 1
+        step = min(self._count, max(1, _TILES * cache.TILE_BYTES // self._plane_bytes)) if len(self._long) < 2 else 1
         self._memory = aligned_bytes(step * self._plane_bytes)
         tiles_of_plane = [self._through(start) for start in range(0, self._height, self._lines)]
         listed = [*self._ends(0), *(one for each in tiles_of_plane for one in each), *self._ends(1)]
@@ -210,8 +210,7 @@ class _Loop:
         line = self._part[self._axis][1] * sum(half.count * half.dtype.itemsize for half in self._halves)
         # what is contiguous may run across the lines: long runs are worth more than the fastest cache
         across = self._other is not None and self._other > self._axis
-        most = max(_RUN if across else _UNIT, _TILE * cache.TILE_BYTES // line)
-        return even_step(self._height, most, _UNIT)
+        return even_step(self._height, max(_RUN if across else _UNIT, _TILES * cache.TILE_BYTES // line), _UNIT)
 
     def _laid_out(self) -> dict[tuple[int, str], tuple[int, int]]:
         """For either half the offset and the bytes of a component: of modes between two sweeps, and of the tile."""
