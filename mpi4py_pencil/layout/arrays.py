@@ -19,12 +19,16 @@ __all__ = [
     "offset",
     "overlap",
     "refuse_masked",
+    "said",
     "strides",
     "truth",
     "view_at",
 ]
 
 Array = np.ndarray[Any, Any]
+# Longer values than this are cut off in a message.
+_LONGEST = 80
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -65,7 +69,8 @@ def checked_array(
         Where it is not; they name the argument.
     """
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name} must be a numpy array, not {type(array).__name__}")
+        hint = ": pass g.as_local(), its block" if hasattr(array, "as_local") else ""
+        raise TypeError(f"{name} must be a numpy array, not {type(array).__name__}{hint}")
     refuse_masked(name, array)
     if array.dtype != dtype:
         raise TypeError(f"{name} has dtype {array.dtype}, expected {dtype}")
@@ -82,6 +87,17 @@ def refuse_masked(name: str, array: Any) -> None:
         raise TypeError(f"{name} is a masked array, whose mask would be lost: pass its .data, or .filled(value)")
 
 
+def said(value: Any) -> str:
+    """What a message says of a wrong argument: of what may be large, or collective to print, its type and shape."""
+    if isinstance(value, (bool, int, float, complex, str, bytes, np.generic)) or value is None:
+        text = repr(value)
+        return text if len(text) <= _LONGEST else f"{type(value).__name__} {text[:_LONGEST]}…"
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple):
+        return f"{type(value).__name__} of shape {shape}"
+    return f"{type(value).__name__} of {len(value)}" if hasattr(value, "__len__") else type(value).__name__
+
+
 def truth(name: str, value: Any) -> bool:
     """`value`, if it is true or false.
 
@@ -91,7 +107,7 @@ def truth(name: str, value: Any) -> bool:
         Where it is something else, as an array is; it names the argument.
     """
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, not {value!r}")
+        raise TypeError(f"{name} must be True or False, not {said(value)}")
     return bool(value)
 
 
