@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .layout.arrays import cut, truth
+from .layout.arrays import cut, refuse_no_array, truth
 from .layout.way import Way
 from .plan.arguments import Request
 from .plan.fused import Compiled
@@ -195,8 +195,7 @@ class Pointwise:
         """Where the result goes; arrays that do not fit are refused."""
         modes, asked = self._fft._open().specs[Way.BACKWARD], self._asked
         for name, array in {"u_hat": u_hat, **({} if out is None else {"out": out}), **arrays}.items():
-            if not isinstance(array, np.ndarray):
-                raise TypeError(f"{name} must be a numpy array, not {type(array).__name__}")
+            refuse_no_array(name, array)
             components = array.shape[: max(0, array.ndim - len(modes.shape))]
             expected = {"u_hat": (asked.before, asked.inputs), "out": (asked.after, asked.outputs)}.get(name)
             if expected is not None and not expected[0]:

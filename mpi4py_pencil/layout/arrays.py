@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ __all__ = [
     "offset",
     "overlap",
     "refuse_masked",
+    "refuse_no_array",
     "said",
     "strides",
     "truth",
@@ -27,7 +29,7 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 # Longer values than this are cut off in a message.
-_LONGEST = 80
+_LONGEST = 200
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -68,9 +70,7 @@ def checked_array(
     TypeError, ValueError
         Where it is not; they name the argument.
     """
-    if not isinstance(array, np.ndarray):
-        hint = ": pass g.as_local(), its block" if hasattr(array, "as_local") else ""
-        raise TypeError(f"{name} must be a numpy array, not {type(array).__name__}{hint}")
+    refuse_no_array(name, array)
     refuse_masked(name, array)
     if array.dtype != dtype:
         raise TypeError(f"{name} has dtype {array.dtype}, expected {dtype}")
@@ -81,6 +81,13 @@ def checked_array(
     return array
 
 
+def refuse_no_array(name: str, array: Any) -> None:
+    """Refuse, with TypeError, what is no array of numpy's."""
+    if not isinstance(array, np.ndarray):
+        hint = f": pass {name}.as_local(), this rank's block of it" if hasattr(array, "as_local") else ""
+        raise TypeError(f"{name} must be a numpy array, not {type(array).__name__}{hint}")
+
+
 def refuse_masked(name: str, array: Any) -> None:
     """Refuse, with TypeError, an array of numpy.ma: its mask would be lost."""
     if isinstance(array, np.ma.MaskedArray):
@@ -89,13 +96,26 @@ def refuse_masked(name: str, array: Any) -> None:
 
 def said(value: Any) -> str:
     """What a message says of a wrong argument: of what may be large, or collective to print, its type and shape."""
-    if isinstance(value, (bool, int, float, complex, str, bytes, np.generic)) or value is None:
-        text = repr(value)
-        return text if len(text) <= _LONGEST else f"{type(value).__name__} {text[:_LONGEST]}…"
+    if type(value) in (list, tuple, dict):
+        return _cut_off(_said_of_all(value))
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, slice, np.generic)):
+        return _cut_off(repr(value))
     shape = getattr(value, "shape", None)
-    if isinstance(shape, tuple):
-        return f"{type(value).__name__} of shape {shape}"
-    return f"{type(value).__name__} of {len(value)}" if hasattr(value, "__len__") else type(value).__name__
+    return f"{type(value).__name__} of shape {shape}" if isinstance(shape, tuple) else type(value).__name__
+
+
+def _said_of_all(values: Any) -> str:
+    """What is said of the values of a list, a tuple or a dict."""
+    some = itertools.islice(values.items() if isinstance(values, dict) else values, 8)
+    if isinstance(values, dict):
+        return f"{{{', '.join(f'{said(key)}: {said(value)}' for key, value in some)}}}"
+    texts = ", ".join(map(said, some))
+    return f"[{texts}]" if isinstance(values, list) else f"({texts}{',' * (len(values) == 1)})"
+
+
+def _cut_off(text: str) -> str:
+    """A text that is not too long for a message."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def truth(name: str, value: Any) -> bool:
