@@ -51,7 +51,7 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
 
         def whole(x: Any) -> Any:
             if isinstance(x, (list, tuple)) and _first(x) is not None:
-                return type(x)(map(whole, x))
+                return list(map(whole, x))
             return asarray(x, context=lead.context) if isinstance(x, (np.ndarray, list, tuple)) else x
 
         args = tuple(whole(x) if k in parameters or ... in parameters else x for k, x in enumerate(args))
