@@ -221,6 +221,8 @@ class DistArray(np.ndarray):
     def _refuse(self, value: Any) -> None:
         """Refuse what is not to be written into this block."""
         refuse_masked("value", value)
+        if hasattr(value, "__distarray__"):
+            raise TypeError("value is a global array, this a block of one: write u.as_global()[...] = value")
         if isinstance(value, DistArray):
             _refuse_other_parts(self, [value])
 
@@ -233,6 +235,8 @@ class DistArray(np.ndarray):
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """Other functions of numpy compute on plain blocks; those that are blockwise give blocks again."""
+        if any(hasattr(kind, "__distarray__") for kind in types):
+            return NotImplemented  # of the whole array's view, which says what to do
         indices = func is np.where and len(args) == 1
         subok = _subok(_BLOCKWISE.get(func), args, kwargs)
         return _computed(func, args, kwargs, func in _BLOCKWISE and not indices, subok, _WRITTEN.get(func))

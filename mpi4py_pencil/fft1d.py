@@ -12,7 +12,7 @@ import numpy as np
 from mpi4py import MPI
 
 from .four_step.route import Line, OneWay, open_route
-from .layout.arrays import checked_array, keep, overlap, truth
+from .layout.arrays import checked_array, keep, overlap, refuse_no_array, said, truth
 from .layout.subcomm import Subcomm
 from .layout.way import Way
 from .plan.arguments import request
@@ -170,8 +170,7 @@ class FFT1D:
         if not self._ways:
             raise ValueError("this FFT1D is closed")
         name = ("u", "u_hat")[way]
-        if not isinstance(source, np.ndarray):
-            raise TypeError(f"{name} must be a numpy array, not {type(source).__name__}")
+        refuse_no_array(name, source)
         components = source.shape[:-1]
         before, after = way is Way.BACKWARD, way is Way.FORWARD
         checked_array(name, source, (*components, *self.shape(before)), self.dtype(before))
@@ -301,7 +300,7 @@ class FFT1D:
 def _asked(n: Any, **others: Any) -> Line:
     """The arguments of a plan, checked as those of a `PFFT` of one axis are."""
     if not hasattr(n, "__index__"):
-        raise TypeError(f"n must be an int, not {n!r}")
+        raise TypeError(f"n must be an int, not {said(n)}")
     if n < 1:
         raise ValueError(f"n is {n}: there must be one mode at least")
     asked = request(1, (n,), **others)

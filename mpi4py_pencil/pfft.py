@@ -16,7 +16,7 @@ from mpi4py import MPI
 from .description import description, text
 from .distarray import DistArray
 from .engines import engine
-from .layout.arrays import keep, truth
+from .layout.arrays import keep, refuse_no_array, said, truth
 from .layout.pencil import Pencil, lengths
 from .layout.subcomm import Subcomm
 from .layout.way import Way
@@ -409,8 +409,7 @@ class PFFT:
         """The leading component axes of arrays that fit, where the result goes, and whether to normalise."""
         specs, ndim = self._open().specs, self.dimensions
         name = ("u", "u_hat")[way]
-        if not isinstance(source, np.ndarray):
-            raise TypeError(f"{name} must be a numpy array, not {type(source).__name__}")
+        refuse_no_array(name, source)
         components = source.shape[: max(0, source.ndim - ndim)]
         specs[way].checked(name, source, components)
         if target is not None:
@@ -472,7 +471,7 @@ class PFFT:
     def _components(self, rank: Any) -> tuple[int, ...]:
         """The leading component axes of a tensor."""
         if not hasattr(rank, "__index__") or rank < 0:
-            raise ValueError(f"rank must count leading component axes, not {rank!r}")
+            raise ValueError(f"rank must count leading component axes, not {said(rank)}")
         return (self.dimensions,) * rank
 
     def local_mesh(self, lengths: float | Sequence[float] | None = None) -> list[Any]:
@@ -580,7 +579,7 @@ def planned(comm: MPI.Intracomm, asked: Request) -> PFFT:
 def _grid_like(like: Any, comm: MPI.Intracomm, grid: Any, ndim: int) -> tuple[int, ...]:
     """The grid of another plan."""
     if not isinstance(like, PFFT):
-        raise TypeError(f"like must be a PFFT, not {like!r}")
+        raise TypeError(f"like must be a PFFT, not {said(like)}")
     if grid is not None:
         raise ValueError(f"grid {grid!r} and like say the same: give one of them")
     if ndim != like.dimensions:
@@ -617,7 +616,7 @@ def newDistArray(pfft: PFFT, forward_output: bool = True, val: Any = 0, rank: in
         Of shape ``(pfft.dimensions,) * rank + pfft.shape(forward_output)``.
     """
     if not isinstance(pfft, PFFT):
-        raise TypeError(f"pfft must be a PFFT, not {pfft!r}")
+        raise TypeError(f"pfft must be a PFFT, not {said(pfft)}")
     array = (pfft.empty_output if truth("forward_output", forward_output) else pfft.empty_input)(rank)
     try:
         array[...] = val

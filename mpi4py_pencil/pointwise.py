@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .layout.arrays import cut, truth
+from .layout.arrays import cut, refuse_no_array, truth
 from .layout.way import Way
 from .plan.arguments import Request
 from .plan.fused import Compiled
@@ -236,9 +236,10 @@ class Pointwise:
         if out is not None:
             given.append(("out", out, None if asked.after else asked.outputs))
         for k, (name, array, components) in enumerate([*given, *((name, a, None) for name, a in arrays.items())]):
-            if not isinstance(array, np.ndarray):
-                further = "; values for the functions come after out, without names" if k > 0 else ""
-                raise TypeError(f"{name} must be a numpy array, not {type(array).__name__}{further}")
+            if k > 0 and not isinstance(array, np.ndarray):
+                further = "values for the functions come after out, without names"
+                raise TypeError(f"{name} must be a numpy array, not {type(array).__name__}; {further}")
+            refuse_no_array(name, array)
             if components is None:
                 components = array.shape[: max(0, array.ndim - len(modes.shape))]
             modes.checked(name, array, components, written=k == 1 and out is not None)

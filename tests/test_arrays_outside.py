@@ -1,6 +1,7 @@
 """Global arrays and the world around them: local views, numpy, contexts, other packages, text, errors, leaks."""
 
 import copy
+import inspect
 import pickle
 
 import numpy as np
@@ -89,6 +90,75 @@ def test_numpys_functions_are_ours_or_refused():
     expect_everywhere(TypeError, "as_global", lambda: g + DistArray((3, 4), [WORLD.size, 1]))
     expect_everywhere(TypeError, "as_global", lambda: DistArray((3, 4), [WORLD.size, 1]) + g)
     expect_everywhere(TypeError, "out must be", lambda: np.add(g, 1, out=np.zeros((3, 4))))
+
+
+@pytest.mark.parallel([2, 3])
+def test_local_views_are_refused_by_all_functions():
+    g = xp.zeros((5, 4))
+    u = DistArray((5, 4), [0, 1], val=WORLD.rank + 1)  # blocks of different lengths, one of which may fit
+    for call in (
+        lambda: u - g,
+        lambda: u == g,
+        lambda: np.maximum(u, g),
+        lambda: np.where(u > 0, u, g),
+        lambda: np.concatenate([u, g]),
+        lambda: np.array_equal(g, u),
+        lambda: np.allclose(g, u),
+        lambda: u @ g.T,
+        lambda: g.T @ u,
+        lambda: u.__iadd__(g),
+        lambda: g.__iadd__(u),
+        lambda: u.__setitem__(..., g),
+        lambda: g.__setitem__(..., u),
+        lambda: xp.from_numpy(u),
+        lambda: xp.asarray(u),
+        lambda: xp.asarray([u, u]),
+        lambda: xp.from_dlpack(u),
+        lambda: xp.sum(u),
+        lambda: xp.sqrt(u),
+        lambda: xp.where(u > 0, 1, 0),
+        lambda: xp.concat([g, u]),
+        lambda: xp.linalg.norm(u),
+        lambda: xp.fft.fft(u),
+    ):
+        expect_everywhere(TypeError, "as_global", call)
+    equal(u.as_global() - g, u.as_global().to_numpy())
+
+
+@pytest.mark.parallel(RANKS)
+def test_numpy_arrays_are_the_whole_beside_global_ones_and_refused_alone():
+    a, b = np.arange(12.0).reshape(3, 4), np.arange(20.0).reshape(4, 5) - 7
+    g, h = xp.asarray(a), xp.asarray(b)
+    for ours, theirs in (
+        (g @ b, a @ b),
+        (a @ h, a @ b),
+        (xp.matmul(g, b), a @ b),
+        (np.dot(g, h), a @ b),
+        (np.dot(g[0], b), a[0] @ b),
+        (np.dot(g, 2), 2 * a),
+        (xp.tensordot(a, h, axes=1), a @ b),
+        (xp.vecdot(g, a[0]), a @ a[0]),
+        (xp.concat([g, a]), np.concatenate([a, a])),
+        (xp.stack((a, g)), np.stack([a, a])),
+        (xp.diff(g, axis=0, prepend=a[:1]), np.diff(a, axis=0, prepend=a[:1])),
+        (np.isclose(g, a + 1e-9), np.ones((3, 4), bool)),
+    ):
+        found = ours.to_numpy()
+        with everywhere():
+            np.testing.assert_allclose(found, theirs, rtol=1e-13)
+    check((np.allclose(g, a + 1e-9), np.allclose(a, g + 1), np.array_equal(a, g)) == (True, False, True), "allclose")
+    for name in xp.__all__:
+        function = getattr(xp, name)
+        first = next(iter(inspect.signature(function).parameters), "") if inspect.isfunction(function) else ""
+        if first not in ("x", "x1", "condition", "g", "arrays") or name == "from_dlpack":
+            continue
+        given = [[a, a]] if name in ("concat", "stack") else [a, a]
+        expect_everywhere(TypeError, f"^{name} is of global arrays", lambda f=function, x=given: f(*x))
+    for call in (lambda: xp.sqrt(2.0), lambda: xp.linalg.inv(a), lambda: xp.fft.fft(a), lambda: xp.add(1, a)):
+        expect_everywhere(TypeError, "is of global arrays", call)
+    for call in (lambda: g.redistribute(0), lambda: xp.zeros(3, distribution="block"), lambda: g.redistribute(a[0, 0])):
+        expect_everywhere(TypeError, "for each axis", call)
+    expect_everywhere(TypeError, "use tensordot", lambda: np.einsum("ij->i", g))
 
 
 @pytest.mark.parallel([2, 3, 4])
@@ -251,6 +321,7 @@ def test_ranks_that_do_something_else_are_told(monkeypatch):
         ("the call", lambda: g.sum() if WORLD.rank else g.max()),
         ("disagree on to", lambda: g.redistribute(["cyclic", None] if WORLD.rank else [None, "cyclic"])),
         ("disagree on obj", lambda: xp.asarray([1, WORLD.rank])),
+        ("broadcast", lambda: g + np.ones(4 + WORLD.rank)),
     ):
         expect_everywhere(ValueError, match, call)
 

@@ -375,8 +375,12 @@ def test_a_run_goes_on_where_sigterm_has_ended_it(capfd, tmp_path, monkeypatch):
         second = capfd.readouterr().out
         done = run_command(COMM, [*run, "--restart"])
         third = capfd.readouterr().out
+        older = run_command(COMM, run)
+        refused = capfd.readouterr().err
         with everywhere():
-            np.testing.assert_equal((status, done), (0, 0))
+            np.testing.assert_equal((status, done, older), (0, 0, 1))
+            np.testing.assert_equal("Wrote" in third, False)
+            np.testing.assert_equal("pass --restart" in " ".join(refused.split()), COMM.rank == 0)
             np.testing.assert_equal(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
             if COMM.rank == 0:
                 check_parts(first, second, third, whole, directory / "run")
@@ -388,7 +392,7 @@ def check_parts(first, second, third, whole, directory):
         (f"No checkpoint in {directory} yet: from the start", first),
         (f"Interrupted at t = 0.25 and saved in {directory}; no picture drawn.", first),
         (f"From step 5 in {directory}, t = 0.25", second),
-        ("t = 0.5 is not before the end, 0.5", third),
+        ("The run is finished: t = 0.5, --end 0.5. Pass a later --end", third),
     ]:
         if text not in output:
             raise AssertionError(f"no {text!r} in {output!r}")
@@ -433,7 +437,7 @@ def test_what_files_hold(tmp_path, capfd):
     for name, status, lines in [
         ("u.npy", 0, [f"{tmp_path}/u.npy: 4 x 6 float64, Fortran order, 320 bytes"]),
         ("run/000002-step-4", 0, ["000002-step-4: step 4, whole", *whole]),
-        ("run", 0, [f"{tmp_path}/run: 2 checkpoints, the last one first", "000002-step-4: step 4, whole", *whole]),
+        ("run", 1, [f"{tmp_path}/run: 2 checkpoints, the last one first", "000002-step-4: step 4, whole", *whole]),
         ("text", 1, [f"Error: {tmp_path}/text is no whole file"]),
         ("none", 1, ["Error: [Errno 2] No such file or directory"]),
         ("run/000001-step-3", 1, [f"Error: {cut} is no whole file of numpy's"]),
@@ -445,3 +449,5 @@ def test_what_files_hold(tmp_path, capfd):
             check(found.startswith(expected), f"{found!r}, not {expected!r}", MPI.COMM_SELF)
         damaged = f"000001-step-3: cannot be used: {cut} is no whole file"
         check(name != "run" or damaged in output.out, output.out, MPI.COMM_SELF)
+        error = f"Error: {tmp_path}/run has damaged checkpoints: 000001-step-3\n"
+        check(name != "run" or output.err == error, output.err, MPI.COMM_SELF)

@@ -207,7 +207,7 @@ def test_errors_of_any_type_reach_everybody():
 
 def bad_calls(fft, u):
     """Return calls of a plan with arrays that do not fit, by what is wrong with them."""
-    u_hat = np.zeros(fft.shape(True), complex)
+    u_hat, whole = np.zeros(fft.shape(True), complex), newDistArray(fft, False).as_global()
     fixed = u_hat.copy()
     fixed.flags.writeable = False
     swapped = u.astype(u.dtype.newbyteorder())
@@ -218,6 +218,7 @@ def bad_calls(fft, u):
         (lambda: fft.forward(u.astype(complex)), TypeError, "u has dtype complex128, expected float64"),
         (lambda: fft.forward(swapped), TypeError, "u has dtype >f8, expected float64"),
         (lambda: fft.forward(u.tolist()), TypeError, "u must be a numpy array, not list"),
+        (lambda: fft.forward(whole), TypeError, r"u must be a numpy array, .*: pass u\.as_local\(\)"),
         (lambda: fft.forward(None), TypeError, "u must be a numpy array, not NoneType"),
         (lambda: fft.forward(u, u), (TypeError, ValueError), "out has"),
         (lambda: fft.forward(u, u_hat[:-1]), ValueError, r"out has shape \(\d, \d\), expected"),

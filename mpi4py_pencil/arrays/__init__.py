@@ -10,11 +10,12 @@ Every function is collective over the ranks of its arrays. The files are the cha
 - `context`: the ranks, and what is kept for them.
 - `moves`, `redistribution`: points brought to the ranks that want them.
 - `globalarray`: the array, and computing point by point.
+- `operands`: what the functions take, and what they refuse.
 """
 
 from numpy import e, inf, nan, newaxis, pi
 
-from . import fft, linalg
+from . import fft, linalg, operands
 from .axes import Block, Cyclic, Unstructured
 from .context import Context
 from .creation import (
@@ -356,3 +357,8 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+_MAKE = {*CREATION, "result_type"}
+operands.guard(globals(), [name for name in __all__ if name not in _MAKE])
+operands.guard(vars(linalg), linalg.__all__)
+operands.guard(vars(fft), fft.__all__)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from mpi4py import MPI
 
-from ..layout.arrays import keep
+from ..layout.arrays import keep, said
 from ..layout.subcomm import Grid, Subcomm, complete, dimensions
 from ..ranks.agreement import agreed
 from ..ranks.communicators import cache_of, check_alive, communicator
@@ -112,6 +112,11 @@ class Context:
             raise ValueError(f"shape {shape} has a negative length")
         if axes is None:
             return self._usual(shape)
+        if not isinstance(axes, Sequence) or isinstance(axes, str):
+            raise TypeError(
+                f"the distribution must be a Distribution or tell for each axis how it is divided, such as "
+                f"['block', None]: not {said(axes)}"
+            )
         if ranks is not None and not all(0 <= r < self.size for r in ranks):
             raise ValueError(f"ranks {list(ranks)} are not all ranks of a communicator of {self.size}")
         return Distribution.of(shape, axes, dims, self.size, ranks)

@@ -19,7 +19,7 @@ from ..ranks.communicators import cache_of
 from .context import Context, world
 from .distribution import Distribution
 from .dtypes import checked as checked_dtype
-from .globalarray import GlobalArray, operand, own_part
+from .globalarray import GlobalArray, operand, own_part, refuse_local
 from .manipulation import broadcast_arrays, moveaxis, reshape
 from .protocol import imported
 
@@ -119,6 +119,7 @@ def asarray(
         return _again(obj, dtype, device, copy, distribution)
     if copy is False:
         raise ValueError("copy=False cannot be had: this rank's part of data that every rank has is new memory")
+    refuse_local([obj])
     data = np.asarray(operand(_whole(obj)), None if dtype is None else checked_dtype(dtype))
     checked_dtype(data.dtype)
     context, found = _target(data.shape, distribution, context, device)
@@ -172,6 +173,9 @@ def from_numpy(
     def given() -> Any:
         if not 0 <= root < context.size:
             raise ValueError(f"root {root!r} must be one of the {context.size} ranks")
+        refuse_local([array])
+        if isinstance(array, GlobalArray):
+            raise TypeError("array is a global array already: from_numpy takes what one rank has")
         data = np.asarray(array) if context.rank == root else None
         if data is not None:
             checked_dtype(data.dtype)
@@ -216,6 +220,7 @@ def from_dlpack(
     """An array of data of another library that every rank has; a global array is taken as it is. Local."""
     if isinstance(x, GlobalArray):
         return x.copy() if copy else x
+    refuse_local([x])
     data = np.from_dlpack(x)
     if copy is False and data.ndim == 0:
         return asarray(data, context=context)

@@ -24,6 +24,23 @@ from .manipulation import axes_of, concat, flip, reshape, roll, viewed
 from .redistribution import large
 from .statistics import aligned, one_line
 
+__all__ = [
+    "fft",
+    "fftfreq",
+    "fftn",
+    "fftshift",
+    "hfft",
+    "ifft",
+    "ifftn",
+    "ifftshift",
+    "ihfft",
+    "irfft",
+    "irfftn",
+    "rfft",
+    "rfftfreq",
+    "rfftn",
+]
+
 # What the inverse calls what is scaled the other way round.
 _SWAPPED = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -278,7 +278,11 @@ class GlobalArray:
 
     def __matmul__(self, other: Any) -> Any:
         """The product of matrices. Collective."""
-        return namespace("matmul")(self, other) if isinstance(other, GlobalArray) else NotImplemented
+        return namespace("matmul")(self, other) if isinstance(other, (GlobalArray, np.ndarray)) else NotImplemented
+
+    def __rmatmul__(self, other: Any) -> Any:
+        """The product of matrices. Collective."""
+        return namespace("matmul")(other, self) if isinstance(other, np.ndarray) else NotImplemented
 
     def __imatmul__(self, other: Any) -> Any:
         """The product of matrices, written to this array. Collective."""
@@ -547,10 +551,26 @@ def _alike(a: GlobalArray, b: GlobalArray) -> bool:
 
 def operand(a: Any) -> Any:
     """An operand as it is computed with: sequences as numpy arrays."""
-    if isinstance(a, DistArray):
-        raise TypeError("a DistArray is this rank's view: take it as_global() to compute with global arrays")
+    refuse_local([a])
     refuse_masked("an operand", a)
     return a if isinstance(a, GlobalArray) or is_scalar(a) else np.asarray(a)
+
+
+def refuse_local(given: Iterable[Any]) -> None:
+    """Refuse this rank's views of arrays, in sequences too: they are not what every rank has.
+
+    Raises
+    ------
+    TypeError
+        Where there is one.
+    """
+    for a in given:
+        if isinstance(a, DistArray):
+            raise TypeError(
+                "a DistArray is this rank's view of an array: pass u.as_global() to functions of global arrays"
+            )
+        if isinstance(a, (list, tuple)):
+            refuse_local(a)
 
 
 def _conform(args: Sequence[Any]) -> tuple[Context, Distribution, list[Any]]:
@@ -559,7 +579,11 @@ def _conform(args: Sequence[Any]) -> tuple[Context, Distribution, list[Any]]:
     context = given[0].context
     if not all(a.context.same_ranks(context) for a in given):
         raise ValueError("the operands are of contexts with different communicators: bring them to one first")
-    shape = np.broadcast_shapes(*[a.shape for a in args if not is_scalar(a)])
+    shape = checked(
+        context.comm,
+        lambda: np.broadcast_shapes(*[a.shape for a in args if not is_scalar(a)]),
+        lambda shape: {"the call": "operands", "shape": shape},
+    )
     target = _common(context, shape, given)
     blocks = []
     for a in args:
@@ -636,6 +660,7 @@ def apply(ufunc: Any, args: Sequence[Any], out: Any = None, **kwargs: Any) -> An
 def _apply_into(ufunc: Any, args: Sequence[Any], out: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """As `apply`, into arrays of the caller."""
     if not all(isinstance(o, GlobalArray) for o in out):
+        refuse_local(out)
         raise TypeError("out must be a GlobalArray: to write to a numpy array use .to_numpy()")
     first = out[0]
     wheres = [kwargs.pop("where")] if kwargs.get("where", True) is not True else []

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .context import namespace
-from .globalarray import GlobalArray, apply, computed
+from .globalarray import GlobalArray, apply, computed, refuse_local
 from .statistics import accumulated, reduced
 
 # Functions of numpy that have another name here.
@@ -54,11 +54,13 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
 
 def call_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A function of numpy on global arrays: that of the namespace under the same name. Collective."""
+    refuse_local([*args, *kwargs.values()])
     own = _own(func)
     if own is None:
+        other = _INSTEAD.get(func.__name__, "the functions of mpi4py_pencil.arrays")
         raise TypeError(
-            f"{func.__module__}.{func.__name__} is not there for global arrays: use the functions of "
-            "mpi4py_pencil.arrays, the blocks by .local, or .to_numpy(), which is collective"
+            f"{func.__module__}.{func.__name__} is not there for global arrays: use {other}, "
+            "the blocks by .local, or .to_numpy(), which is collective"
         )
     return own(*args, **kwargs)
 
@@ -79,6 +81,28 @@ def _transpose(a: GlobalArray, axes: Any = None) -> GlobalArray:
     return a.transpose() if axes is None else a.transpose(*axes)
 
 
+def _isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> GlobalArray:
+    return apply(lambda x, y: np.isclose(x, y, rtol, atol, equal_nan), (a, b))
+
+
+def _dot(a: Any, b: Any) -> GlobalArray:
+    if 0 in (np.ndim(a), np.ndim(b)):
+        return apply(np.multiply, (a, b))
+    if np.ndim(b) > 2:
+        raise TypeError("numpy.dot of stacks of matrices is not there for global arrays: use matmul, or tensordot")
+    return namespace("matmul")(a, b)
+
+
+# What does the work of functions that are not there.
+_INSTEAD = {
+    "einsum": "tensordot, vecdot or matmul",
+    "inner": "vecdot or tensordot",
+    "percentile": "sort",
+    "quantile": "sort",
+    "median": "sort",
+    "vdot": "vecdot",
+}
+
 _SPECIAL: dict[Any, Callable[..., Any]] = {
     np.transpose: _transpose,
     np.shape: lambda a: a.shape,
@@ -88,7 +112,10 @@ _SPECIAL: dict[Any, Callable[..., Any]] = {
     np.ravel: lambda a, order="C": namespace("reshape")(a, -1),
     np.array_repr: lambda a: repr(a),
     np.array_str: lambda a: str(a),
-    np.array_equal: lambda a, b: a.shape == b.shape and bool((a == b).all()),
+    np.isclose: _isclose,
+    np.allclose: lambda a, b, *args, **kwargs: bool(_isclose(a, b, *args, **kwargs).all()),
+    np.dot: _dot,
+    np.array_equal: lambda a, b: np.shape(a) == np.shape(b) and bool((a == b).all()),
     np.iscomplexobj: lambda a: a.dtype.kind == "c",
     np.isrealobj: lambda a: a.dtype.kind != "c",
     np.result_type: lambda *given: namespace("result_type")(*given),

@@ -11,7 +11,7 @@ from ..files.contents import contents
 from ..ranks.agreement import told
 
 HELP = """Tell what a file holds: one of numpy's, an HDF5 or NetCDF file, a checkpoint, or a directory of
-checkpoints. The bytes of checkpoints are compared with their checksums.
+checkpoints. The bytes of checkpoints are compared with their checksums; where one is damaged the exit status is 1.
 
 \b
 For example:
@@ -24,11 +24,16 @@ def command() -> click.Command:
     return click.Command("info", callback=info, params=[path], help=HELP, short_help="Tell what a file holds.")
 
 
+def _show(path: str) -> None:
+    """Print what lies at a path, as far as it can be told."""
+    for line in contents(Path(path)):
+        print(line)
+
+
 def info(path: str) -> int:
     """Run the command info with parsed options and return the exit status."""
     try:
-        for line in told(MPI.COMM_WORLD, lambda: list(contents(Path(path)))):
-            print(line)
+        told(MPI.COMM_WORLD, lambda: _show(path))
     except (OSError, ValueError, ImportError) as error:
         raise click.ClickException(str(error)) from error
     return 0

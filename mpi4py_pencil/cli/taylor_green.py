@@ -76,9 +76,12 @@ def taylor_green(
     print(f"Taylor-Green vortex, Re = {reynolds(nu)}: {about}")
     try:
         with nullcontext() if checkpoint is None else Checkpoints(checkpoint) as checkpoints:
+            refuse_older(checkpoints, restart)
             begin(solver, checkpoints if restart else None)
             steps = steps_left(solver, end, dt)
-            ended_by = simulate(solver, steps, every or max(1, steps // 20), checkpoints) if steps else 0
+            if not steps:
+                return 0
+            ended_by = simulate(solver, steps, every or max(1, steps // 20), checkpoints)
     except FloatingPointError as error:
         raise click.ClickException(f"{error}. Try a time step below --dt {dt:g}, or more viscosity.") from error
     except (OSError, ValueError) as error:
@@ -90,6 +93,15 @@ def taylor_green(
     draw(solver, output, about)
     print(f"\nWrote {output}", flush=True)
     return 0
+
+
+def refuse_older(checkpoints: Checkpoints | None, restart: bool) -> None:
+    """Refuse a new run in the directory of an older one, whose checkpoints would have to go. Collective."""
+    if checkpoints is not None and not restart and checkpoints.latest() is not None:
+        raise click.ClickException(
+            f"{checkpoints.directory} has checkpoints of an older run, which a new one would remove: pass --restart to "
+            "go on from them, or another directory."
+        )
 
 
 def begin(solver: example.NavierStokes, checkpoints: Checkpoints | None) -> None:
@@ -108,7 +120,7 @@ def steps_left(solver: example.NavierStokes, end: float, dt: float) -> int:
     """Return how many steps there are to the end time, none where it has passed; set their length."""
     begun = solver.time
     if begun >= end * (1 - 1e-9):
-        print(f"t = {begun:g} is not before the end, {end:g}\n", flush=True)
+        print(f"The run is finished: t = {begun:g}, --end {end:g}. Pass a later --end to go on.", flush=True)
         return 0
     steps, solver.dt = example.steps_to(end - begun, dt)
     solver.start_time = begun - solver.steps * solver.dt

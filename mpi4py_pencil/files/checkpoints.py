@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import numbers
 import os
 import re
 import warnings
@@ -17,7 +18,7 @@ import numpy as np
 from mpi4py import MPI
 
 from ..distarray import DistArray
-from ..layout.arrays import truth
+from ..layout.arrays import said, truth
 from ..layout.pencil import Pencil
 from ..ranks.agreement import agreed, nothing, told
 from ..ranks.communicators import check_alive, communicator
@@ -25,7 +26,7 @@ from ..spec import Spec
 from . import npy
 from .manifests import FORMAT, Manifest, found, headers, read_manifest, verify
 from .modes import Change, axes_of, check, read_modes
-from .parts import distributed, divided_by, in_lines, like_what, moved, part_of, ranks_of
+from .parts import blocks_of, distributed, divided_by, in_lines, like_what, moved, part_of, ranks_of
 from .writing import Writing
 
 
@@ -94,8 +95,8 @@ class Checkpoints:
         step : int
             The number of the step, 0 or more.
         state : dict
-            The arrays by their names: DistArrays; for modes a pair of one and its Spec, ``(u_hat, fft.output)``, by
-            which they can be loaded at another resolution.
+            The arrays by their names: DistArrays, or GlobalArrays that are divided as a pencil is; for modes a pair of
+            one and its Spec, ``(u_hat, fft.output)``, by which they can be loaded at another resolution.
         wait : bool, optional
             Whether the checkpoint is there when this returns. Otherwise the arrays are copied and a thread writes them,
             so that they may be changed at once. The checkpoint is there, or an error is raised on every rank, at the
@@ -111,6 +112,7 @@ class Checkpoints:
             On every rank, where arguments are wrong or not the same everywhere.
         """
         self.wait()
+        state = blocks_of(self.comm, state)
         arrays, manifest = agreed(
             self.comm, lambda: self._asked(step, state, attrs, wait), lambda made: {"what is saved": made[1]}
         )
@@ -154,9 +156,10 @@ class Checkpoints:
         step : int, optional
             Which; by default the last that is whole. A warning tells of those that are damaged.
         like : dict, optional
-            For each array that is wanted, by its name, how it is to be divided: a DistArray, a Pencil or a Spec. Modes
-            that were saved with their Spec become those of the Spec that is given here, with other numbers of them:
-            higher ones are cut off, or are zero. By default all arrays, divided along all axes but the last.
+            For each array that is wanted, by its name, how it is to be divided: a DistArray, a GlobalArray, a Pencil or
+            a Spec. Modes that were saved with their Spec become those of the Spec that is given here, with other
+            numbers of them: higher ones are cut off, or are zero. By default all arrays, divided along all axes but
+            the last.
 
         Returns
         -------
@@ -172,6 +175,7 @@ class Checkpoints:
             everywhere.
         """
         self.wait()
+        like = blocks_of(self.comm, like)
         number, _ = agreed(self.comm, lambda: _wanted(step, like), lambda asked: {"step": asked[0], "like": asked[1]})
         path, manifest, starts = self._whole_one(number)
         names = agreed(self.comm, lambda: _names(path, manifest, like), nothing)
@@ -199,7 +203,7 @@ class Checkpoints:
     def _asked(self, step: Any, state: Any, attrs: dict[str, Any], wait: Any) -> tuple[dict[str, DistArray], Manifest]:
         """The arrays, and the manifest without checksums; wrong arguments are refused."""
         if not isinstance(state, Mapping):
-            raise TypeError(f"state must be a dict of names to arrays, not {state!r}")
+            raise TypeError(f"state must be a dict of names to arrays, such as {{'u': u}}, not {said(state)}")
         truth("wait", wait)
         arrays, described = {}, {}
         for name, value in state.items():
@@ -262,7 +266,7 @@ def _opened(path: Path) -> tuple[Manifest, dict[str, npy.Header]]:
 def _wanted(step: Any, like: Any) -> tuple[int | None, tuple[str, ...]]:
     """The step and the names that are asked for; wrong arguments are refused."""
     if like is not None and not isinstance(like, Mapping):
-        raise TypeError(f"like must be a dict of names to arrays, pencils or specs, not {like!r}")
+        raise TypeError(f"like must be a dict of names to arrays, pencils or specs, {{'u': u}}, not {said(like)}")
     return None if step is None else _whole("step", step, 0), tuple(like or ())
 
 
@@ -277,9 +281,9 @@ def _names(path: Path, manifest: Manifest, like: Mapping[str, Any] | None) -> li
 
 def _whole(name: str, value: Any, least: int) -> int:
     """`value`, if it is a whole number that is not too small."""
-    if not hasattr(value, "__index__") or value.__index__() < least:
-        raise ValueError(f"{name} must be a whole number, {least} or more, not {value!r}")
-    return int(value.__index__())
+    if not isinstance(value, numbers.Integral) or value < least:
+        raise ValueError(f"{name} must be a whole number, {least} or more, not {said(value)}")
+    return int(value)
 
 
 def _file_name(name: Any) -> str:
@@ -297,7 +301,7 @@ def _description(name: str, u: DistArray, spec: Any, comm: MPI.Intracomm) -> dic
     described = {"shape": list(u.global_shape), "dtype": str(u.dtype), "rank": u.rank, "modes": None}
     if spec is not None:
         if not isinstance(spec, Spec) or not spec.transforms:
-            raise TypeError(f"state[{name!r}] must be an array, or an array and its Spec, fft.output; not {spec!r}")
+            raise TypeError(f"state[{name!r}] must be an array, or an array and its Spec, fft.output; not {said(spec)}")
         if u.pencil.without_components(u.rank).shape != spec.pencil.shape or u.dtype != spec.dtype:
             raise ValueError(f"state[{name!r}] is an array of {u.dtype} of shape {u.global_shape}, not one of its Spec")
         described["modes"] = {"axes": axes_of(spec), "norm": spec.norm}
@@ -308,7 +312,7 @@ def _figures(value: Any) -> Any:
     """Numbers and arrays of numpy's as JSON knows them."""
     if isinstance(value, (np.generic, np.ndarray)) and value.dtype.kind in "biufUM":
         return value.tolist()
-    raise TypeError(f"{value!r} is none")
+    raise TypeError(f"{said(value)} is none")
 
 
 def _warn(problem: str) -> None:

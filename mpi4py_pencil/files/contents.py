@@ -18,6 +18,8 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 def contents(path: Path) -> Iterator[str]:
     """What lies at a path, line by line. Local; of a checkpoint all bytes are read and compared with their checksums.
 
+    Of several checkpoints those are told that are whole, before it is raised that others are damaged.
+
     Raises
     ------
     OSError
@@ -33,11 +35,15 @@ def contents(path: Path) -> Iterator[str]:
         if not there:
             raise ValueError(f"{path} has no checkpoints")
         yield f"{path}: {len(there)} checkpoint{'s' * (len(there) > 1)}, the last one first"
+        damaged = []
         for _, _, each in reversed(there):
             try:
                 yield from _checkpoint(each)
             except (OSError, ValueError) as error:
                 yield f"{each.name}: cannot be used: {error}"
+                damaged.append(each.name)
+        if damaged:
+            raise ValueError(f"{path} has damaged checkpoints: {', '.join(damaged)}")
         return
     with path.open("rb") as file:
         start = file.read(len(_HDF5))

@@ -7,6 +7,7 @@ which both kinds of file have here.
 
 from __future__ import annotations
 
+import numbers
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,13 +17,13 @@ import numpy as np
 from mpi4py import MPI
 
 from ..distarray import DistArray
-from ..layout.arrays import truth
+from ..layout.arrays import said, truth
 from ..ranks.agreement import agreed, nothing, told
 from ..ranks.communicators import check_alive, communicator
 from . import rows
 from .chunks import Layout, collect, compress, write_part
 from .libraries import h5py
-from .parts import Part, distributed, in_lines, moved, part_of, ranks_of
+from .parts import Part, blocks_of, distributed, in_lines, moved, part_of, ranks_of
 from .selection import Box, selected
 from .staged import staged
 from .xdmf import description
@@ -121,9 +122,10 @@ class File:
         step : int
             The number of the step: that of the last one, or a later one.
         fields : dict
-            For each name a DistArray, or a list of DistArrays and pairs ``(u, [slice(None), 4, slice(None)])`` of one
-            and the part of it that is meant: a slice of `name` is the variable "name_slice_4_slice". Leading axes are
-            components. All fields have the same steps, as have all slices of one kind.
+            For each name a DistArray or GlobalArray, or a list of such and pairs
+            ``(u, [slice(None), 4, slice(None)])`` of one and the part of it that is meant: a slice of
+            `name` is the variable "name_slice_4_slice". Leading axes are components. All fields have
+            the same steps, as have all slices of one kind.
         time : float, optional
             The time of this step; the number of the step by default.
 
@@ -136,6 +138,7 @@ class File:
             everywhere.
         """
         check_alive(self.comm)
+        fields = blocks_of(self.comm, fields)
         written, number, moment = agreed(
             self.comm,
             lambda: self._asked(step, fields, time),
@@ -156,21 +159,21 @@ class File:
                 rows.undo(self.path, wanted)
             raise
 
-    def read(self, name: str, out: DistArray, step: int = -1) -> DistArray:
+    def read(self, name: str, out: Any, step: int = -1) -> Any:
         """Read a variable at one step into an array, of any pencil.
 
         Parameters
         ----------
         name : str
             Of the variable.
-        out : DistArray
+        out : DistArray or GlobalArray
             Where it goes; of the shape of the variable, and a dtype that holds its numbers.
         step : int, optional
-            The number of the step; negative ones count from the last.
+            The number of the step; negative ones count from the last, which is read by default.
 
         Returns
         -------
-        DistArray
+        DistArray or GlobalArray
             `out`.
 
         Raises
@@ -180,6 +183,7 @@ class File:
             the same everywhere.
         """
         check_alive(self.comm)
+        given, out = out, blocks_of(self.comm, out)
         agreed(
             self.comm, lambda: self._mine("out", out), lambda _: {"name": name, "step": step, "out": out.global_shape}
         )
@@ -191,7 +195,7 @@ class File:
         agreed(self.comm, lambda: rows.read(self.path, name, row, part_of(lines)), nothing)
         if lines is not out:
             lines.redistribute(out=out)
-        return out
+        return given
 
     def steps(self, name: str) -> list[int]:
         """The numbers of the steps of a variable."""
@@ -234,10 +238,10 @@ class File:
     def _asked(self, step: Any, fields: Any, time: Any) -> tuple[list[_Written], int, float]:
         """What is written; wrong arguments are refused."""
         self._writable()
-        if not hasattr(step, "__index__") or step < 0:
-            raise ValueError(f"step must be a whole number, 0 or more, not {step!r}")
+        if not isinstance(step, numbers.Integral) or step < 0:
+            raise ValueError(f"step must be a whole number, 0 or more, not {said(step)}")
         if not isinstance(fields, Mapping) or not fields:
-            raise TypeError(f"fields must be a dict of names to arrays and lists of them, not {fields!r}")
+            raise TypeError(f"fields must be a dict of names to arrays and lists of them, not {said(fields)}")
         written = [w for name, given in fields.items() for w in self._variables(name, given)]
         names = [w.name for w in written]
         if len(set(names)) < len(names):
@@ -310,7 +314,9 @@ def _filters(compression: Any) -> dict[str, Any]:
     if isinstance(compression, Mapping):
         return dict(compression)
     if isinstance(compression, (bool, np.bool_)) or not hasattr(compression, "__index__") or not 1 <= compression <= 9:
-        raise ValueError(f"compression must be 1 to 9, or a dict such as hdf5plugin's filters are, not {compression!r}")
+        raise ValueError(
+            f"compression must be 1 to 9, or a dict such as hdf5plugin's filters are, not {said(compression)}"
+        )
     return {"compression": "gzip", "compression_opts": int(compression), "shuffle": True}
 
 
@@ -322,7 +328,7 @@ def _coordinates(domain: Any) -> list[Any] | None:
     for axis in domain:
         values = np.asarray(axis, float)
         if values.ndim != 1 or not np.isfinite(values).all():
-            raise ValueError(f"domain must have the coordinates or (start, length) of each axis, not {axis!r}")
+            raise ValueError(f"domain must have the coordinates or (start, length) of each axis, not {said(axis)}")
         found.append(
             (float(values[0]), float(values[1])) if isinstance(axis, tuple) and len(axis) == 2 else list(values)
         )

@@ -10,11 +10,12 @@ import numpy as np
 from mpi4py import MPI
 
 from ..distarray import DistArray
+from ..layout.arrays import said
 from ..layout.pencil import Pencil
 from ..ranks.agreement import agreed, nothing, told
 from ..ranks.communicators import check_alive, communicator
 from .disk import Seen, read_block, take_room, unseen, write_block
-from .parts import Part, distributed, divided_by, in_lines, like_what, moved, part_of, ranks_of
+from .parts import Part, blocks_of, distributed, divided_by, in_lines, like_what, moved, part_of, ranks_of
 from .selection import selected
 from .staged import staged
 
@@ -35,7 +36,7 @@ class Header(NamedTuple):
         return self.at + int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
 
 
-def save(path: str | os.PathLike[str], u: DistArray, order: str = "C") -> None:
+def save(path: str | os.PathLike[str], u: Any, order: str = "C") -> None:
     """Write a distributed array to a file, byte for byte what ``numpy.save`` writes of the whole array.
 
     Collective over the ranks of `u`. Each rank writes its part. The file has its name when it is whole and on the disk;
@@ -45,7 +46,7 @@ def save(path: str | os.PathLike[str], u: DistArray, order: str = "C") -> None:
     ----------
     path : path-like
         Ends in ".npy".
-    u : DistArray
+    u : DistArray or arrays.GlobalArray
         Of any pencil, and any dtype but objects.
     order : str, optional
         "C", or "F" for Fortran order, in which the first axis is contiguous in the file.
@@ -66,6 +67,7 @@ def save(path: str | os.PathLike[str], u: DistArray, order: str = "C") -> None:
     ...     bool(np.all(np.load(f"{directory}/u.npy") == u))
     True
     """
+    u = _block_of(u)
     comm = ranks_of(distributed("u", u).pencil)
     check_alive(comm)
     target = agreed(
@@ -80,13 +82,18 @@ def save(path: str | os.PathLike[str], u: DistArray, order: str = "C") -> None:
         agreed(comm, lambda: write(temporary, header, part_of(lines)), nothing)
 
 
+def _block_of(u: Any) -> Any:
+    """A global array as its block. Collective."""
+    return blocks_of(u.context.comm, u) if hasattr(u, "as_local") else u
+
+
 def _asked(path: Any, u: DistArray, order: Any) -> Path:
     """The path; wrong arguments are refused."""
     target = Path(path)
     if target.suffix != ".npy":
         raise ValueError(f"path {str(path)!r} must end in .npy, the format that is written")
     if order not in ("C", "F"):
-        raise ValueError(f"order must be 'C' or 'F', not {order!r}")
+        raise ValueError(f"order must be 'C' or 'F', not {said(order)}")
     return writable(u, target)
 
 
@@ -167,7 +174,7 @@ def load(
     ----------
     path : path-like
         The file.
-    like : DistArray, Pencil or Spec, optional
+    like : DistArray, GlobalArray, Pencil or Spec, optional
         How the array is to be divided: as this one is. Its dtype, if it has one, must be that of the file; leading axes
         beyond those of a Spec or a Pencil are components.
     comm : MPI.Intracomm, optional
@@ -189,6 +196,7 @@ def load(
         On every rank, where the file is cut off or something else, its array does not fit `like`, or arguments are
         wrong or not the same everywhere.
     """
+    like = _block_of(like)
     ranks = _ranks(like, comm)
     name = agreed(ranks, lambda: Path(path), lambda found: {"path": str(found), "index": index})
     header = told(ranks, lambda: header_of(name))
@@ -215,7 +223,7 @@ def _ranks(like: Any, comm: Any) -> MPI.Intracomm:
     else:
         pencil = like if isinstance(like, Pencil) else getattr(like, "pencil", None)
         if not isinstance(pencil, Pencil):
-            raise TypeError(f"like must be a DistArray, a Pencil or a Spec such as fft.output, not {like!r}")
+            raise TypeError(f"like must be a DistArray, a Pencil or a Spec such as fft.output, not {said(like)}")
         ranks = ranks_of(pencil)
         if comm is not None:
             raise TypeError("like and comm both say which ranks there are: give one of them")

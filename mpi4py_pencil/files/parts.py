@@ -6,6 +6,7 @@ distributed array can be saved once `part_of` knows it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from mpi4py import MPI
 
 from ..distarray import DistArray
+from ..layout.arrays import said
 from ..layout.pencil import Pencil
 from ..layout.subcomm import Subcomm
 from ..ranks.agreement import agreed, nothing
@@ -67,9 +69,41 @@ def distributed(name: str, u: Any) -> DistArray:
         Where it is something else; it names the argument.
     """
     if not isinstance(u, DistArray) or u._block is None:
-        what = f"an array of shape {np.shape(u)} that is nobody's block" if isinstance(u, np.ndarray) else repr(u)
+        what = f"an array of shape {np.shape(u)} that is nobody's block" if isinstance(u, np.ndarray) else said(u)
         raise TypeError(f"{name} must be a DistArray, which knows its part of the whole, not {what}")
     return u
+
+
+def blocks_of(comm: MPI.Intracomm, given: Any) -> Any:
+    """What is given, global arrays in it, in dicts, lists and tuples too, as their blocks; nothing is copied.
+
+    Collective over `comm`. Known as global is what has `as_local`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        On every rank, where the ranks give different ones, or the distribution of one is no pencil's.
+    """
+    where = agreed(comm, lambda: _global_ones(given), lambda found: {"global arrays": found})
+    return _as_blocks(given) if where else given
+
+
+def _global_ones(given: Any, name: str = "") -> list[str]:
+    """Which global arrays there are, and how they are divided."""
+    if isinstance(given, Mapping):
+        return [each for key, value in given.items() for each in _global_ones(value, f"{name}[{said(key)}]")]
+    if isinstance(given, (list, tuple)):
+        return [each for k, value in enumerate(given) for each in _global_ones(value, f"{name}[{k}]")]
+    return [f"{name} {given.distribution}"] if hasattr(given, "as_local") else []
+
+
+def _as_blocks(given: Any) -> Any:
+    """What is given, global arrays as their blocks. Collective."""
+    if isinstance(given, Mapping):
+        return {key: _as_blocks(value) for key, value in given.items()}
+    if isinstance(given, (list, tuple)):
+        return (list if isinstance(given, list) else tuple)(map(_as_blocks, given))
+    return given.as_local() if hasattr(given, "as_local") else given
 
 
 def ranks_of(pencil: Pencil) -> MPI.Intracomm:
@@ -127,7 +161,7 @@ def like_what(like: Any, shape: tuple[int, ...]) -> tuple[Pencil, int]:
             raise ValueError(f"like has {len(pencil.shape)} axes, the array in the file has the shape {shape}")
         pencil = pencil.with_components(shape[:rank]) if rank else pencil
     else:
-        raise TypeError(f"like must be a DistArray, a Pencil or a Spec such as fft.output, not {like!r}")
+        raise TypeError(f"like must be a DistArray, a Pencil or a Spec such as fft.output, not {said(like)}")
     if len(pencil.shape) != len(shape):
         raise ValueError(f"like has {len(pencil.shape)} axes, the array in the file has the shape {shape}")
     return pencil, rank

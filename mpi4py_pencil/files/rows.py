@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import math
+import numbers
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..layout.arrays import said
 from .chunks import Layout, chunk_of, starts
 from .disk import take_room
 from .libraries import h5py
@@ -308,8 +310,9 @@ def steps(path: Path, name: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, 
 def find(path: Path, name: str, step: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
     """The index of a step of a variable that fits an array."""
     known = steps(path, name)[0].tolist()
-    if not hasattr(step, "__index__"):
-        raise TypeError(f"step must be a whole number, not {step!r}")
+    if not isinstance(step, numbers.Integral):
+        raise TypeError(f"step must be a whole number, not {said(step)}")
+    step = int(step)
     if step < 0 and -step <= len(known):
         row = len(known) + int(step)
     elif step in known:

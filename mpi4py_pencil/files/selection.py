@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..distarray import DistArray
+from ..layout.arrays import said
 from ..layout.partition import overlap
 from .parts import Part, part_of
 
@@ -105,7 +106,7 @@ def _run(key: Any, n: int, axis: int, name: str) -> tuple[int, int]:
             raise ValueError(f"{name} leaves nothing of axis {axis}, which has {n} items")
         return start, stop - start
     if isinstance(key, (bool, np.bool_)) or not hasattr(key, "__index__"):
-        raise TypeError(f"{name} must have ints and slices, not {key!r}")
+        raise TypeError(f"{name} must have ints and slices, not {said(key)}")
     at = operator.index(key)
     if not -n <= at < n:
         raise ValueError(f"{name} {at} is out of axis {axis}, which has {n} items")

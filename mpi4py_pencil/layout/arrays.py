@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -19,12 +20,17 @@ __all__ = [
     "offset",
     "overlap",
     "refuse_masked",
+    "refuse_no_array",
+    "said",
     "strides",
     "truth",
     "view_at",
 ]
 
 Array = np.ndarray[Any, Any]
+# Longer values than this are cut off in a message.
+_LONGEST = 200
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -66,8 +72,7 @@ def checked_array(
     TypeError, ValueError
         Where it is not; they name the argument.
     """
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name} must be a numpy array, not {type(array).__name__}")
+    refuse_no_array(name, array)
     refuse_masked(name, array)
     if array.dtype != dtype:
         raise TypeError(f"{name} has dtype {array.dtype}, expected {dtype}")
@@ -78,10 +83,41 @@ def checked_array(
     return array
 
 
+def refuse_no_array(name: str, array: Any) -> None:
+    """Refuse, with TypeError, what is no array of numpy's."""
+    if not isinstance(array, np.ndarray):
+        hint = f": pass {name}.as_local(), this rank's block of it" if hasattr(array, "as_local") else ""
+        raise TypeError(f"{name} must be a numpy array, not {type(array).__name__}{hint}")
+
+
 def refuse_masked(name: str, array: Any) -> None:
     """Refuse, with TypeError, an array of numpy.ma: its mask would be lost."""
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, whose mask would be lost: pass its .data, or .filled(value)")
+
+
+def said(value: Any) -> str:
+    """What a message says of a wrong argument: of what may be large, or collective to print, its type and shape."""
+    if type(value) in (list, tuple, dict):
+        return _cut_off(_said_of_all(value))
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, slice, np.generic)):
+        return _cut_off(repr(value))
+    shape = getattr(value, "shape", None)
+    return f"{type(value).__name__} of shape {shape}" if isinstance(shape, tuple) else type(value).__name__
+
+
+def _said_of_all(values: Any) -> str:
+    """What is said of the values of a list, a tuple or a dict."""
+    some = itertools.islice(values.items() if isinstance(values, dict) else values, 8)
+    if isinstance(values, dict):
+        return f"{{{', '.join(f'{said(key)}: {said(value)}' for key, value in some)}}}"
+    texts = ", ".join(map(said, some))
+    return f"[{texts}]" if isinstance(values, list) else f"({texts}{',' * (len(values) == 1)})"
+
+
+def _cut_off(text: str) -> str:
+    """A text that is not too long for a message."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def truth(name: str, value: Any) -> bool:
@@ -93,7 +129,7 @@ def truth(name: str, value: Any) -> bool:
         Where it is something else, as an array is; it names the argument.
     """
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, not {value!r}")
+        raise TypeError(f"{name} must be True or False, not {said(value)}")
     return bool(value)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..engines import checked_engine, default_engine
 from ..exchange import checked_method
-from ..layout.arrays import truth
+from ..layout.arrays import said, truth
 from ..layout.pencil import lengths, whole_axis
 from ..layout.subcomm import complete, dimensions
 from ..transforms import Ball, Fourier, Line, Transform
@@ -175,7 +175,7 @@ def lines_of(transforms: Sequence[Transform]) -> list[Line]:
 def _tune(tune: Any) -> str | None:
     """Whether to measure."""
     if tune is not None and tune != "measure":
-        raise ValueError(f"tune must be None or 'measure', not {tune!r}")
+        raise ValueError(f"tune must be None or 'measure', not {said(tune)}")
     return tune
 
 
@@ -187,10 +187,10 @@ def _groups(axes: Any, ndim: int) -> tuple[tuple[int, ...], ...]:
         given = [axes] if hasattr(axes, "__index__") else list(axes)
         grouped = [[axis] if hasattr(axis, "__index__") else list(axis) for axis in given]
     except TypeError:
-        raise TypeError(f"axes must be an int, or a sequence of ints or of groups of ints, not {axes!r}") from None
+        raise TypeError(f"axes must be an int, or a sequence of ints or of groups of ints, not {said(axes)}") from None
     groups = tuple(tuple(whole_axis(axis, ndim, f"axes {axes!r}: ") for axis in group) for group in grouped)
     if not groups or not all(groups):
-        raise ValueError(f"axes is empty, or a group in it is: name one axis at least, not {axes!r}")
+        raise ValueError(f"axes is empty, or a group in it is: name one axis at least, not {said(axes)}")
     chosen = [axis for group in groups for axis in group]
     twice = {axis for axis in chosen if chosen.count(axis) > 1}
     if twice:
@@ -218,7 +218,9 @@ def _families(transforms: Any, axes: Sequence[int], ndim: int) -> dict[int, Any]
     if transforms is None:
         return families
     if not isinstance(transforms, Mapping):
-        raise TypeError(f"transforms must be a dict of axes to transforms such as {{0: DCT(2)}}, not {transforms!r}")
+        raise TypeError(
+            f"transforms must be a dict of axes to transforms such as {{0: DCT(2)}}, not {said(transforms)}"
+        )
     named: list[int] = []
     for key, family in transforms.items():
         if isinstance(family, type) or not hasattr(family, "along"):
@@ -302,7 +304,7 @@ def _only_fourier(name: str, given: Any, wanted: Sequence[bool], axes: Sequence[
 def _threads(threads: Any) -> int:
     """The number of threads."""
     if not hasattr(threads, "__index__") or threads < 1:
-        raise ValueError(f"threads must be a whole number of 1 or more, not {threads!r}")
+        raise ValueError(f"threads must be a whole number of 1 or more, not {said(threads)}")
     return int(threads)
 
 

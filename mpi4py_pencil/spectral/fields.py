@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..distarray import DistArray
-from ..layout.arrays import address, checked_array, overlap
+from ..layout.arrays import address, checked_array, overlap, refuse_no_array
 from ..pfft import PFFT
 from ..ranks.agreement import agreed
 from ..transforms import Transform
@@ -52,8 +52,7 @@ def cross(u: Array, v: Array, out: Array | None = None) -> Array:
     array([0., 0., 1.])
     """
     for name, array in (("u", u), ("v", v)):
-        if not isinstance(array, np.ndarray):
-            raise TypeError(f"{name} must be a numpy array, not {type(array).__name__}")
+        refuse_no_array(name, array)
     if u.shape != v.shape or u.ndim < 2 or len(u) not in (2, 3):
         raise ValueError(
             f"u and v have the shapes {u.shape} and {v.shape}: equal ones are needed, 2 or 3 components first"
