@@ -214,7 +214,7 @@ def test_what_is_sent_is_what_is_said():
     """The counts that MPI is given, and the boxes that it is not given since they stay."""
     for shape, asked in CASES:
         with PFFT(WORLD, shape, method="alltoallv", **asked) as fft:
-            pairs = fft._planned().route._between
+            pairs = fft._planned().route.between
             bound = [forward for forward, _ in pairs if forward.method == "alltoallv"]
             with everywhere():
                 for step, found in zip(of("exchange", fft.description()), bound, strict=True):
