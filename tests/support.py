@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-RANKS = [1, 2, 3, 4, 7]
+RANKS = [1, 2, 4, 7]
 """Rank counts of a thorough test: one, even, odd, composite, and a prime greater than most of the axes."""
 
 SEED = 20250101

@@ -49,7 +49,7 @@ class Everything:
         ]
 
 
-@pytest.mark.parallel([1, 2, 3])
+@pytest.mark.parallel([1, 3])
 @pytest.mark.parametrize("method", METHODS)
 def test_the_communicator_is_freed(method):
     comm = WORLD.Dup()

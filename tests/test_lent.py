@@ -45,7 +45,7 @@ def test_from_lent_arrays_both_ways():
                     np.testing.assert_array_equal(target, expected)
 
 
-@pytest.mark.parallel([2, 3, 4])
+@pytest.mark.parallel([2, 4])
 def test_each_rank_lends_or_not_call_by_call():
     """Nobody else knows: not which array a rank passes, nor whether it is one of those."""
     transfer, first, second = sides((8, 5, 6), complex)

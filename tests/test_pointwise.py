@@ -17,7 +17,7 @@ from layouts import empty_like, laid_out, layouts
 from lockstep import given, settings, st
 from mpi4py import MPI
 from oracles import close, random_array
-from support import RANKS, check, everywhere, expect_everywhere, gather_global, rng, same_everywhere
+from support import check, everywhere, expect_everywhere, gather_global, rng, same_everywhere
 
 from mpi4py_pencil import DCT, PFFT, Ball, LinearMap, _kernels, newDistArray
 from mpi4py_pencil.layout.arrays import view_at
@@ -75,8 +75,8 @@ def cases(draw):
     return shape, arguments, inputs, outputs, lying, draw(st.booleans()), draw(st.sampled_from([1, 1, 2]))
 
 
-@pytest.mark.parallel([1, 2, 3, 4, 6])
-@settings(max_examples=40)
+@pytest.mark.parallel([1, 3, 4])
+@settings(max_examples=25)
 @given(cases(), st.booleans())
 def test_any_plan(case, small):
     """Any transforms, grid, method, engine, precision, padding, layout; planes and tiles of any size; threads."""
@@ -118,7 +118,7 @@ def halved(x, out, k, *values):
     out += values[0]
 
 
-@pytest.mark.parallel(RANKS)
+@pytest.mark.parallel([1, 2, 4])
 def test_a_square_against_numpy():
     """Modes of a product of fields, of the points on a finer grid, by numpy.fft of the whole."""
     shape = (8, 6, 10)
@@ -144,7 +144,7 @@ def test_a_square_against_numpy():
                 close(found[inside], square[inside], "d", math.prod(fine), 10)
 
 
-@pytest.mark.parallel(RANKS)
+@pytest.mark.parallel([1, 2, 4])
 def test_wave_numbers_and_places():
     """What functions are told: the wave numbers of their tile, its place, the values and the arrays of the call."""
     shape = (6, 9, 8)
@@ -176,7 +176,7 @@ def test_wave_numbers_and_places():
             equal(fft, out[0, 0], expected + start, "d")
 
 
-@pytest.mark.parallel(RANKS)
+@pytest.mark.parallel([1, 2, 4])
 def test_what_a_function_returns_is_reduced():
     """Over all tiles and ranks, those without points too; the same on every rank."""
     with small_caches(), PFFT(WORLD, (4, 3, 8), dtype=complex) as fft:
@@ -423,7 +423,7 @@ def test_what_before_reads_is_not_changed():
         check(np.array_equal(u_hat, kept), "the modes are what they were")
 
 
-@pytest.mark.parallel([1, 2, 3])
+@pytest.mark.parallel([1, 3])
 def test_what_is_returned_may_be_anything_of_a_tile():
     """A view, a buffer that is filled anew for each tile, truths: what counts is what it was when it was returned."""
     with small_caches(), PFFT(WORLD, (6, 5, 8)) as fft:
@@ -520,7 +520,7 @@ def interrupt(*_):
     raise KeyboardInterrupt
 
 
-@pytest.mark.parallel([2, 3, 4])
+@pytest.mark.parallel([2, 4])
 def test_a_wait_that_is_interrupted_on_one_rank(monkeypatch):
     """Of a plan with several windows: those who come to another one do not wait there for ever either."""
     grid = [0, 0, 1] if WORLD.size > 3 else None

@@ -139,7 +139,7 @@ def test_nothing_is_allocated_but_the_result():
             check(peak < u.nbytes / 4, f"{peak} bytes of {u.nbytes}")
 
 
-@pytest.mark.parallel([1, 2, 3])
+@pytest.mark.parallel([1, 3])
 def test_series_that_are_divided_are_refused():
     families = {0: Chebyshev(), 2: Legendre()}
     with PFFT(WORLD, (8, 6, 9), axes=(0, 1, 2), grid=[WORLD.size, 1, 1], transforms=families) as fft:

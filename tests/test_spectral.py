@@ -138,7 +138,7 @@ def test_blocks_that_are_computed_in_several_parts():
             close(fft, laplacian(fft, modes(fft, u(0, 0, 0)), (1.0, 2.0, 3.0)), u.laplacian(), second)
 
 
-@pytest.mark.parallel([1, 2, 3])
+@pytest.mark.parallel([1, 3])
 @pytest.mark.parametrize("dtype", "dFg")
 def test_fields_in_two_dimensions(dtype):
     for (shape, box), padding, axes in itertools.product(PLANES, (None, 1.5), ((0, 1), (1, 0))):

@@ -68,7 +68,7 @@ def test_any_request(case, call):
     check_plan(shape, kinds, asked, components, None if asked.get("norm") == "ortho" else normalize)
 
 
-@pytest.mark.parallel([1, 2, 3, 4])
+@pytest.mark.parallel([1, 3, 4])
 def test_cosines_nothing_and_half_a_spectrum():
     """By every exchange, norm, precision and order of the axes."""
     shape, kinds, asked = MIXED
@@ -94,7 +94,7 @@ LARGE = [
 ]
 
 
-@pytest.mark.parallel([1, 2, 3])
+@pytest.mark.parallel([1, 3])
 def test_arrays_larger_than_the_cache():
     """Where two sweeps go plane by plane, over slabs and over pencils."""
     for (shape, kinds, axes), dtype in itertools.product(LARGE, "dD"):

@@ -96,7 +96,7 @@ def test_candidates():
             np.testing.assert_equal(among["tiles"], [TILE_BYTES, TILE_BYTES // 2, TILE_BYTES * 2])
 
 
-@pytest.mark.parallel([1, 2, 3])
+@pytest.mark.parallel([1, 3])
 def test_the_engine_is_one_that_suits_all_ranks(monkeypatch):
     """One of them has a processor on which FFTW is faster than vertical sweeps."""
     np.testing.assert_equal(choice_of(PFFT(WORLD, SHAPE)).backend, DEFAULT)
@@ -302,7 +302,7 @@ def test_where_wisdom_cannot_be_kept(file, monkeypatch):
         check(len(clock.tried) > 2, "candidates are tried")
 
 
-@pytest.mark.parallel([1, 2, 3])
+@pytest.mark.parallel([1, 3])
 def test_times_are_those_of_the_slowest(monkeypatch):
     monkeypatch.setattr(tuning, "SECONDS", 0)
 

@@ -219,7 +219,7 @@ def sweeps_of_pieces(draw):
     return line, axis, extents, sides, outer, draw(st.booleans()), draw(st.sampled_from([1, 2**11, 2**18]))
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(sweeps_of_pieces())
 def test_any_pieces(case):
     """Each piece of the lines lies in memory of its own: any order and step of its axes, aligned to nothing."""
