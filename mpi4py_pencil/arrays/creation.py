@@ -39,6 +39,14 @@ def _target(shape: Any, distribution: _Divided, context: Context | None, device:
     return context, context.distribution(shape, distribution)
 
 
+def _made(
+    make: Callable[..., Any], shape: Any, dtype: Any, device: Any, distribution: _Divided, context: Context | None
+) -> GlobalArray:
+    """An array whose blocks numpy makes, of a shape and a type."""
+    context, found = _target(shape, distribution, context, device)
+    return GlobalArray(context, found, make(found.local_shape(context.rank), checked_dtype(dtype)))
+
+
 def empty(
     shape: int | tuple[int, ...],
     *,
@@ -48,8 +56,7 @@ def empty(
     context: Context | None = None,
 ) -> GlobalArray:
     """An array of a shape, not filled. Local."""
-    context, found = _target(shape, distribution, context, device)
-    return GlobalArray(context, found, np.empty(found.local_shape(context.rank), checked_dtype(dtype)))
+    return _made(np.empty, shape, dtype, device, distribution, context)
 
 
 def zeros(
@@ -61,8 +68,7 @@ def zeros(
     context: Context | None = None,
 ) -> GlobalArray:
     """An array of zeros. Local."""
-    context, found = _target(shape, distribution, context, device)
-    return GlobalArray(context, found, np.zeros(found.local_shape(context.rank), checked_dtype(dtype)))
+    return _made(np.zeros, shape, dtype, device, distribution, context)
 
 
 def ones(
@@ -74,8 +80,7 @@ def ones(
     context: Context | None = None,
 ) -> GlobalArray:
     """An array of ones. Local."""
-    context, found = _target(shape, distribution, context, device)
-    return GlobalArray(context, found, np.ones(found.local_shape(context.rank), checked_dtype(dtype)))
+    return _made(np.ones, shape, dtype, device, distribution, context)
 
 
 def full(

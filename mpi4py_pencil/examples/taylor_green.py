@@ -30,6 +30,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from mpi4py_pencil import PFFT, files, newDistArray, spectral
+from mpi4py_pencil.examples.gathering import gathered
 
 Array = NDArray[Any]
 
@@ -204,13 +205,8 @@ class NavierStokes:
         """
         vorticity = self.fft.backward(spectral.curl(self.fft, self.u_hat))
         w = np.asarray(vorticity[..., index], dtype=float)
-        parts = self.comm.gather((self.fft.local_slice(False)[:2], np.sqrt((w**2).sum(axis=0))))
-        if parts is None:
-            return None
-        plane = np.empty(self.fft.global_shape(False)[:2])
-        for here, values in parts:
-            plane[here] = values
-        return plane
+        where, shape = self.fft.local_slice(False)[:2], self.fft.global_shape(False)[:2]
+        return gathered(self.comm, np.sqrt((w**2).sum(axis=0)), where, shape)
 
 
 def taylor_green(x: Array, y: Array, z: Array) -> tuple[Array, Array, int]:
