@@ -15,7 +15,7 @@ from .four_step.route import Line, OneWay, open_route
 from .layout.arrays import checked_array, keep, overlap, refuse_no_array, said, truth
 from .layout.subcomm import Subcomm
 from .layout.way import Way
-from .plan.arguments import request
+from .plan.arguments import normalized, request
 from .plan.timing import Clock, Timings, timed
 from .plan.tuning import default_of_all
 from .ranks.agreement import agreed
@@ -152,7 +152,7 @@ class FFT1D:
     def _transform(self, way: Way, source: Array, target: Array | None, normalize: bool | None) -> Array:
         """Transform in one direction."""
         with self._calls:
-            components, result, normalized = self._calls.checked(
+            components, result, scaling = self._calls.checked(
                 lambda: self._checked(way, source, target, normalize),
                 lambda found: {"the call": str(way), "the component axes": found[0], "normalize": found[2]},
             )
@@ -162,7 +162,7 @@ class FFT1D:
             if components and overlap(source, result):
                 source = source.copy()  # a line may lie where the result of another goes
             for index in np.ndindex(components):
-                self._ways[way](source[index], result[index], normalized)
+                self._ways[way](source[index], result[index], scaling)
             return result
 
     def _checked(self, way: Way, source: Any, target: Any, normalize: Any) -> tuple[tuple[int, ...], Array, bool]:
@@ -178,15 +178,7 @@ class FFT1D:
         if target is not None:
             checked_array("out", target, shape, self.dtype(after), written=True)
         result = np.empty(shape, self.dtype(after)) if target is None else target
-        return components, result, self._normalized(way, normalize)
-
-    def _normalized(self, way: Way, normalize: Any) -> bool:
-        """Whether a call is to normalise."""
-        if normalize is None:
-            return str(way) == self._line.norm
-        if self._line.norm == "ortho":
-            raise ValueError(f"normalize={normalize!r} has no meaning where norm='ortho' scales both ways")
-        return truth("normalize", normalize)
+        return components, result, normalized(self._line.norm, way, normalize)
 
     def shape(self, forward_output: bool = True) -> tuple[int]:
         """The shape of this rank's part of the modes, or of the points."""

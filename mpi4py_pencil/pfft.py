@@ -20,7 +20,7 @@ from .layout.arrays import keep, refuse_no_array, said, truth
 from .layout.pencil import Pencil, lengths
 from .layout.subcomm import Subcomm
 from .layout.way import Way
-from .plan.arguments import Request, request
+from .plan.arguments import Request, normalized, request, scales
 from .plan.pipeline import Pipeline, Route, Scales
 from .plan.product import Functions, Product
 from .plan.steps import Step, steps
@@ -364,16 +364,16 @@ class PFFT:
         self, routes: tuple[Route, Route], components: tuple[tuple[int, ...], tuple[int, ...]], applied: Functions
     ) -> Product:
         """The program of a `Pointwise`, with the scales that this plan's directions have by default."""
-        plain, normalized = _scales(self._asked)
-        scales = [normalized if str(way) == self._asked.norm else plain for way in (Way.BACKWARD, Way.FORWARD)]
-        return Product(routes, components, (scales[0], scales[1]), applied, self._tiles, self._pool, self._clock)
+        norm, factors = self._asked.norm, _scales(self._asked)
+        back, forth = (factors[normalized(norm, way, None)] for way in (Way.BACKWARD, Way.FORWARD))
+        return Product(routes, components, (back, forth), applied, self._tiles, self._pool, self._clock)
 
     def _transform(self, way: Way, adjoint: bool, source: Array, target: Array | None, normalize: bool | None) -> Array:
         """Transform in one direction."""
         with self._calls:
             # the adjoint of forward goes backward, with the scale of forward
             scaled = way.back if adjoint else way
-            components, result, normalized = self._calls.checked(
+            components, result, scaling = self._calls.checked(
                 lambda: self._checked(way, scaled, source, target, normalize),
                 lambda found: {
                     "the call": f"{'adjoint of ' * adjoint}{scaled}",
@@ -383,7 +383,7 @@ class PFFT:
             )
             if way:
                 source = self._within(source)
-            self._planned(components).pipeline(way, adjoint)(source, result, normalized)
+            self._planned(components).pipeline(way, adjoint)(source, result, scaling)
             if not way:
                 self._cut_off(result)
             return result
@@ -414,16 +414,8 @@ class PFFT:
         specs[way].checked(name, source, components)
         if target is not None:
             specs[way.back].checked("out", target, components, written=True)
-        normalized = self._normalized(scaled, normalize)
-        return components, specs[way.back].empty(components) if target is None else target, normalized
-
-    def _normalized(self, scaled: Way, normalize: Any) -> bool:
-        """Whether a call that scales as `scaled` does is to normalise."""
-        if normalize is None:
-            return str(scaled) == self._asked.norm
-        if self._asked.norm == "ortho":
-            raise ValueError(f"normalize={normalize!r} has no meaning where norm='ortho' scales both ways")
-        return truth("normalize", normalize)
+        result = specs[way.back].empty(components) if target is None else target
+        return components, result, normalized(self._asked.norm, scaled, normalize)
 
     def _check_like(self, like: PFFT) -> None:
         """Refuse a plan whose modes are not divided as those of this one are."""
@@ -591,9 +583,7 @@ def _grid_like(like: Any, comm: MPI.Intracomm, grid: Any, ndim: int) -> tuple[in
 
 def _scales(asked: Request) -> Scales:
     """What is multiplied with, and with what where the result is to be normalised."""
-    one = np.longdouble(1)
-    scale = one / np.longdouble(math.prod(transform.size for transform in asked.transforms))
-    return (np.sqrt(scale), np.sqrt(scale)) if asked.norm == "ortho" else (one, scale)
+    return scales(asked.norm, math.prod(transform.size for transform in asked.transforms))
 
 
 def newDistArray(pfft: PFFT, forward_output: bool = True, val: Any = 0, rank: int = 0) -> DistArray:

@@ -116,11 +116,6 @@ def _numbers(returned: Any) -> Array:
     return np.asarray(np.add.reduce(found[None], axis=0))  # truths and short integers as long ones
 
 
-def _is_number(value: Any) -> bool:
-    """Whether a value is a real number."""
-    return isinstance(value, numbers.Real)
-
-
 class Pointwise:
     """What `PFFT.pointwise` makes: a function of points, applied to modes.
 
@@ -243,7 +238,8 @@ class Pointwise:
             if components is None:
                 components = array.shape[: max(0, array.ndim - len(modes.shape))]
             modes.checked(name, array, components, written=k == 1 and out is not None)
-        if self._compiled is not None and not (len(values) <= _MOST_NUMBERS and all(map(_is_number, values))):
+        suiting = len(values) <= _MOST_NUMBERS and all(isinstance(value, numbers.Real) for value in values)
+        if self._compiled is not None and not suiting:
             raise TypeError(f"a compiled function takes at most {_MOST_NUMBERS} numbers, not {values!r}")
         if arrays and not asked.after:
             raise TypeError(f"{', '.join(arrays)}: further arrays are for the function after, and there is none")

@@ -123,6 +123,23 @@ def _warn_once(instead: str) -> None:
     warnings.warn(f"no room in /dev/shm for shared windows: {instead}", RuntimeWarning, stacklevel=2)
 
 
+def open_chosen(
+    comm: MPI.Intracomm,
+    method: str,
+    boxes: Boxes,
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+    itemsize: int,
+    order: tuple[int, ...],
+    memory: Memory,
+) -> tuple[Exchange, Exchange]:
+    """The two directions of an exchange by what `method`, which may be "auto", means: as `open_exchange`.
+
+    Collective over `comm`: where one rank has no memory for it, all raise.
+    """
+    chosen = chosen_method(comm, method, boxes, itemsize)
+    return agreed(comm, lambda: open_exchange(chosen, boxes, shapes, itemsize, order, memory), nothing)
+
+
 def open_exchange(
     method: str,
     boxes: Boxes,

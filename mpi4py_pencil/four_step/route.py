@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
 from ..engines import engine
-from ..exchange import Exchange, Memory, chosen_method, open_exchange, segment_bytes
+from ..exchange import Exchange, Memory, open_chosen, segment_bytes
 from ..layout.arrays import keep
 from ..layout.boxes import Boxes, boxes
 from ..layout.partition import block
 from ..layout.pencil import Pencil
 from ..layout.subcomm import Subcomm
 from ..layout.way import Way
-from ..plan.program import Program
-from ..plan.timing import EXCHANGE, SWEEP, WAIT, Clock
+from ..plan.arguments import scales
+from ..plan.program import Program, chained
+from ..plan.timing import SWEEP, Clock
 from ..ranks.agreement import agreed, nothing
 from ..sweep import cache
-from ..sweep.instruction import Instruction, anywhere
+from ..sweep.instruction import Instruction
 from ..sweep.tiles import Tiles
 from ..transforms import Fourier
 from .ends import Border, End, box, moves
@@ -79,23 +79,13 @@ class OneWay:
 
     def _compiled(self, source: int, target: int) -> Program:
         """The program for lines of these strides."""
-        first, second, third = self._exchanges
         (start, fill), (end, empty) = self._ends
-        (lines, sweep), (last_lines, last_sweep) = self._sweeps
-        one, other = lines.name, last_lines.name
-        stages = [
-            (start, WAIT, [anywhere(first.claim)]),
+        passes = [
             (start, COPY, fill.instructions(source)),
-            (start, EXCHANGE, [anywhere(first.deliver)]),
-            (one, WAIT, [anywhere(second.claim)]),
-            (one, SWEEP, [*sweep, anywhere(first.release)]),
-            (one, EXCHANGE, [anywhere(second.deliver)]),
-            (other, WAIT, [anywhere(third.claim)]),
-            (other, SWEEP, [*last_sweep, anywhere(second.release)]),
-            (other, EXCHANGE, [anywhere(third.deliver)]),
-            (end, COPY, [*empty.instructions(target), anywhere(third.release)]),
+            *((lines.name, SWEEP, sweep) for lines, sweep in self._sweeps),
+            (end, COPY, empty.instructions(target)),
         ]
-        return Program(self._name, stages, self._clock)
+        return Program(self._name, chained(passes, self._exchanges), self._clock)
 
 
 @dataclass(frozen=True)
@@ -140,9 +130,7 @@ class Line:
     @property
     def scales(self) -> Scales:
         """What is multiplied with, and with what where the result is to be normalised."""
-        one = np.longdouble(1)
-        root = np.sqrt(one / self.points)
-        return (root, root) if self.norm == "ortho" else (one, one / self.points)
+        return scales(self.norm, self.points)
 
     @property
     def complex_dtype(self) -> np.dtype[Any]:
@@ -179,10 +167,8 @@ def open_route(
     opened = []
     for turn, (each, sides, dtype) in enumerate(zip(moved, shapes, dtypes, strict=True)):
         memory.turn = turn
-        chosen = chosen_method(comm, line.method, each, dtype.itemsize)
         order = tuple(range(len(sides[0])))
-        opening = partial(open_exchange, chosen, each, sides, dtype.itemsize, order, memory)
-        opened.append(agreed(comm, opening, nothing))  # one rank may have no memory for it
+        opened.append(open_chosen(comm, line.method, each, sides, dtype.itemsize, order, memory))
     rank = between.comm.Get_rank()
     return agreed(comm, lambda: _bound(line, places, rank, moved, opened, pool, clock), nothing)
 

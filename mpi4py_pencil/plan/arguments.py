@@ -14,6 +14,7 @@ from ..exchange import checked_method
 from ..layout.arrays import said, truth
 from ..layout.pencil import lengths, whole_axis
 from ..layout.subcomm import complete, dimensions
+from ..layout.way import Way
 from ..transforms import Ball, Fourier, Line, Transform
 from .grids import choose_grid
 from .steps import Groups, alignments
@@ -165,6 +166,28 @@ def request(
         given=tuple(name for name, is_given in explicit.items() if is_given),
         tune=_tune(tune),
     )
+
+
+def scales(norm: str, points: int) -> tuple[np.longdouble, np.longdouble]:
+    """What a transform of so many points multiplies with, and with what where its result is to be normalised."""
+    one = np.longdouble(1)
+    scale = one / np.longdouble(points)
+    return (np.sqrt(scale), np.sqrt(scale)) if norm == "ortho" else (one, scale)
+
+
+def normalized(norm: str, scaled: Way, normalize: Any) -> bool:
+    """Whether a call that scales as `scaled` does is to normalise; by default as `norm` says.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where `normalize` is not true or false, or has no meaning.
+    """
+    if normalize is None:
+        return str(scaled) == norm
+    if norm == "ortho":
+        raise ValueError(f"normalize={normalize!r} has no meaning where norm='ortho' scales both ways")
+    return truth("normalize", normalize)
 
 
 def lines_of(transforms: Sequence[Transform]) -> list[Line]:

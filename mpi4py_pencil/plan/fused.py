@@ -21,14 +21,12 @@ from .._kernels import ABSOLUTE, PLANE, SOURCE, TARGET
 from ..exchange import Placed
 from ..layout.arrays import address, cut, natural, view_at
 from ..layout.boxes import Box
-from ..layout.partition import block
 from ..sweep import cache
 from ..sweep.cache import CACHE_LINE
 from ..sweep.instruction import Instruction, anywhere, side_by_side
-from ..sweep.kernel import make
 from ..sweep.tiles import Tiles, aligned_bytes, apart
 from ..sweep.tiling import even_step
-from .leg import DirectedSweep, Part, Side, parts_between, pieces_of, placed_in
+from .leg import DirectedSweep, Part, Side, kernel_between, parts_between, placed_in, thread_bounds
 
 Array = np.ndarray[Any, Any]
 Strides = tuple[int, ...]
@@ -144,16 +142,11 @@ class FusedPass:
             return []
         whole = any(len(half.sweeps) == 2 for half in self._halves)
         divisible = self._outer if whole or self._other is None else (*self._outer, self._other)
-        shared = max(divisible, key=lambda k: self._shape[k], default=None)
-        threads = 1 if shared is None else self._threads
         sides = [half.placed(0) for half in self._halves if half.sweeps]
+        axes = self._axis, self._other, self._outer
         shares = []
-        for thread in range(threads):
-            bounds: Part = tuple(
-                block(n, threads, thread) if k == shared and threads > 1 else (0, n) for k, n in enumerate(self._shape)
-            )
+        for thread, bounds in enumerate(thread_bounds(self._shape, divisible, self._threads)):
             parts = parts_between(bounds, self._outer, sides)
-            axes = self._axis, self._other, self._outer
             loops = [_Loop(self._halves, part, axes, self._tiles[thread], self._stream, apply) for part in parts]
             shares.append([loop.instruction for loop in loops])
         return side_by_side(self._pool, shares)
@@ -315,10 +308,7 @@ class _Loop:
         stream = self._stream and places[1] != PLANE
         listed: list[Instruction] = []
         for part in parts_between(whole, tuple(bounds), between):
-            source, target = (pieces_of(each, sweep.axis, part) for each in between)
-            pair = self._tiles.pair(sweep.line, sweep.lines)
-            sizes = [size for _, size in part]
-            kernel = make(pair, sweep.axis, sizes, source, target, (scale, scale), self._outer, stream)
+            kernel = kernel_between(sweep, part, between, self._tiles, (scale, scale), self._outer, stream)
             listed.append((kernel, *places))
         return listed
 

@@ -131,13 +131,8 @@ class Leg:
         if axes is None:
             axes = tuple(k for k in range(len(self._sweeps[0].extents)) if k != self._sweeps[0].axis)
         extents = self._sweeps[0].extents
-        shared = max(axes, key=lambda k: extents[k], default=None)
-        threads = 1 if shared is None else self._threads
         shares = []
-        for thread in range(threads):
-            bounds: Part = tuple(
-                block(n, threads, thread) if k == shared and threads > 1 else (0, n) for k, n in enumerate(extents)
-            )
+        for thread, bounds in enumerate(thread_bounds(extents, axes, self._threads)):
             parts = parts_between(bounds, axes, sides)
             shares.append([(self._operation(part, sides, places, thread), *places) for part in parts])
         return shares
@@ -171,14 +166,35 @@ class Leg:
         self, k: int, part: Part, sides: Sequence[Sequence[Placed]], tiles: Tiles, planes: Bytes | None = None
     ) -> _kernels.Sweep | _kernels.Vertical:
         """The kernel of one of the sweeps for a part of the local array; what it reads may be `planes`."""
-        sweep = self._sweeps[k]
         last = k == len(self._sweeps) - 1
-        source, target = (pieces_of(side, sweep.axis, part) for side in sides)
         scales = self._scales if last else (np.longdouble(1),) * 2
-        sizes = [size for _, size in part]
-        stream = last and self._stream
-        pair = tiles.pair(sweep.line, sweep.lines)
-        return make(pair, sweep.axis, sizes, source, target, scales, self._outer, stream, planes)
+        return kernel_between(self._sweeps[k], part, sides, tiles, scales, self._outer, last and self._stream, planes)
+
+
+def kernel_between(
+    sweep: DirectedSweep,
+    part: Part,
+    sides: Sequence[Sequence[Placed]],
+    tiles: Tiles,
+    scales: tuple[np.longdouble, np.longdouble],
+    outer: Sequence[int] | None,
+    stream: bool,
+    planes: Bytes | None = None,
+) -> _kernels.Sweep | _kernels.Vertical:
+    """The kernel of a sweep over a part of the local array, between the boxes on both sides: as `sweep.kernel.make`."""
+    source, target = (pieces_of(side, sweep.axis, part) for side in sides)
+    pair = tiles.pair(sweep.line, sweep.lines)
+    return make(pair, sweep.axis, [size for _, size in part], source, target, scales, outer, stream, planes)
+
+
+def thread_bounds(extents: Sequence[int], axes: Sequence[int], threads: int) -> list[Part]:
+    """The parts of a local array that threads have: it is divided along the longest of these axes, if there is one."""
+    shared = max(axes, key=lambda k: extents[k], default=None)
+    count = 1 if shared is None else threads
+    return [
+        tuple(block(n, count, thread) if k == shared else (0, n) for k, n in enumerate(extents))
+        for thread in range(count)
+    ]
 
 
 def count_lines(shape: Sequence[int], axis: int) -> int:

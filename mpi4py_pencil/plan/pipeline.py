@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from ..exchange import Exchange, Local, Memory, chosen_method, open_exchange, segment_bytes
+from ..exchange import Exchange, Local, Memory, open_chosen, segment_bytes
 from ..layout.arrays import keep, overlap
 from ..layout.boxes import Box, boxes, spread
 from ..layout.pencil import Pencil
@@ -21,7 +21,7 @@ from .leg import DirectedSweep, Leg, Side
 from .passes import Pass, local_bytes, passes
 from .program import Program, chained
 from .steps import Step, Sweep
-from .timing import Clock
+from .timing import SWEEP, Clock
 
 Array = np.ndarray[Any, Any]
 Scales = tuple[np.longdouble, np.longdouble]
@@ -82,7 +82,7 @@ class Pipeline:
         """The program for arrays of the caller with these strides."""
         last = len(self._legs) - 1
         passes = [
-            (leg.name, leg.instructions(source if k == 0 else None, target if k == last else None))
+            (leg.name, SWEEP, leg.instructions(source if k == 0 else None, target if k == last else None))
             for k, leg in enumerate(self._legs)
         ]
         program = Program(self._name, chained(passes, self._exchanges), self._clock)
@@ -201,10 +201,8 @@ def _open(comm: MPI.Intracomm, trips: Sequence[Pass], method: str) -> list[tuple
             here = agreed(comm, partial(Local, box, dtype.itemsize, order, memory), nothing)
             between.append((here, here))
         else:
-            chosen = chosen_method(comm, method, parts, dtype.itemsize)
             shapes = (exchange.before.subshape, exchange.after.subshape)
-            opening = partial(open_exchange, chosen, parts, shapes, dtype.itemsize, order, memory)
-            between.append(agreed(comm, opening, nothing))  # one rank may have no memory for it
+            between.append(open_chosen(comm, method, parts, shapes, dtype.itemsize, order, memory))
     return between
 
 

@@ -25,8 +25,8 @@ from .fused import Apply, Compiled, FusedPass, Half
 from .leg import DirectedSweep, Side
 from .passes import Pass
 from .pipeline import Route, directed
-from .program import Program, chained
-from .timing import Clock
+from .program import Program, Stage, chained
+from .timing import SWEEP, Clock
 
 Array = np.ndarray[Any, Any]
 Slices = tuple[slice, ...]
@@ -150,8 +150,8 @@ class Product:
         exchanges = [*self._back.exchanges(Way.BACKWARD), *self._forth.exchanges(Way.FORWARD)]
         return Program("product", chained(self._passes(source, target), exchanges), self._clock)
 
-    def _passes(self, source: Strides, target: Strides) -> list[tuple[str, list[Instruction]]]:
-        """The passes by name: what lies between exchanges."""
+    def _passes(self, source: Strides, target: Strides) -> list[Stage]:
+        """The passes: what lies between exchanges."""
         back, forth = self._back.legs(Way.BACKWARD, self._pair(0)), self._forth.legs(Way.FORWARD, self._pair(1))
         start = None if self._functions.before is None else self._start(self._functions.before)
         end = None if self._functions.after is None else self._end(self._functions.after)
@@ -160,15 +160,15 @@ class Product:
             middle = start + middle
         if end is not None and self._single[1]:
             middle = middle + end
-        listed = []
+        listed: list[Stage] = []
         for k, leg in enumerate(back[:-1]):
             made = leg.instructions(source if k == 0 else None, None) if k or start is None else start
-            listed.append((leg.name, made))
-        listed.append(("function", middle))
+            listed.append((leg.name, SWEEP, made))
+        listed.append(("function", SWEEP, middle))
         last = len(forth) - 1
         for k, leg in enumerate(forth[1:], 1):
             made = leg.instructions(None, target if k == last else None) if k < last or end is None else end
-            listed.append((leg.name, made))
+            listed.append((leg.name, SWEEP, made))
         return listed
 
     def _pair(self, side: int) -> tuple[np.longdouble, np.longdouble]:

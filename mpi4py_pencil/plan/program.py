@@ -11,20 +11,20 @@ from .. import _kernels
 from ..exchange import Exchange
 from ..layout.arrays import address
 from ..sweep.instruction import Instruction, anywhere
-from .timing import EXCHANGE, SWEEP, WAIT, Clock
+from .timing import EXCHANGE, WAIT, Clock
 
 Array = np.ndarray[Any, Any]
 # The stage, what is done in it, and by which instructions.
 Stage = tuple[str, str, Sequence[Instruction]]
 
 
-def chained(passes: Sequence[tuple[str, list[Instruction]]], exchanges: Sequence[Exchange]) -> list[Stage]:
-    """The stages of passes, by their names, with an exchange between any two."""
+def chained(passes: Sequence[Stage], exchanges: Sequence[Exchange]) -> list[Stage]:
+    """The stages of passes with an exchange between any two."""
     stages: list[Stage] = []
-    for k, (name, sweeps) in enumerate(passes):
+    for k, (name, what, listed) in enumerate(passes):
         before, after = exchanges[:k][-1:], exchanges[k : k + 1]
         stages += [(name, WAIT, [anywhere(each.claim)]) for each in after]
-        stages.append((name, SWEEP, [*sweeps, *(anywhere(each.release) for each in before)]))
+        stages.append((name, what, [*listed, *(anywhere(each.release) for each in before)]))
         stages += [(name, EXCHANGE, [anywhere(each.deliver)]) for each in after]
     return stages
 
