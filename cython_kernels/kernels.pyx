@@ -33,7 +33,7 @@ cdef extern from "vertical/vertical.h" nogil:
         Py_ssize_t edit_count
         int real
     ctypedef struct vertical_sweep:
-        int kind, waves, backward
+        int kind, waves, backward, along
         Py_ssize_t length, points, passes
         const Py_ssize_t *radices
         const void *twiddles

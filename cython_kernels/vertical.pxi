@@ -14,9 +14,12 @@ cdef class Vertical(Operation):
         As a `Line` has it: "forward", "backward", "r2c", "c2r", "dct2", "dct3", "dst2", "dst3" or "hartley".
     length, points : int
         Points of a line in space, and of the complex transform: vertical/halves.h says why they differ.
+    along : bool
+        Whether lines are transformed along themselves, as vertical/along.h says.
     passes : (radices, twiddles, turns)
         The radix of each pass, as intp; their twiddle factors, as vertical/passes.h reads them, and the turns of
-        vertical/halves.h, then those of vertical/trigonometric.h, of the precision of the lines.
+        vertical/halves.h, then those of vertical/trigonometric.h, of the precision of the lines; or those that
+        vertical/along.h reads.
     sides : pair of (table, edits)
         The pieces as a `Sweep` has them; the edits likewise, also zeros for points that lie in no piece.
     outer : (k,) array of intp
@@ -36,8 +39,8 @@ cdef class Vertical(Operation):
     cdef vertical_call call
     cdef tuple kept
 
-    def __init__(self, int instructions, str kind, Py_ssize_t length, Py_ssize_t points, passes, sides,
-                 Py_ssize_t[::1] outer, Py_ssize_t columns, Py_ssize_t batches, Py_ssize_t step,
+    def __init__(self, int instructions, str kind, Py_ssize_t length, Py_ssize_t points, bint along, passes,
+                 sides, Py_ssize_t[::1] outer, Py_ssize_t columns, Py_ssize_t batches, Py_ssize_t step,
                  long double[::1] scales, bint stream, unsigned char[:, ::1] workspace):
         cdef vertical_sweep *v = &self.call.sweep
         cdef Py_ssize_t[::1] radices = passes[0]
@@ -49,6 +52,7 @@ cdef class Vertical(Operation):
         v.waves = {"dct": VERTICAL_COSINE, "dst": VERTICAL_SINE, "har": VERTICAL_HARTLEY}.get(kind[:3], 0)
         v.backward = kind in ("backward", "c2r")
         v.length, v.points, v.passes = length, points, radices.shape[0]
+        v.along = along
         v.radices = &radices[0] if v.passes else NULL
         v.twiddles, v.turns = <void *>twiddles, <void *>turns
         fill_side(&v.source, sides[0][0], sides[0][1], v.waves or kind == "r2c")

@@ -54,6 +54,7 @@ class Vertical(Operation):
         kind: str,
         length: int,
         points: int,
+        along: bool,
         passes: tuple[Table, np.ndarray[Any, Any], np.ndarray[Any, Any]],
         sides: Sequence[tuple[Table, Table]],
         outer: Table,

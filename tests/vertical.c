@@ -84,8 +84,31 @@ static ptrdiff_t factors(ptrdiff_t n, ptrdiff_t *radices) {
     return count;
 }
 
-static char *twiddles(ptrdiff_t points, const ptrdiff_t *radices, ptrdiff_t passes, ptrdiff_t size) {
-    char *all = checked(malloc((size_t)(2 * size * (2 * points + MOST_PASSES)))), *at = all;
+/* Which of `lanes` points that follow each other lies in a lane: those of every 128 bits are of both halves. */
+static ptrdiff_t line_of(ptrdiff_t lane, ptrdiff_t lanes, ptrdiff_t size) {
+    const ptrdiff_t part = 16 / size, half = part / 2;
+    return lane / part * half + (lane % part < half ? lane % part : lanes / 2 + lane % part - half);
+}
+
+/* Real parts for all lanes, then imaginary ones: exp(-2 pi i (start + line) times / n), lines counted modulo `most`. */
+static char *put_lanes(char *at, ptrdiff_t start, ptrdiff_t times, ptrdiff_t most, ptrdiff_t n, ptrdiff_t lanes,
+                       ptrdiff_t size) {
+    for (ptrdiff_t lane = 0; lane < lanes; lane++) {
+        long double re, im;
+        root((start + line_of(lane, lanes, size)) % most * times, n, &re, &im);
+        put(at + lane * size, re, size);
+        put(at + (lanes + lane) * size, im, size);
+    }
+    return at + 2 * lanes * size;
+}
+
+/* Of `points`; before them, where there are `lanes` of such lines in one along itself, those of its first pass. */
+static char *twiddles(ptrdiff_t points, const ptrdiff_t *radices, ptrdiff_t passes, ptrdiff_t size, ptrdiff_t lanes) {
+    char *all = checked(malloc((size_t)(2 * size * (2 * points + MOST_PASSES + lanes * (points + lanes))))), *at = all;
+    for (ptrdiff_t p = 0; lanes && p < points; p += lanes)
+        for (ptrdiff_t k = 1; k < lanes; k++)
+            at = put_lanes(at, p + lanes > points && points > lanes ? points - lanes : p, k, points, points * lanes,
+                           lanes, size);
     for (ptrdiff_t k = 0; k < passes; points /= radices[k++])
         for (ptrdiff_t p = 0; p < points / radices[k]; p++)
             for (ptrdiff_t q = 1; q < radices[k]; q++, at += 2 * size) {
@@ -94,6 +117,13 @@ static char *twiddles(ptrdiff_t points, const ptrdiff_t *radices, ptrdiff_t pass
                 put(at, re, size);
                 put(at + size, im, size);
             }
+    return all;
+}
+
+/* Those of along.h. */
+static char *turns_along(ptrdiff_t n, ptrdiff_t rest, ptrdiff_t lanes, ptrdiff_t size) {
+    char *all = checked(malloc((size_t)(2 * size * lanes * (rest + 1)))), *at = all;
+    for (ptrdiff_t q = 0; q < (rest + 1) / 2; q++) at = put_lanes(at, lanes * q, 1, n, n, lanes, size);
     return all;
 }
 
@@ -148,15 +178,20 @@ static double error(const vertical_instructions *set, int precision, int kind, p
             for (ptrdiff_t part = 0; part < source.width; part++)
                 put(place(&source, l, i, part, size), rand() / (long double)RAND_MAX - 0.5L, size);
 
+    const int along = (from == CONTIGUOUS || from == IN_TWO) && (to == CONTIGUOUS || to == IN_TWO) && kind < DCT2 &&
+                      (!real || n % 2 == 0) && points % lanes == 0 &&
+                      (points >= lanes * lanes || (lanes > 2 && 2 * points == lanes * lanes));
     ptrdiff_t radices[MOST_PASSES], index[1];
-    const ptrdiff_t passes = factors(points, radices), step = (lines + lanes - 1) / lanes * lanes;
-    const size_t tile = (size_t)((points + VERTICAL_ROWS) * (2 * step * size + VERTICAL_SPARE)) / 64 * 64 + 64;
-    char *bases[4], *turned = turns(n, size), *factor = twiddles(points, radices, passes, size);
+    const ptrdiff_t rest = along ? points / lanes : points, all = (lines + lanes - 1) / lanes * lanes;
+    const ptrdiff_t passes = factors(rest, radices), step = along && all > points / 4 ? points / 4 : all;
+    const size_t tile = (size_t)((points + VERTICAL_ROWS) * (2 * all * size + VERTICAL_SPARE)) / 64 * 64 + 64;
+    char *bases[4], *turned = along ? turns_along(n, rest, lanes, size) : turns(n, size);
+    char *factor = twiddles(rest, radices, passes, size, along ? lanes : 0);
     char **rows = checked(malloc((size_t)(n + 1) * sizeof *rows));
     const vertical_sweep v = {
         .kind = !real ? VERTICAL_C2C : to_points ? VERTICAL_C2R : VERTICAL_R2C, .waves = kind < DCT2 ? 0 : wave,
         .backward = kind == BACKWARD || to_points, .length = n,
-        .points = points, .passes = passes, .radices = radices, .twiddles = factor, .turns = turned,
+        .points = points, .along = along, .passes = passes, .radices = radices, .twiddles = factor, .turns = turned,
         .source = {source.pieces[0], 1 + (source.cut < source.items), NULL, 0, real_in},
         .target = {target.pieces[0], 1 + (target.cut < target.items), NULL, 0, real_out},
         .columns = lines, .batches = 1, .step = step, .outer = index, .outer_count = 0, .scales = {1, 1},

@@ -80,10 +80,11 @@ INLINE void prefetch(const char *from, const int bytes) {
 }
 
 /* A point of W consecutive lines in memory; where it streams, past the cache, the lines begin where 64 bytes do. */
-INLINE C load_pairs(const char *from) {
-    const V a = *(const U *)from, b = *(const U *)(from + BYTES);
+INLINE C load_halves(const char *from, const char *half) {
+    const V a = *(const U *)from, b = *(const U *)half;
     return (C){SHUFFLE(a, b, RE_OF), SHUFFLE(a, b, IM_OF)};
 }
+INLINE C load_pairs(const char *from) { return load_halves(from, from + BYTES); }
 INLINE void store_pairs(char *to, C x, const int streams) {
     const V a = SHUFFLE(x.re, x.im, FIRST_PAIRS), b = SHUFFLE(x.re, x.im, SECOND_PAIRS);
     if (streams) {

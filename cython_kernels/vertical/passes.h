@@ -22,15 +22,16 @@ typedef struct {
     char **rows;     /* where each point lies that is not in a tile */
     ptrdiff_t ahead; /* bytes from there to the memory that is asked for, since reads of points are too far apart for
                       * the processor to guess the next */
-    REAL scale;      /* of what is not written to a tile */
+    ptrdiff_t apart; /* bytes from group to group of pairs that are written there */
+    REAL scale, scale_im; /* of what is not written to a tile, and of the imaginary parts of pairs */
 } passage;
 
 INLINE C scaled(C x, REAL scale) { return (C){x.re * scale, x.im * scale}; }
 
 /* A pass of radix r; the pointers of a butterfly are read before any memory is written that might be them. */
 INLINE void pass(const passage *a, const int r, const int reads, const int writes, const int twiddled) {
-    const ptrdiff_t row = a->row, m = a->m, s = a->s, ahead = a->ahead, bytes = a->groups * GROUP;
-    const REAL *w = a->twiddles, scale = a->scale;
+    const ptrdiff_t row = a->row, m = a->m, s = a->s, ahead = a->ahead, apart = a->apart, bytes = a->groups * GROUP;
+    const REAL *w = a->twiddles, scale = a->scale, scale_im = a->scale_im;
     const int one = reads == REALS || writes == REALS ? 2 : 1;
     for (ptrdiff_t p = 0; p < m; p++, w += 2 * (r - 1))
         for (ptrdiff_t q = 0; q < s; q++) {
@@ -41,7 +42,7 @@ INLINE void pass(const passage *a, const int r, const int reads, const int write
                 for (int j = 0; j < r; j++)
                     for (int k = 0; k < one; k++) at[one * j + k] = a->rows[one * (q + p + m * s * j) + k];
             }
-            for (ptrdiff_t g = 0; g < bytes; g += GROUP) {
+            for (ptrdiff_t g = 0, there = 0; g < bytes; g += GROUP, there += apart) {
                 C x[13];
                 UNROLL
                 for (int j = 0; j < r; j++) {
@@ -61,8 +62,8 @@ INLINE void pass(const passage *a, const int r, const int reads, const int write
                 for (int k = 0; k < r; k++) {
                     if (twiddled && k) x[k] = times(x[k], w[2 * k - 2], w[2 * k - 1]);
                     if (writes == IN_TILE) store_split(t + s * k * row + g, x[k]);
-                    if (writes == PAIRS) store_pairs(at[k] + g, scaled(x[k], scale), 0);
-                    if (writes == PAIRS_PAST_CACHE) store_pairs(at[k] + g, scaled(x[k], scale), 1);
+                    if (writes == PAIRS || writes == PAIRS_PAST_CACHE)
+                        store_pairs(at[k] + there, (C){x[k].re * scale, x[k].im * scale_im}, writes == PAIRS_PAST_CACHE);
                     if (writes == REALS) {
                         store_reals(at[2 * k] + g / 2, x[k].re * scale);
                         store_reals(at[2 * k + 1] + g / 2, x[k].im * scale);

@@ -8,6 +8,7 @@
 #include "scatter.h"
 #include "halves.h"
 #include "trigonometric.h"
+#include "along.h"
 
 /* The loops of a sweep. */
 
@@ -97,7 +98,7 @@ static void sweep_lines(const vertical_sweep *v, char *const *from, char *const 
                .in_place = v->passes > 1 && !v->waves && (v->kind == VERTICAL_C2C || halved)};
     passage pass = {.from = v->tiles[0], .to = v->tiles[1], .groups = groups, .m = v->points, .s = 1,
                     .row = groups * GROUP + (groups > 1 ? VERTICAL_SPARE : 0), .twiddles = v->twiddles,
-                    .rows = v->rows, .scale = scale};
+                    .rows = v->rows, .apart = GROUP, .scale = scale, .scale_im = scale};
     enter(v, from, &b, &pass);
     transform(v, to, &b, &pass);
     leave(v, to, &b, &pass, scale);
@@ -110,6 +111,7 @@ static ptrdiff_t next_lines(const vertical_sweep *v, char *const *to, ptrdiff_t 
     const ptrdiff_t width = width_of(&v->target), column = first % v->columns;
     const ptrdiff_t whole = (v->columns - column < most ? v->columns - column : most) / W * W;
     const ptrdiff_t *piece = v->target.pieces;
+    if (v->along) return v->columns - column < most ? v->columns - column : most;
     if (v->columns < W || !v->target.count || !side_by_side(v)) return most;
     if (v->stream && piece[PIECE_COLUMN] == width && piece[PIECE_LINE] % 64 == 0) {
         const ptrdiff_t at = (intptr_t)to[0] + first / v->columns * piece[PIECE_BATCH] + column * width;
@@ -142,7 +144,8 @@ void RUN(const vertical_sweep *v, char *source, char *target, ptrdiff_t start, p
         locate(v, &v->target, target, to);
         for (ptrdiff_t first = 0, next; first < lines; first += next) {
             next = next_lines(v, to, first);
-            sweep_lines(v, from, to, first, next, scale);
+            if (v->along) sweep_along(v, from, to, first, next, scale);
+            else sweep_lines(v, from, to, first, next, scale);
         }
         for (ptrdiff_t k = v->outer_count - 1; k >= 0 && ++v->index[k] == v->outer[k]; k--) v->index[k] = 0;
     }

@@ -9,6 +9,7 @@
  *   scatter.h      from a tile to where they go
  *   halves.h       between n real points and n / 2 complex ones; edits of single points
  *   trigonometric.h  cosine, sine and Hartley transforms
+ *   along.h        lines whose points follow each other: laid into lanes by the first pass
  *   sweep.h        the loops of a sweep
  *   vertical.c     which instruction sets this processor has; float_*.c and double_*.c are all of the above for each
  *                  of them
@@ -64,7 +65,8 @@ typedef struct {
     int backward;
     ptrdiff_t length;          /* points of the line in space */
     ptrdiff_t points;          /* of the complex transform: those, or half as many where they are real and even */
-    ptrdiff_t passes;
+    int along;                 /* whether points follow each other in the lines of all pieces, and as along.h wants them */
+    ptrdiff_t passes;          /* all of them, but of lines along themselves that of along.h */
     const ptrdiff_t *radices;  /* one a pass */
     const void *twiddles;      /* of all passes, one after the other: see passes.h */
     const void *turns;         /* between halves, see halves.h; and those of trigonometric.h */

@@ -32,6 +32,9 @@ _WAVES = {"dct2", "dct3", "dst2", "dst3", "hartley"}
 # Bytes that lie between two rows of a tile, and rows beside those of the points, as vertical/vertical.h has them.
 _SPARE, _ROWS = 64, 2
 
+# Of lines that are transformed along themselves: a tile and its twin stay in the first-level cache.
+_ALONG_BYTES = 16 * 1024
+
 Array = np.ndarray[Any, Any]
 Passes = tuple[Array, Array, Array]
 
@@ -95,13 +98,22 @@ def kernel(
 ) -> _kernels.Vertical:
     """The kernel of a sweep of lines that are `known`: its arguments as `_kernels.Vertical` has them."""
     edits = [np.array(e, np.intp).reshape(-1, 3) for e in (line.gaps + line.edits[0], line.edits[1])]
-    chosen, _ = instruction_set()
+    n, points, real = line.n, _points(line), _real(line)
+    along = _along(line, tables)
+    if along:
+        chosen, at_once = along
+        made = passes_along(n, points, real, at_once)
+        step = min(step, max(1, min(points // 4, _ALONG_BYTES // (2 * points * real.itemsize))))
+    else:
+        chosen, _ = instruction_set()
+        made = passes(n, points, real, line.kind in _WAVES)
     return _kernels.Vertical(
         chosen,
         line.kind,
-        line.n,
-        _points(line),
-        passes(line.n, _points(line), _real(line), line.kind in _WAVES),
+        n,
+        points,
+        along is not None,
+        made,
         list(zip(tables, edits, strict=True)),
         outer,
         columns,
@@ -130,21 +142,76 @@ def plan(line: Line, before: Tile, after: Tile) -> Plan:
 def passes(n: int, points: int, real: np.dtype[Any], waves: bool) -> Passes:
     """Radices, twiddle factors and turns of lines of `n` points that are transformed as `points` complex ones."""
     radices = _radices(points)
-    remaining, factors = points, []
-    for radix in radices:
-        exponents = np.outer(np.arange(remaining // radix), np.arange(1, radix))
-        factors.append(roots(remaining, exponents, np.longdouble).ravel())
-        remaining //= radix
     turns = roots(n, np.arange(n // 4 + 1), np.longdouble)
     if waves:
         turns = np.concatenate([turns, roots(4 * n, np.arange(n // 2 + 1), np.longdouble)])
-    twiddles = np.concatenate(factors) if factors else turns[:0]
-    return np.array(radices, np.intp), _numbers(twiddles, real), _numbers(turns, real)
+    return np.array(radices, np.intp), _numbers(_twiddles(points, radices), real), _numbers(turns, real)
+
+
+@functools.lru_cache(64)
+def passes_along(n: int, points: int, real: np.dtype[Any], lanes: int) -> Passes:
+    """The same for lines that are transformed along themselves, W = `lanes` points at once.
+
+    As vertical/along.h reads it: the radices are those after the first pass. The factors of the first come before the
+    others: for each W butterflies and each mode W real and W imaginary parts; so do the turns for each W modes.
+    """
+    rest = points // lanes
+    radices = _radices(rest)
+    lines = _lines(lanes, real)
+    starts = np.minimum(np.arange(0, rest, lanes), max(0, rest - lanes))
+    exponents = np.arange(1, lanes)[None, :, None] * ((starts[:, None, None] + lines) % rest)
+    first = _parts(roots(points, exponents, np.longdouble), real)
+    turns = roots(n, lanes * np.arange((rest + 1) // 2)[:, None] + lines, np.longdouble)
+    twiddles = np.concatenate([first, _numbers(_twiddles(rest, radices), real)])
+    return np.array(radices, np.intp), twiddles, _parts(turns, real)
+
+
+def _twiddles(points: int, radices: Sequence[int]) -> Array:
+    """The factors of all passes."""
+    factors = [np.empty(0, np.clongdouble)]
+    for radix in radices:
+        exponents = np.outer(np.arange(points // radix), np.arange(1, radix))
+        factors.append(roots(points, exponents, np.longdouble).ravel())
+        points //= radix
+    return np.concatenate(factors)
+
+
+def _lines(lanes: int, real: np.dtype[Any]) -> Array:
+    """Which of consecutive points lies in which lane, as vertical/lanes.h has them."""
+    part = 16 // real.itemsize
+    lane, half = np.arange(lanes), part // 2
+    return lane // part * half + np.where(lane % part < half, lane % part, lanes // 2 + lane % part - half)
+
+
+def _along(line: Line, tables: Sequence[Array]) -> tuple[int, int] | None:
+    """The instruction set by which lines are transformed along themselves, and how many points at once; or None.
+
+    Their points follow each other, and there are W times W or more, or half of that. Where vectors are too long for
+    this, shorter ones are faster than to lay lines into lanes; but those of two points save nothing, and nor do fewer
+    than 16 points.
+    """
+    points, real = _points(line), _real(line)
+    if points < 16 or line.kind in _WAVES or (line.kind not in ("forward", "backward") and line.n % 2):
+        return None
+    if not all((t[:, 3] == d.itemsize).all() and len(t) for t, d in zip(tables, line.dtypes, strict=True)):
+        return None
+    first, longest = instruction_set()
+    for chosen, (_, vector) in enumerate(_kernels.instruction_sets()):
+        w = vector // real.itemsize
+        enough = points >= w * w or 2 * points == w * w > 4
+        if chosen >= first and vector >= min(longest, 32) and points % w == 0 and enough:
+            return chosen, w
+    return None
 
 
 def _numbers(factors: Array, real: np.dtype[Any]) -> Array:
     """Real and imaginary parts in turn, each rounded once."""
     return np.stack([factors.real, factors.imag], -1).ravel().astype(real)
+
+
+def _parts(factors: Array, real: np.dtype[Any]) -> Array:
+    """The real parts of each row, then the imaginary ones, each rounded once."""
+    return np.stack([factors.real, factors.imag], -2).ravel().astype(real)
 
 
 def _radices(points: int) -> list[int]:
