@@ -70,15 +70,13 @@ typedef struct { char *begin, *half; } halves_at;
 
 /* The pass of radix W of a line of W m points, or of two of them if m is W / 2, from where they lie to their groups of
  * a tile: to rows p of the first, and of the second from p = W / 2 on. */
-static void pass_along(halves_at from, ptrdiff_t ahead, halves_at to, ptrdiff_t row, ptrdiff_t m, const REAL *twiddles,
-                       REAL sign) {
+static void pass_along(halves_at from, halves_at to, ptrdiff_t row, ptrdiff_t m, const REAL *twiddles, REAL sign) {
     for (ptrdiff_t p = 0; p < m; p += W, twiddles += 2 * W * (W - 1)) {
         if (p + W > m && m > W) p = m - W; /* the last begin earlier, and are computed once more */
         C x[W];
         UNROLL
         for (int j = 0; j < W; j++) {
             const ptrdiff_t at = (p + m * j) * POINT;
-            prefetch(from.begin + at + ahead, GROUP);
             x[j] = load_halves(from.begin + at, from.half + at);
             x[j].im *= sign;
         }
@@ -135,8 +133,6 @@ static void pack_along(whole_lines_at from, whole_lines_at to, ptrdiff_t lines, 
         const REAL *w = turns;
         for (ptrdiff_t q = 0; q < (m + 1) / 2; q++, w += 2 * W) {
             const char *high = f + (n - q * W - W + 1) * POINT;
-            prefetch(f + from.apart + q * GROUP, GROUP);
-            prefetch(high + from.apart, GROUP);
             const C x = load_pairs(f + q * GROUP), y = conjugate(load_reversed(high));
             const C even = plus(x, y), odd = by_i(times_each(minus(x, y), *(const U *)w, -*(const U *)(w + W)));
             store_pairs(t + q * GROUP, plus(even, odd), 0);
@@ -211,6 +207,15 @@ static void copy_out(const vertical_sweep *v, char *const *bases, ptrdiff_t firs
     }
 }
 
+/* Asks for the ends of all that `copy_out` is to write past the cache. */
+static void stream_out_soon(const vertical_sweep *v, char *const *bases, ptrdiff_t first, ptrdiff_t lines) {
+    for (ptrdiff_t n = 0; n < v->target.count; n++) {
+        const ptrdiff_t *piece = v->target.pieces + n * (PIECE_OUTER + v->outer_count);
+        for (ptrdiff_t g = 0; g < lines; g++)
+            stream_soon(begin_of(v, piece, bases[n], first + g), piece[PIECE_POINTS] * width_of(&v->target));
+    }
+}
+
 static void sweep_along(const vertical_sweep *v, char *const *from, char *const *to, ptrdiff_t first, ptrdiff_t lines,
                         REAL scale) {
     const ptrdiff_t m = v->points / W, copied = (v->points + 1) * POINT / 64 * 64 + 64;
@@ -219,6 +224,11 @@ static void sweep_along(const vertical_sweep *v, char *const *from, char *const 
                     .row = lines * GROUP + (lines > 1 ? VERTICAL_SPARE : 0), .twiddles = rest, .rows = v->rows,
                     .scale = scale, .scale_im = v->backward ? -scale : scale};
     whole_lines_at source = lines_of(v, &v->source, from, first), target = lines_of(v, &v->target, to, first);
+    const int past_cache = v->stream && v->kind != VERTICAL_R2C && GROUP % 64 == 0 &&
+                           ((uintptr_t)target.begin | (uintptr_t)target.apart) % 64 == 0;
+    const int there = target.begin && (past_cache || !v->stream);
+    if (v->stream && !there) stream_out_soon(v, to, first, lines);
+    const whole_lines_at lying = source;
     if (!source.begin) {
         source = (whole_lines_at){pass.from, copied};
         copy_in(v, from, first, lines, source);
@@ -239,9 +249,16 @@ static void sweep_along(const vertical_sweep *v, char *const *from, char *const 
             begin.half = line;
             end.half = group - m * pass.row;
         }
-        pass_along(begin, source.apart * (m < W ? 2 : 1), end, pass.row, m, twiddles, v->backward ? -1 : 1);
+        pass_along(begin, end, pass.row, m, twiddles, v->backward ? -1 : 1);
     }
     turn_over(&pass);
+    ptrdiff_t butterflies = 0;
+    for (ptrdiff_t k = 0; k < v->passes; k++) butterflies += m / v->radices[k];
+    if (lying.begin) {
+        pass.soon = lying.begin + lines * lying.apart;
+        pass.soon_apart = lying.apart;
+        pass.soon_bytes = (v->points * POINT / butterflies + 63) / 64 * 64;
+    }
     for (ptrdiff_t k = 0; k < v->passes - (v->kind != VERTICAL_R2C); k++) {
         pass.m /= v->radices[k];
         pass.twiddles = do_pass(&pass, v->radices[k]);
@@ -249,9 +266,6 @@ static void sweep_along(const vertical_sweep *v, char *const *from, char *const 
         turn_over(&pass);
     }
     /* the last, be it of butterflies or the unpacking */
-    const int past_cache = v->stream && v->kind != VERTICAL_R2C && GROUP % 64 == 0 &&
-                           ((uintptr_t)target.begin | (uintptr_t)target.apart) % 64 == 0;
-    const int there = target.begin && (past_cache || !v->stream);
     if (!there) target = (whole_lines_at){pass.to, copied};
     if (v->kind == VERTICAL_R2C) unpack_along(&pass, m, v->turns, target);
     else {

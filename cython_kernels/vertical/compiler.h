@@ -15,8 +15,7 @@
 #pragma GCC diagnostic ignored "-Wpsabi"
 #endif
 
-/* Stores past the cache: of 16 bytes to where 16 begin, which is anywhere in an array of numpy's, and of a vector V to
- * where as many bytes begin. */
+/* Stores of a vector V past the cache, to where as many bytes begin. */
 #if defined(__x86_64__)
 #if BYTES == 16
 #include <emmintrin.h>
@@ -24,12 +23,8 @@
 #include <immintrin.h>
 #endif
 #define FENCE() _mm_sfence()
-INLINE void stream_16(char *to, const char *from) {
-    _mm_stream_si128((__m128i *)to, _mm_loadu_si128((const __m128i *)from));
-}
 #else
 #define FENCE() ((void)0)
-INLINE void stream_16(char *to, const char *from) { memcpy(to, from, 16); }
 #endif
 #if defined(__clang__)
 #define STREAM(to, v) __builtin_nontemporal_store(v, (V *)(to))

@@ -23,13 +23,22 @@ typedef struct {
     ptrdiff_t ahead; /* bytes from there to the memory that is asked for, since reads of points are too far apart for
                       * the processor to guess the next */
     ptrdiff_t apart; /* bytes from group to group of pairs that are written there */
+    const char *soon; /* lines that are read after these, one for each group, if any: how far each has been asked for, */
+    ptrdiff_t soon_apart, soon_bytes; /* bytes from one to the next, and for how many each butterfly asks */
     REAL scale, scale_im; /* of what is not written to a tile, and of the imaginary parts of pairs */
 } passage;
 
 INLINE C scaled(C x, REAL scale) { return (C){x.re * scale, x.im * scale}; }
 
+/* Asks for more of the lines that are read next, for the second-level cache: those at work fill the first. */
+static void ask_for_some(passage *a) {
+    for (ptrdiff_t g = 0; g < a->groups; g++)
+        for (ptrdiff_t b = 0; b < a->soon_bytes; b += 64) __builtin_prefetch(a->soon + g * a->soon_apart + b, 0, 2);
+    a->soon += a->soon_bytes;
+}
+
 /* A pass of radix r; the pointers of a butterfly are read before any memory is written that might be them. */
-INLINE void pass(const passage *a, const int r, const int reads, const int writes, const int twiddled) {
+INLINE void pass(passage *a, const int r, const int reads, const int writes, const int twiddled) {
     const ptrdiff_t row = a->row, m = a->m, s = a->s, ahead = a->ahead, apart = a->apart, bytes = a->groups * GROUP;
     const REAL *w = a->twiddles, scale = a->scale, scale_im = a->scale_im;
     const int one = reads == REALS || writes == REALS ? 2 : 1;
@@ -42,6 +51,7 @@ INLINE void pass(const passage *a, const int r, const int reads, const int write
                 for (int j = 0; j < r; j++)
                     for (int k = 0; k < one; k++) at[one * j + k] = a->rows[one * (q + p + m * s * j) + k];
             }
+            if (reads == IN_TILE && a->soon) ask_for_some(a);
             for (ptrdiff_t g = 0, there = 0; g < bytes; g += GROUP, there += apart) {
                 C x[13];
                 UNROLL
@@ -74,7 +84,7 @@ INLINE void pass(const passage *a, const int r, const int reads, const int write
 }
 
 #define PASS(r)                                                                                                        \
-    static void pass_##r(const passage *a) {                                                                           \
+    static void pass_##r(passage *a) {                                                                           \
         if (a->reads == PAIRS) pass(a, r, PAIRS, IN_TILE, 1);                                                          \
         else if (a->reads == REALS) pass(a, r, REALS, IN_TILE, 1);                                                     \
         else if (a->writes == PAIRS) pass(a, r, IN_TILE, PAIRS, 0);                                                    \
@@ -95,7 +105,7 @@ static void turn_over(passage *a) {
 }
 
 /* Does a pass; returns where the twiddles of the next begin. */
-static const REAL *do_pass(const passage *a, ptrdiff_t r) {
+static const REAL *do_pass(passage *a, ptrdiff_t r) {
     switch (r) {
     case 2: pass_2(a); break;
     case 3: pass_3(a); break;

@@ -8,7 +8,7 @@ static void stream_run(char *to, const char *from, ptrdiff_t bytes) {
     memcpy(to, from, b);
     for (; b + 64 <= bytes; b += 64) {
         UNROLL
-        for (int k = 0; k < 64; k += 16) stream_16(to + b + k, from + b + k);
+        for (int k = 0; k < 64; k += BYTES) STREAM(to + b + k, *(const U *)(from + b + k));
     }
     memcpy(to + b, from + b, bytes - b);
 }

@@ -26,7 +26,17 @@ from ..sweep.cache import CACHE_LINE
 from ..sweep.instruction import Instruction, anywhere, side_by_side
 from ..sweep.tiles import Tiles, aligned_bytes, apart
 from ..sweep.tiling import even_step
-from .leg import DirectedSweep, Part, Side, kernel_between, parts_between, placed_in, thread_bounds
+from .leg import (
+    DirectedSweep,
+    Part,
+    Side,
+    contiguous,
+    kernel_between,
+    parts_between,
+    placed_in,
+    plane_axes,
+    thread_bounds,
+)
 
 Array = np.ndarray[Any, Any]
 Strides = tuple[int, ...]
@@ -211,9 +221,9 @@ class _Loop:
         for side, half in enumerate(self._halves):
             sizes = {}
             if len(half.sweeps) == 2:
-                first, second = half.sweeps
-                shape, itemsize = first.shape(1), first.line.dtypes[1].itemsize
-                sizes["modes"] = shape[first.axis] * apart(shape[second.axis] * itemsize)
+                shape, itemsize = half.sweeps[0].shape(1), half.sweeps[0].line.dtypes[1].itemsize
+                rows, items = self._plane(side)
+                sizes["modes"] = shape[rows] * apart(shape[items] * itemsize)
             if half.sweeps:
                 sizes["tile"] = self._lines * self._part[self._axis][1] * half.dtype.itemsize
             for what, nbytes in sizes.items():
@@ -250,8 +260,15 @@ class _Loop:
         first, second = self._halves[side].sweeps
         shape = first.shape(1)
         bounds = {k: (0, shape[k]) for k in (first.axis, second.axis)}
-        inner = first.axis, second.axis
+        inner = self._plane(side)
         return self._held((side, "modes"), component, bounds, inner, first.line.dtypes[1].itemsize)
+
+    def _plane(self, side: int) -> tuple[int, int]:
+        """The axes of that plane: of its rows, and of the points in a row."""
+        first, second = self._halves[side].sweeps
+        # in a tile the points lie along the later of its axes
+        along = first.axis > second.axis if side else contiguous(first, self._halves[0].placed(0))
+        return plane_axes(first, second, along, self._tiles)
 
     def _tile(self, side: int, component: int, chunk: Bounds) -> list[Placed]:
         """One component of a tile."""

@@ -96,11 +96,11 @@ class Leg:
             self._make_planes(outer)
 
     def _make_planes(self, outer: tuple[int, ...]) -> None:
-        """Memory for as many planes as stay in cache, for each thread; the axis of the second sweep is contiguous."""
+        """Memory for as many planes as stay in cache, for each thread."""
         first, second = self._sweeps
         axes, itemsize = (first.axis, second.axis), first.line.dtypes[1].itemsize
-        self._plane_bytes, count = planes_between(first.shape(1), axes, outer, itemsize)
-        self._planes = [aligned_bytes(count * self._plane_bytes) for _ in range(self._threads)]
+        plane_bytes, count = planes_between(first.shape(1), axes, outer, itemsize)
+        self._planes = [aligned_bytes(count * plane_bytes) for _ in range(self._threads)]
 
     def natural(self, side: int) -> Strides | None:
         """The strides of an ordinary array of the caller before (0) or after (1); None where there are boxes."""
@@ -145,22 +145,23 @@ class Leg:
         if self._outer is None:
             return self._kernel(0, part, sides, tiles)
         first, second = self._sweeps
-        shape = list(first.shape(1))
-        row = (first.axis, second.axis)
+        shape, itemsize = list(first.shape(1)), first.line.dtypes[1].itemsize
+        row = plane_axes(first, second, contiguous(first, sides[0]), tiles)
+        plane_bytes = shape[row[0]] * apart(shape[row[1]] * itemsize)
         for k in self._outer:
             shape[k] = part[k][1]
-        plane_strides = strides(tuple(shape), (*self._outer, *row), first.line.dtypes[1].itemsize, apart)
+        plane_strides = strides(tuple(shape), (*self._outer, *row), itemsize, apart)
         start = tuple(part[k][0] if k in self._outer else 0 for k in range(len(part)))
         plane = [Placed(Box(start, tuple(shape)), 0, plane_strides)]
         memory = self._planes[thread]
         ways = ((sides[0], plane), (places[0], PLANE)), ((plane, sides[1]), (PLANE, places[1]))
         listed = []
         for k, (between, ends) in enumerate(ways):
-            sweep, other = self._sweeps[k], row[1 - k]
+            sweep, other = self._sweeps[k], self._sweeps[1 - k].axis
             whole = tuple((0, sweep.extents[a]) if a == other else part[a] for a in range(len(part)))
             for each in parts_between(whole, (other,), between):
                 listed.append((self._kernel(k, each, between, tiles, memory if k else None), *ends))
-        return _kernels.Planes(listed, memory, self._plane_bytes)
+        return _kernels.Planes(listed, memory, plane_bytes)
 
     def _kernel(
         self, k: int, part: Part, sides: Sequence[Sequence[Placed]], tiles: Tiles, planes: Bytes | None = None
@@ -202,9 +203,25 @@ def count_lines(shape: Sequence[int], axis: int) -> int:
     return math.prod(n for k, n in enumerate(shape) if k != axis)
 
 
+def contiguous(sweep: DirectedSweep, source: Sequence[Placed]) -> bool:
+    """Whether the points of its lines follow each other in what a sweep reads."""
+    return all(each.strides[sweep.axis] == sweep.line.dtypes[0].itemsize for each in source if each.box.size)
+
+
+def plane_axes(first: DirectedSweep, second: DirectedSweep, along: bool, tiles: Tiles) -> tuple[int, int]:
+    """The axes of a plane between two sweeps, that of its rows and that along which the points of a row lie.
+
+    The second sweep finds its lines contiguous. But where the first does, as `along` says, vertical sweeps leave them
+    so: a line is transformed along itself then, and the second reads its own side by side: neither is transposed.
+    """
+    if along and tiles.vertical(first.line) and tiles.vertical(second.line):
+        return second.axis, first.axis
+    return first.axis, second.axis
+
+
 def planes_between(shape: Sequence[int], axes: tuple[int, int], outer: Sequence[int], itemsize: int) -> tuple[int, int]:
-    """The bytes of a plane between two sweeps along `axes`, and how many planes stay in cache: one at least."""
-    plane_bytes = shape[axes[0]] * apart(shape[axes[1]] * itemsize)
+    """The most bytes of a plane between two sweeps along `axes`, and how many planes stay in cache: one at least."""
+    plane_bytes = max(shape[row] * apart(shape[items] * itemsize) for row, items in (axes, axes[::-1]))
     most = min(math.prod(shape[k] for k in outer), cache.CACHED_BYTES // 2 // plane_bytes)
     return plane_bytes, max(1, most)
 

@@ -85,9 +85,13 @@ class Tiles:
         self._vertical = vertical
         self._pairs: dict[tuple[Line, int], Pair | Workspace] = {}
 
+    def vertical(self, line: Line) -> bool:
+        """Whether sweeps of these lines are vertical."""
+        return self._vertical and with_vertical.known(line)
+
     def pair(self, line: Line, lines: int) -> Pair | Workspace:
         """The tiles for a sweep over so many lines of the local array."""
-        vertical = self._vertical and with_vertical.known(line)
+        vertical = self.vertical(line)
         most = (_vertical_lines if vertical else _most_rows)(line, lines, self._nbytes)
         if (line, most) not in self._pairs:
             rows = tile_rows(line, self._nbytes)
