@@ -309,10 +309,10 @@ def test_chunks():
     """Below their limit, whole lines where that is possible; together they are the variable."""
     for shape in [(7,), (5, 6), (3, 4, 5), (2, 3, 4, 5)]:
         for packed in (False, True):
-            chunk = chunks.chunk_of(shape, 8, packed)
+            chunk = chunks.chunk_of(shape, 8, chunks.most_bytes(packed))
             np.testing.assert_equal(chunk, shape)
-    np.testing.assert_equal(chunks.chunk_of((1024, 1024, 1024), 8, False), (128, 1024, 1024))
-    np.testing.assert_equal(chunks.chunk_of((64, 1024, 1024), 8, True), (1, 256, 1024))
+    np.testing.assert_equal(chunks.chunk_of((1024, 1024, 1024), 8, 1024**3), (128, 1024, 1024))
+    np.testing.assert_equal(chunks.chunk_of((64, 1024, 1024), 8, 2 * 1024**2), (1, 256, 1024))
     starts = list(chunks.starts((5, 3), (2, 2)))
     np.testing.assert_equal(starts, list(itertools.product((0, 2, 4), (0, 2))))
 

@@ -184,7 +184,7 @@ def refused(directory, u):
             ValueError,
             r"like has 2 axes, .* the shape \(6,\)",
         ),
-        (lambda: files.load(there, (8, 6)), TypeError, "like must be a DistArray, a Pencil or a Spec"),
+        (lambda: files.load(there, (8, 6)), TypeError, "like must be a DistArray, a GlobalArray, a Pencil or a Spec"),
         (lambda: files.load(there, u, WORLD), TypeError, "like and comm both say"),
         (lambda: files.load(there, index=(0, 0, 0)), ValueError, "index .* has 3 entries, the array has 2 axes"),
         (lambda: files.load(there, index=(..., ...)), ValueError, "more than one Ellipsis"),
