@@ -124,7 +124,7 @@ def writable(u: Distributed, path: Path) -> Path:
 def made(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], order: str = "C") -> Header:
     """A file at `path` with the header of such an array. Local."""
     # as numpy.save has it, an array that is contiguous in both orders is in C order
-    fortran = order == "F" and sum(n > 1 for n in shape) > 1
+    fortran = order == "F" and sum(n > 1 for n in shape) > 1 and 0 not in shape
     mapped = np.lib.format.open_memmap(path, "w+", dtype, shape, fortran)
     return Header(shape, mapped.dtype, "F" if fortran else "C", mapped.offset)
 
