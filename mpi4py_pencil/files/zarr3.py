@@ -138,6 +138,10 @@ def _created(path: Path, domain: list[Any] | None) -> None:
         raise ValueError(f"{path} is there and no group of Zarr's: it is not replaced")
     temporary = temporary_name(path)
     try:
+        temporary.mkdir()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error  # under the name that the caller knows
+    try:
         zarr().create_group(temporary, attributes={DOMAIN: json.dumps(domain)})
         _seen(temporary, [])
         if path.exists():
