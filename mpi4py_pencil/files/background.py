@@ -107,8 +107,10 @@ def _at_exit() -> None:
     """Finish what was begun, unless a rank ends with an error: then it may be elsewhere than the others."""
     failed = getattr(sys, "last_type", None) is not None
     for begun in list(_all):
-        if MPI.Is_finalized() or not begun.comm:
+        if MPI.Is_finalized():
             return
+        if not begun.comm:  # has been freed: nobody can come together
+            continue
         if failed:
             for rank in set(range(begun.comm.Get_size())) - {begun.comm.Get_rank()}:
                 begun.comm.Isend([b"", 0, MPI.BYTE], rank, _GIVEN_UP).Free()

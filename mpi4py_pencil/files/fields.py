@@ -96,6 +96,7 @@ class File:
         single: bool = False,
     ) -> None:
         self.comm = communicator(MPI.COMM_WORLD if comm is None else comm)
+        self._first = self.comm.Get_rank() == 0
         self.path, self._format, self._filters, self._single = agreed(
             self.comm,
             lambda: (*_path(path, mode, compression), truth("single", single)),
@@ -321,7 +322,7 @@ class File:
         try:
             yield
         except BaseException:
-            if self.comm.Get_rank() == 0:
+            if self._first:
                 self._format.undo(self.path, wanted)
             raise
 

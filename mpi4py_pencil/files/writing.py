@@ -48,6 +48,7 @@ class Writing:
         self, comm: MPI.Intracomm, directory: Path, manifest: Manifest, dtypes: Mapping[str, np.dtype[Any]]
     ) -> None:
         self._comm, self._directory, self._manifest = comm, directory, manifest
+        self._first = comm.Get_rank() == 0  # which a communicator that is freed meanwhile does not tell
         self._claim: int | None = None
         self._path = temporary_name(directory / f"step-{manifest['step']}")
         self._runs: dict[str, list[Run]] = {}
@@ -101,7 +102,7 @@ class Writing:
         try:
             phase()
         except BaseException:
-            if self._comm.Get_rank() == 0:
+            if self._first:
                 self._discard()
             raise
 
