@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import os
 import shutil
 import subprocess
 import zlib
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 from oracles import numbered
-from shared import files_no_longer_than, names, shared_directory
+from shared import as_nobody, files_no_longer_than, names, shared_directory
 from support import check, everywhere, expect_everywhere, rng
 
 from mpi4py_pencil import (
@@ -370,17 +371,90 @@ def test_a_disk_that_is_full():
             lambda: files.save(directory / "u.npy", u.astype(complex)),
             lambda: fields.write(2, {"u": [u.astype(complex), (u, 1)]}),
             lambda: files.File(directory / "v.h5", "w", compression=1).write(2, {"u": noise(u)}),
+            lambda: files.File(directory / "v.zarr", "w").write(2, {"u": noise(u).astype(complex)}),
         ):
             expect_everywhere(OSError, "No space left on device", call)
             np.testing.assert_equal(names(directory / "run"), before)
         np.testing.assert_equal([fields.steps("u_1_slice_slice"), checkpoints.load().step], [[1], 1])
-        np.testing.assert_equal(set(names(directory)) - {"v.h5"}, {"run", "u.h5"})
+        np.testing.assert_equal(set(names(directory)) - {"v.h5", "v.zarr"}, {"run", "u.h5"})
         if WORLD.rank == 0:
             (directory / "v.h5").unlink()
+            shutil.rmtree(directory / "v.zarr")
         WORLD.barrier()
         fields.write(2, {"u": (2 * u, 1)})
         plane = DistArray((64, 64), [0, 1])
         check((fields.read("u_1_slice_slice", plane) == 2).all(), "it is there")
+
+
+@pytest.mark.parallel(3)
+def test_without_the_rights():
+    """What must not be read or written is as it was, and all ranks say so, also where one alone may not."""
+    u = newDistArray(PFFT(WORLD, (12, 8)), False, val=1)
+    suffixes = ["npy", "h5", "nc", "zarr"]
+    with shared_directory() as directory:
+        run, fields = files.Checkpoints(directory / "run"), {}
+        run.save(1, {"u": u})
+        files.save(directory / "u.npy", u)
+        files.save(directory / "hidden.npy", u)
+        for suffix in suffixes[1:]:
+            fields[suffix] = files.File(directory / f"u.{suffix}", "w")
+            fields[suffix].write(1, {"u": u})
+        if WORLD.rank == 0:
+            directory.chmod(0o755)
+            (directory / "hidden.npy").chmod(0o000 if os.geteuid() else 0o600)
+            if os.geteuid():
+                directory.chmod(0o555)
+        WORLD.barrier()
+        before = names(directory), names(directory / "run")
+        calls = [
+            lambda: files.save(directory / "u.npy", 2 * u),
+            lambda: files.save(directory / "new.npy", u),
+            lambda: run.save(2, {"u": u}),
+            *[lambda suffix=suffix: fields[suffix].write(2, {"u": u}) for suffix in suffixes[1:]],
+        ]
+        with as_nobody():
+            for call in [
+                *calls,
+                lambda: run.save(2, {"u": u}, wait=False),
+                lambda: files.Checkpoints(directory / "other"),
+                lambda: files.load(directory / "hidden.npy"),
+                *[lambda suffix=suffix: files.File(directory / f"new.{suffix}", "w") for suffix in suffixes[1:]],
+            ]:
+                expect_everywhere(PermissionError, "Permission denied", call)
+                np.testing.assert_equal((names(directory), names(directory / "run")), before)
+            found = [run.load().state["u"], files.load(directory / "u.npy", u)]
+            found += [files.File(directory / f"u.{suffix}").read("u", u.copy()) for suffix in suffixes[1:]]
+            check(all(np.array_equal(each, u) for each in found), "what may be read is read")
+        if WORLD.allreduce(os.geteuid()) == 0:  # one rank cannot have other rights than the others else
+            with as_nobody(LAST):
+                for call in calls:
+                    expect_everywhere(PermissionError, "Permission denied", call)
+                    np.testing.assert_equal((names(directory), names(directory / "run")), before)
+        if WORLD.rank == 0:
+            directory.chmod(0o755)
+
+
+@pytest.mark.parallel(4)
+def test_two_jobs_at_once():
+    """Write to one directory, and to one file: all is whole, and nothing is left over."""
+    job = WORLD.rank % 2
+    comm = WORLD.Split(job, WORLD.rank)
+    u = newDistArray(PFFT(comm, (40, 60)), False)
+    with shared_directory() as directory:
+        checkpoints = files.Checkpoints(directory / "run", keep=2, comm=comm)
+        for step in range(6):
+            u[...] = 10 * job + step
+            checkpoints.save(step, {"u": u}, wait=bool(step % 2), value=10 * job + step)
+            files.save(directory / "u.npy", u)
+        checkpoints.wait()
+        WORLD.barrier()
+        last = files.Checkpoints(directory / "run").load()
+        check(np.all(last.state["u"] == last.attrs["value"]) and last.step == 5, f"{last.attrs}")
+        np.testing.assert_equal(len(names(directory / "run")), 2)
+        np.testing.assert_equal(names(directory), ["run", "u.npy"])
+        with everywhere():
+            np.testing.assert_equal(np.unique(np.load(directory / "u.npy")) % 10, [5])
+    comm.Free()
 
 
 def noise(u):

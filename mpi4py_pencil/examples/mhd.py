@@ -30,7 +30,7 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from mpi4py_pencil import PFFT, DistArray, files, spectral
+from mpi4py_pencil import PFFT, files, spectral
 from mpi4py_pencil.examples.gathering import gathered
 from mpi4py_pencil.examples.stepping import rk4
 from mpi4py_pencil.pointwise import Pointwise
@@ -55,7 +55,7 @@ def right_side(product: Pointwise, state: Array, nu: float, eta: float) -> Array
     return slope
 
 
-def orszag_tang(fft: PFFT) -> DistArray:
+def orszag_tang(fft: PFFT) -> Array:
     """Return the modes of u and b, (2, 3, …): a vortex along z and a field that is nowhere alike. Collective."""
     x, y, z = fft.local_mesh()
     u, b = fft.empty_input(rank=1), fft.empty_input(rank=1)
@@ -67,7 +67,7 @@ def orszag_tang(fft: PFFT) -> DistArray:
     return state
 
 
-def begun(fft: PFFT, checkpoints: files.Checkpoints | None) -> tuple[int, DistArray]:
+def begun(fft: PFFT, checkpoints: files.Checkpoints | None) -> tuple[int, Array]:
     """Return how many steps have been made, and the state after them: that of an earlier run, if there is one."""
     if checkpoints is None or checkpoints.latest() is None:
         return 0, orszag_tang(fft)

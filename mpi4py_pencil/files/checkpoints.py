@@ -32,7 +32,7 @@ class Checkpoint(NamedTuple):
     """What was loaded: the step, the arrays by their names, and what else was saved with them."""
 
     step: int
-    state: dict[str, Distributed]
+    state: dict[str, Any]
     attrs: dict[str, Any]
 
 

@@ -182,7 +182,7 @@ def load(
     like: Any = None,
     comm: MPI.Intracomm | None = None,
     index: Any = ...,
-) -> Distributed:
+) -> Any:
     """Read a distributed array from a file that `save` or ``numpy.save`` wrote, by any number of ranks.
 
     Collective over the ranks. Each rank reads its part.
