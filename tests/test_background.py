@@ -112,6 +112,24 @@ def test_communicators_that_are_freed_meanwhile():
         files.wait()
 
 
+@pytest.mark.parallel(2)
+def test_a_program_that_goes_elsewhere_meanwhile(monkeypatch):
+    """Relative paths mean what they meant when they were given."""
+    u = newDistArray(PFFT(WORLD, (8, 6)), False, val=1)
+    with shared_directory() as directory:
+        monkeypatch.chdir(directory)
+        checkpoints = files.Checkpoints("run")
+        opened = [files.File("u.h5", "w"), files.File("u.zarr", "w")]
+        files.save("u.npy", u, wait=False)
+        checkpoints.save(1, {"u": u}, wait=False)
+        for file in opened:
+            file.write(1, {"u": u}, wait=False)
+        monkeypatch.chdir("/")
+        files.wait()
+        np.testing.assert_equal((checkpoints.latest(), *[file.steps("u") for file in opened]), (1, [1], [1]))
+        np.testing.assert_equal(names(directory), ["run", "u.h5", "u.npy", "u.zarr"])
+
+
 def run(directory, failing):
     """Run the script on two ranks."""
     (directory / "script.py").write_text(SCRIPT)

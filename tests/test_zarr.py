@@ -151,6 +151,20 @@ def test_what_cannot_be_written_or_read():
                 file.write(4, {"u": u}, wait=False)
                 expect_everywhere(OSError, "File too large", file.wait)
             np.testing.assert_equal(file.steps("u"), [3])
+        if WORLD.rank == 0:
+            for name, gone in (("gone", "u/zarr.json"), ("cut", None), ("odd", "time/zarr.json")):
+                shutil.copytree(path, directory / f"{name}.zarr")
+                if gone:
+                    (directory / f"{name}.zarr" / gone).unlink()
+            for each in (directory / "cut.zarr" / "u" / "c").rglob("*"):
+                if each.is_file():
+                    each.write_bytes(each.read_bytes()[:50])
+        WORLD.barrier()
+        for name, message in (("gone", r"damaged: the arrays \['u'\]"), ("odd", r"damaged: the arrays \['time'\]")):
+            damaged = files.File(directory / f"{name}.zarr", "a")
+            expect_everywhere(ValueError, message, lambda: damaged.write(4, {"u": u}))  # noqa: B023
+        damaged = files.File(directory / "cut.zarr")
+        expect_everywhere(ValueError, "cut.zarr/u is damaged", lambda: damaged.read("u", u.copy()))
         if WORLD.rank == 0:  # as a program that is killed leaves it
             group = zarr.open_group(path, mode="r+", use_consolidated=False)
             group["u"].resize((3, 30, 40, 50))

@@ -78,7 +78,7 @@ class Checkpoints:
         self.comm = communicator(MPI.COMM_WORLD if comm is None else comm)
         self.directory, self.keep = agreed(
             self.comm,
-            lambda: (Path(directory), _whole("keep", keep, 1)),
+            lambda: (Path(directory).absolute(), _whole("keep", keep, 1)),
             lambda found: {"directory": str(found[0]), "keep": found[1]},
         )
         told(self.comm, lambda: self.directory.mkdir(parents=True, exist_ok=True))

@@ -273,14 +273,17 @@ class File:
             raise TypeError(f"fields must be a dict of names to arrays and lists of them, not {said(fields)}")
         written = [w for name, given in fields.items() for w in self._variables(name, given)]
         names = [w.name for w in written]
+        if not names:
+            raise ValueError(f"fields has no arrays: {fields!r}")
         if len(set(names)) < len(names):
             raise ValueError(f"fields has the same variable twice: {names}")
-        return written, int(step), float(step if time is None else time)
+        return written, int(step), _moment(step if time is None else time)
 
     def _told(self, written: list[_Written], step: int, time: float, wait: bool) -> dict[str, Any]:
         """What all ranks must pass alike."""
-        fields = [(w.name, w.box, w.u.dtype, division_of(w.u).said) for w in written]
-        return {"step": step, "time": time, "wait": wait, "fields": fields}
+        fields = [w.name for w in written]
+        dtypes, parts = [w.u.dtype for w in written], [(w.box, division_of(w.u).said) for w in written]
+        return {"step": step, "time": time, "wait": wait, "fields": fields, "dtypes": dtypes, "the arrays": parts}
 
     def _variables(self, name: Any, given: Any) -> Iterator[_Written]:
         """The variables that stand under one name."""
@@ -327,9 +330,16 @@ class File:
             raise
 
 
+def _moment(time: Any) -> float:
+    """A time, which is a finite number."""
+    if not isinstance(time, numbers.Real) or not np.isfinite(float(time)):
+        raise ValueError(f"time must be a finite number, not {said(time)}")
+    return float(time)
+
+
 def _path(path: Any, mode: Any, compression: Any) -> tuple[Path, Any, dict[str, Any]]:
     """The path of a file of a known kind, the module of its format, and what its variables are compressed by."""
-    found = Path(path)
+    found = Path(path).absolute()  # wherever the program goes while a thread writes
     form = next((each for each in _FORMATS if found.suffix in each.SUFFIXES), None)
     if form is None:
         raise ValueError(

@@ -171,7 +171,9 @@ def header_of(path: Path) -> Header:
     """
     try:
         mapped = np.lib.format.open_memmap(path, "r")
-    except (ValueError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # whatever the bytes of something else make of it
         raise ValueError(f"{path} is no whole file of numpy's with an array of fixed items: {error}") from error
     order = "F" if mapped.flags.f_contiguous and not mapped.flags.c_contiguous else "C"
     return Header(mapped.shape, mapped.dtype, order, mapped.offset)

@@ -84,7 +84,7 @@ def _opened(path: Path, mode: str, consolidated: bool) -> Iterator[Any]:
         raise OSError(number, os.strerror(number), str(path))
     library = zarr()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Consolidated metadata", UserWarning)
+        warnings.filterwarnings("ignore", "Consolidated metadata|Object at .* is not recognized", UserWarning)
         try:
             group = library.open_group(path, mode=mode, use_consolidated=consolidated)
         except (KeyError, ValueError, TypeError, FileNotFoundError) as error:
@@ -97,10 +97,25 @@ def _changed(path: Path) -> Iterator[Any]:
     """The group in a ``with`` block, to be changed; what is seen by others is what `_seen` makes seen."""
     known = {name: there.steps for name, there in _there(path).items()}
     with _opened(path, "r+", False) as group:
-        for name, array in group.arrays():
+        with _telling(path):
+            arrays = dict(group.arrays())
+        if known.keys() - arrays.keys():
+            raise ValueError(f"{path} is damaged: the arrays {sorted(known.keys() - arrays.keys())} are missing")
+        for name, array in arrays.items():
             if _is_time(array) and array.shape[0] > known.get(name, 0):  # of a program that was killed, or an error
                 array.resize((known.get(name, 0), *array.shape[1:]))
         yield group
+
+
+@contextmanager
+def _telling(path: Path, name: str = "") -> Iterator[None]:
+    """Make errors of zarr's that tell of damage ValueErrors that tell where; those of the system are what they are."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # of the codecs too
+        raise ValueError(f"{path / name} is damaged: {type(error).__name__}: {error}") from error
 
 
 def _is_time(array: Any) -> bool:
@@ -281,7 +296,8 @@ def write(path: Path, layouts: Sequence[Layout], data: Sequence[Part]) -> None:
     for mine, layout in zip(data, layouts, strict=True):
         if not mine.block.size:
             continue
-        array = zarr().open_array(path, path=layout.name, mode="r+")
+        with _telling(path, layout.name):
+            array = zarr().open_array(path, path=layout.name, mode="r+")
         where = tuple(slice(at, at + n) for at, n in zip(mine.start, mine.block.shape, strict=True))
         array[(layout.row, *where)] = mine.block
         touched = [range(w.start // s, -(-w.stop // s)) for w, s in zip(where, layout.shard, strict=True)]
@@ -347,7 +363,8 @@ def steps(path: Path, name: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, 
     number = _field(path, name).steps
     with _opened(path, "r", True) as group:
         kind = group[name].metadata.dimension_names[0].removeprefix("time")
-        return group[f"step{kind}"][:number], group[f"time{kind}"][:number]
+        with _telling(path, f"step{kind}"):
+            return group[f"step{kind}"][:number], group[f"time{kind}"][:number]
 
 
 def find(path: Path, name: str, step: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
@@ -360,9 +377,9 @@ def find(path: Path, name: str, step: Any, shape: tuple[int, ...], dtype: np.dty
 def read(path: Path, name: str, row: int, part: Part) -> None:
     """Read a rank's part of a step of a variable into ``part.block``. Local."""
     if part.block.size:
-        array = zarr().open_array(path, path=name, mode="r")
         box = tuple(slice(at, at + n) for at, n in zip(part.start, part.block.shape, strict=True))
-        part.block[...] = array[(row, *box)]
+        with _telling(path, name):
+            part.block[...] = zarr().open_array(path, path=name, mode="r")[(row, *box)]
 
 
 def annotate(path: Path, variable: str | None, attrs: dict[str, Any]) -> None:
