@@ -111,3 +111,38 @@ def test_what_a_file_over_time_cannot_have():
             for call in (lambda: file.write({"g": g}, 2), lambda: file.write({"g": g.as_local()}, 2)):  # noqa: B023
                 expect_everywhere(ValueError, r"not \{'g': \w+ of shape \(\d, \d\)\}$", call)
             expect_everywhere(TypeError, r"not GlobalArray of shape \(3, 4\)$", lambda: file.write(2, g))  # noqa: B023
+
+
+@pytest.mark.parallel([1, 3])
+def test_modes_of_a_line_at_another_resolution():
+    """Of real and complex points, of a scalar and of components, by all scales; they are those of a plan of PFFT."""
+    with shared_directory() as directory:
+        checkpoints = files.Checkpoints(directory, keep=1)
+        norms = itertools.cycle(["forward", "ortho", "backward", "forward"])
+        for (dtype, n, m), norm in zip(itertools.product("dF", (12, 15), (8, 21)), norms, strict=False):
+            coarse, fine = (FFT1D(WORLD, k, dtype, norm=norm, padding=1.5) for k in (n, m))
+            alone = [PFFT(MPI.COMM_SELF, (k, 1), axes=0, dtype=dtype, norm=norm, padding=[1.5, 1]) for k in (n, m)]
+            u_hat = xp.zeros((2, *coarse.global_shape(True)), dtype=coarse.dtype(True), distribution=[None, "block"])
+            values = np.random.default_rng(n).random((2, coarse.points)).astype(dtype)
+            u_hat.local[...] = coarse.forward(np.ascontiguousarray(values[:, coarse.local_slice(False)[0]]))
+            whole = alone[0].forward(values[..., None])
+            checkpoints.save(1, {"u_hat": (u_hat, coarse.output), "line": (u_hat[0], coarse.output)})
+            found = checkpoints.load(like={"u_hat": fine.output, "line": fine.output}).state
+            other = files.Checkpoints(directory / str(WORLD.rank), comm=MPI.COMM_SELF)
+            other.save(1, {"u_hat": (whole, alone[0].output)})
+            expected = np.asarray(other.load(like={"u_hat": alone[1].output}).state["u_hat"])[..., 0]
+            both = found["u_hat"].to_numpy(), found["line"].to_numpy()
+            with everywhere():
+                np.testing.assert_equal(found["line"].local.shape, fine.shape(True))
+                for mine, modes in zip(both, (expected, expected[0]), strict=True):
+                    np.testing.assert_allclose(mine, modes, rtol=0, atol=30 * np.finfo(dtype).eps * abs(modes).max())
+        files.save(directory / "u.npy", u_hat)
+        like = coarse.output
+        back = files.load(directory / "u.npy", like=like)
+        check(np.array_equal(back.local, u_hat.local), "a line as the transform takes it")
+        for wrong, message in ((fine.output, r"\(2, 15\), like has \(2, 21\)"), (coarse.input, r"like has \(2, 22\)")):
+            expect_everywhere(ValueError, message, lambda: files.load(directory / "u.npy", like=wrong))  # noqa: B023
+        dup = WORLD.Dup()
+        found = checkpoints.load(like={"line": FFT1D(dup, m, dtype, norm=norm, padding=1.5).output}).state["line"]
+        check(np.array_equal(found.to_numpy(), both[1]), "by another communicator of the same ranks")
+        dup.Free()

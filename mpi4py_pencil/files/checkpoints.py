@@ -19,9 +19,9 @@ from mpi4py import MPI
 from ..layout.arrays import said, truth
 from ..ranks.agreement import agreed, nothing, told
 from ..ranks.communicators import check_alive, communicator
-from ..spec import Spec
+from ..spec import LineSpec, Spec
 from . import background, npy
-from .division import Division, division_like, division_of, in_lines, same_ranks, usual
+from .division import Division, context_of, division_like, division_of, in_lines, ranks_like, same_ranks, usual
 from .manifests import FORMAT, Manifest, found, headers, read_manifest, verify
 from .modes import Change, axes_of, check, read_modes
 from .parts import Distributed, distributed, part_of, shape_of
@@ -154,7 +154,8 @@ class Checkpoints:
         Returns
         -------
         Checkpoint
-            A tuple ``(step, state, attrs)``. The arrays are new memory: DistArrays; GlobalArrays where `like` has one,
+            A tuple ``(step, state, attrs)``. The arrays are new memory: DistArrays; GlobalArrays where `like` has one
+            or the output of an FFT1D,
             or where an array has no two axes and there is no `like`.
 
         Raises
@@ -166,6 +167,7 @@ class Checkpoints:
             everywhere.
         """
         self.wait()
+        context_of(self.comm)
         number, _ = agreed(self.comm, lambda: _wanted(step, like), lambda asked: {"step": asked[0], "like": asked[1]})
         path, manifest, starts = self._whole_one(number)
         names = agreed(self.comm, lambda: _names(path, manifest, like), nothing)
@@ -295,10 +297,10 @@ def _description(name: str, u: Distributed, spec: Any, comm: MPI.Intracomm) -> d
         raise ValueError(f"state[{name!r}] is an array of other ranks than those of these checkpoints")
     described = {"shape": list(shape), "dtype": str(u.dtype), "rank": division.rank, "modes": None}
     if spec is not None:
-        if not isinstance(spec, Spec) or not spec.transforms:
+        if not isinstance(spec, (Spec, LineSpec)) or not spec.transforms:
             raise TypeError(f"state[{name!r}] must be an array, or an array and its Spec, fft.output; not {said(spec)}")
-        described["rank"] = rank = max(0, len(shape) - len(spec.pencil.shape))
-        if shape[rank:] != spec.pencil.shape or u.dtype != spec.dtype:
+        described["rank"] = rank = max(0, len(shape) - len(spec.global_shape))
+        if shape[rank:] != spec.global_shape or u.dtype != spec.dtype:
             raise ValueError(f"state[{name!r}] is an array of {u.dtype} of shape {shape}, not one of its Spec")
         described["modes"] = {"axes": axes_of(spec), "norm": spec.norm}
     return described
@@ -318,9 +320,9 @@ def _warn(problem: str) -> None:
 
 def _fitting(like: Any, saved: dict[str, Any], header: npy.Header, path: Path, comm: MPI.Intracomm) -> Division:
     """The division that `like` asks for, if the saved array can be had so."""
-    division = division_like(like, header.shape)
-    if not same_ranks(division.comm, comm):
+    if not same_ranks(ranks_like(like), comm):
         raise ValueError("like is an array of other ranks than those of these checkpoints")
+    division = division_like(like, header.shape, comm)
     if getattr(like, "dtype", header.dtype) != header.dtype:
         raise ValueError(f"{path} has an array of dtype {header.dtype}, like has {like.dtype}")
     change = _change(like, saved)
@@ -336,7 +338,7 @@ def _fitting(like: Any, saved: dict[str, Any], header: npy.Header, path: Path, c
 
 def _change(like: Any, saved: dict[str, Any]) -> Change | None:
     """The resolutions between which the modes of an array are to be changed; None where they stay as they are."""
-    if saved["modes"] is None or not isinstance(like, Spec) or not like.transforms:
+    if saved["modes"] is None or not isinstance(like, (Spec, LineSpec)) or not like.transforms:
         return None
     old, new = saved["modes"]["axes"], axes_of(like)
     change = Change(old, new, saved["modes"]["norm"], like.norm)

@@ -19,7 +19,8 @@ from ..layout.arrays import said
 from ..layout.pencil import Pencil
 from ..layout.subcomm import Subcomm
 from ..ranks.agreement import agreed, nothing
-from ..spec import Spec
+from ..ranks.communicators import cache_of
+from ..spec import LineSpec, Spec
 from .parts import distributed, ranks_of
 
 # Runs of the file that are shorter are not worth a call of the system each: whole lines are made first.
@@ -143,23 +144,40 @@ def in_lines(u: Any, order: str = "C", itemsize: int | None = None, least: int =
     return division_of(u).lines(itemsize or u.dtype.itemsize, order, least).moved(u)
 
 
-def division_like(like: Any, shape: tuple[int, ...]) -> Division:
+def context_of(comm: MPI.Intracomm) -> Context:
+    """The context of some ranks, kept with their communicator. Collective at the first time."""
+    if comm == MPI.COMM_WORLD:
+        return world()
+    cache = cache_of(comm)
+    if "context" not in cache:
+        cache["context"] = Context(comm)
+    found: Context = cache["context"]
+    return found
+
+
+def division_like(like: Any, shape: tuple[int, ...], comm: MPI.Intracomm) -> Division:
     """The division that `like` means for an array of this global shape.
 
-    `like` is a DistArray, a GlobalArray, a Pencil, or a `Spec`, before whose axes the array may have more, its
-    components. Local.
+    `like` is a DistArray, a GlobalArray, a Pencil, or a `Spec` or `LineSpec`, before whose axes the array may have
+    more, its components. Local, once `comm`, the ranks of `like`, has a context.
 
     Raises
     ------
     TypeError, ValueError
         Where it is something else, or has another number of axes.
     """
+    division: Division
     if isinstance(like, (DistArray, GlobalArray)):
         division = division_of(distributed("like", like))
     elif isinstance(like, (Pencil, Spec)):
         pencil = like if isinstance(like, Pencil) else like.pencil
         rank = max(0, len(shape) - len(pencil.shape))
         division = ByPencil(pencil.with_components(shape[:rank]) if rank else pencil, rank)
+    elif isinstance(like, LineSpec):
+        rank = max(0, len(shape) - 1)
+        whole = shape[:rank] + like.global_shape
+        context = context_of(comm)
+        division = ByDistribution(context, context.distribution(whole, [None] * rank + ["block"]), rank)
     else:
         raise TypeError(f"like must be a DistArray, a GlobalArray, a Pencil or a Spec such as fft.output, {_not(like)}")
     if len(division.shape) != len(shape):
@@ -177,6 +195,8 @@ def ranks_like(like: Any) -> MPI.Intracomm:
     """
     if isinstance(like, GlobalArray):
         return like.context.comm
+    if isinstance(like, LineSpec):
+        return like.comm
     pencil = like if isinstance(like, Pencil) else getattr(like, "pencil", None)
     if not isinstance(pencil, Pencil):
         raise TypeError(f"like must be a DistArray, a GlobalArray, a Pencil or a Spec such as fft.output, {_not(like)}")
@@ -198,7 +218,7 @@ def usual(comm: MPI.Intracomm, shape: tuple[int, ...], rank: int = 0) -> Divisio
     if len(inner) > 1 and 0 not in shape:
         pencil = Pencil(Subcomm(comm, [0] * (len(inner) - 1) + [1]), inner)
         return ByPencil(pencil.with_components(shape[:rank]), rank)
-    context = world() if comm == MPI.COMM_WORLD else Context(comm)
+    context = context_of(comm)
     return ByDistribution(context, context.distribution(shape))
 
 

@@ -16,7 +16,7 @@ from ..ranks.agreement import agreed, nothing, told
 from ..ranks.communicators import check_alive, communicator
 from . import background
 from .disk import Seen, read_block, take_room, unseen, write_block
-from .division import Division, division_like, division_of, in_lines, ranks_like, usual
+from .division import Division, context_of, division_like, division_of, in_lines, ranks_like, usual
 from .parts import Distributed, Part, distributed, part_of, shape_of
 from .selection import selected
 from .staged import staged
@@ -193,7 +193,7 @@ def load(
     ----------
     path : path-like
         The file.
-    like : DistArray, GlobalArray, Pencil or Spec, optional
+    like : DistArray, GlobalArray, Pencil, Spec or LineSpec, optional
         How the array is to be divided: as this one is. Its dtype, if it has one, must be that of the file; leading axes
         beyond those of a Spec or a Pencil are components.
     comm : MPI.Intracomm, optional
@@ -205,7 +205,8 @@ def load(
     Returns
     -------
     DistArray or GlobalArray
-        New memory: a GlobalArray where `like` is one, or where the array has no two axes and there is no `like`.
+        New memory: a GlobalArray where `like` is one or a LineSpec, that of an FFT1D, or where the array has no two
+        axes and there is no `like`.
 
     Raises
     ------
@@ -217,13 +218,16 @@ def load(
     """
     ranks = _ranks(like, comm)
     background.finish_saves(ranks)
+    context_of(ranks)
     name = agreed(ranks, lambda: Path(path), lambda found: {"path": str(found), "index": index})
     header = told(ranks, lambda: header_of(name))
     box = agreed(ranks, lambda: selected(index, header.shape), nothing)
     if like is None:
         division = usual(ranks, box.kept)
     else:
-        division = agreed(ranks, lambda: _fitting(like, box.kept, header, name), lambda found: {"like": found.said})
+        division = agreed(
+            ranks, lambda: _fitting(like, box.kept, header, name, ranks), lambda found: {"like": found.said}
+        )
     dtype = header.dtype if like is None else _native(getattr(like, "dtype", header.dtype), header.dtype)
     lines = division.lines(header.dtype.itemsize, header.order)
     u: Any = lines.empty(header.dtype)
@@ -246,9 +250,9 @@ def _ranks(like: Any, comm: Any) -> MPI.Intracomm:
     return ranks
 
 
-def _fitting(like: Any, shape: tuple[int, ...], header: Header, path: Path) -> Division:
+def _fitting(like: Any, shape: tuple[int, ...], header: Header, path: Path, ranks: MPI.Intracomm) -> Division:
     """The division of `like`, if the file's array fits it."""
-    division = division_like(like, shape)
+    division = division_like(like, shape, ranks)
     if division.shape != shape:
         raise ValueError(f"{path} has an array of shape {shape}, like has {division.shape}")
     wanted = getattr(like, "dtype", header.dtype)
