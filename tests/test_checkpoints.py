@@ -354,7 +354,7 @@ def test_checksums_of_parts(monkeypatch):
                 joined(wrong, 1234)
 
 
-@pytest.mark.parallel(2)
+@pytest.mark.parallel(4)
 def test_a_disk_that_is_full():
     """All ranks say so; what was saved is there, what was begun is not, and when there is room again it is used."""
     fft = PFFT(WORLD, (32, 64, 64))
@@ -386,7 +386,7 @@ def test_a_disk_that_is_full():
         check((fields.read("u_1_slice_slice", plane) == 2).all(), "it is there")
 
 
-@pytest.mark.parallel(3)
+@pytest.mark.parallel(4)
 def test_without_the_rights():
     """What must not be read or written is as it was, and all ranks say so, also where one alone may not."""
     u = newDistArray(PFFT(WORLD, (12, 8)), False, val=1)

@@ -24,7 +24,7 @@ def test_any_division_there_and_back():
         checkpoints = files.Checkpoints(directory / "run", keep=1)
         suffixes = itertools.cycle([".h5", ".nc", ".zarr"])
 
-        @settings(max_examples=12)
+        @settings(max_examples=8)
         @given(arrays(), st.sampled_from("CF"), st.data())
         def there_and_back(array, order, data):
             g, whole = array
@@ -100,7 +100,7 @@ def test_modes_of_a_truncated_spectrum_as_global_arrays():
         check(WORLD.allreduce(abs(found[0]).sum()) > 0, "and there are some")
 
 
-@pytest.mark.parallel(2)
+@pytest.mark.parallel(4)
 def test_what_a_file_over_time_cannot_have():
     with shared_directory() as directory:
         for suffix in (".h5", ".zarr"):
@@ -113,7 +113,7 @@ def test_what_a_file_over_time_cannot_have():
             expect_everywhere(TypeError, r"not GlobalArray of shape \(3, 4\)$", lambda: file.write(2, g))  # noqa: B023
 
 
-@pytest.mark.parallel([1, 3])
+@pytest.mark.parallel(3)
 def test_modes_of_a_line_at_another_resolution():
     """Of real and complex points, of a scalar and of components, by all scales; they are those of a plan of PFFT."""
     with shared_directory() as directory:

@@ -100,7 +100,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parallel([1, 4])
+@pytest.mark.parallel(4)
 def test_other_programs_read_what_was_written(monkeypatch):
     """Whole fields and slices, each as often as it was written, by any division, plain and compressed, in chunks."""
     monkeypatch.setattr(chunks, "_PLAIN_BYTES", 1000)
