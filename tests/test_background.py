@@ -110,6 +110,15 @@ def test_communicators_that_are_freed_meanwhile():
         expect_everywhere(ValueError, "freed", files.wait)
         np.testing.assert_equal(names(directory / "run"), [])
         files.wait()
+        if WORLD.rank == 0:
+            alone = MPI.COMM_SELF.Dup()
+            files.save(directory / "alone.npy", xp.Context(alone).ones(4), wait=False)
+            alone.Free()
+        files.save(directory / "both.npy", xp.ones(4))
+        if WORLD.rank == 0:
+            with everywhere(MPI.COMM_SELF), pytest.raises(ValueError, match="freed"):
+                files.wait()
+        np.testing.assert_equal(names(directory), ["both.npy", "run"])
 
 
 @pytest.mark.parallel(4)

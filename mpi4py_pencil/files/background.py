@@ -74,7 +74,7 @@ def finish(owner: object) -> None:
 def finish_saves(comm: MPI.Intracomm) -> None:
     """Wait until all is there that ranks have begun without an owner, be it by another communicator. Collective."""
     same = (MPI.IDENT, MPI.CONGRUENT, MPI.SIMILAR)
-    _finish([b for b in _all if b.owner is None and (not b.comm or MPI.Comm.Compare(b.comm, comm) in same)])
+    _finish([b for b in _all if b.owner is None and b.comm and MPI.Comm.Compare(b.comm, comm) in same])
 
 
 def wait() -> None:
