@@ -4,7 +4,11 @@ A pencil is a description, so one process can make those of all ranks: all it ta
 size and rank. The errors of the example are computed anew, in a few seconds, and the small solvers run, in a minute.
 """
 
+import re
+import subprocess
+import sys
 from itertools import product
+from pathlib import Path
 from types import SimpleNamespace
 
 from mpi4py import MPI
@@ -28,6 +32,14 @@ def draw(folder):
         save(figure, folder / f"{name}.png")
     for example in (turbulence, mixing, flames, mhd):
         example.main(path=str(folder / f"{example.__name__.rpartition('.')[2]}.png"))
+    subprocess.run([sys.executable, "-c", script("files.md", "vortices.py")], cwd=folder, check=True)
+
+
+def script(page, name):
+    """Return the program of a page that begins with its name."""
+    text = Path(__file__).with_name(page).read_text(encoding="utf-8")
+    [found] = re.findall(rf"^```python\n(# {re.escape(name)}\n.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return found
 
 
 def layouts(grid, alignments):

@@ -21,6 +21,8 @@ from .plan.tuning import default_of_all
 from .ranks.agreement import agreed
 from .ranks.calls import Calls
 from .ranks.communicators import communicator
+from .spec import LineSpec
+from .transforms import Fourier
 from .transforms.mesh import TWO_PI, box_lengths
 
 Array = np.ndarray[Any, Any]
@@ -204,6 +206,17 @@ class FFT1D:
     def dtype(self, forward_output: bool = False) -> np.dtype[Any]:
         """The dtype of the points, or of the modes."""
         return self._line.complex_dtype if truth("forward_output", forward_output) else self._line.dtype
+
+    @property
+    def input(self) -> LineSpec:
+        """What the input of ``forward`` is: how `files.load` is to divide a line of points, ``like=fft.input``."""
+        return LineSpec(self.comm, self.global_shape(False), self.dtype(False))
+
+    @property
+    def output(self) -> LineSpec:
+        """What the output of ``forward`` is, as `files.Checkpoints` takes it beside a line of modes."""
+        modes = Fourier().along(0, self.n, self.points, self.dtype(False))
+        return LineSpec(self.comm, self.global_shape(True), self.dtype(True), (modes,), self._line.norm)
 
     def local_mesh(self, lengths: float | None = None) -> list[Array]:
         """The coordinates of this rank's points, j L / points, in a list of one array, as `PFFT.local_mesh` has them.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from mpi4py import MPI
 
 from .distarray import DistArray
 from .layout.arrays import checked_array
@@ -75,6 +76,27 @@ class Spec:
         if isinstance(array, DistArray) and array._block is not None:
             _same_distribution(name, array, self.pencil)
         return array
+
+
+@dataclass(frozen=True)
+class LineSpec:
+    """The arrays on one side of the transform of a line that is itself divided, into even blocks.
+
+    Attributes
+    ----------
+    comm : MPI.Intracomm
+        The ranks.
+    global_shape : tuple of int
+        The length of the line.
+    dtype, transforms, norm
+        As of a `Spec`.
+    """
+
+    comm: MPI.Intracomm
+    global_shape: tuple[int]
+    dtype: np.dtype[Any]
+    transforms: tuple[Transform, ...] = ()
+    norm: str = "forward"
 
 
 def _same_distribution(name: str, array: DistArray, pencil: Pencil) -> None:

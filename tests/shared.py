@@ -1,5 +1,6 @@
 """Directories that all ranks of a test share, and what lies in them."""
 
+import os
 import resource
 import shutil
 import tempfile
@@ -37,3 +38,16 @@ def files_no_longer_than(nbytes, rank):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@contextmanager
+def as_nobody(*ranks):
+    """Take the rights of root from some ranks, all by default, where the tests run with them."""
+    root = os.geteuid() == 0 and MPI.COMM_WORLD.rank in (ranks or range(MPI.COMM_WORLD.size))
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import os
 import shutil
 import subprocess
 import zlib
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 from oracles import numbered
-from shared import files_no_longer_than, names, shared_directory
+from shared import as_nobody, files_no_longer_than, names, shared_directory
 from support import check, everywhere, expect_everywhere, rng
 
 from mpi4py_pencil import (
@@ -28,7 +29,6 @@ from mpi4py_pencil import (
     files,
     newDistArray,
 )
-from mpi4py_pencil import arrays as xp
 from mpi4py_pencil.files import checksums
 from mpi4py_pencil.files.checksums import Sums, joined
 
@@ -277,34 +277,6 @@ def test_what_is_written_while_the_solver_goes_on():
         np.testing.assert_equal(checkpoints.load().step, 2)
 
 
-@pytest.mark.parallel([1, 3])
-def test_global_arrays_are_saved_and_loaded_as_their_blocks():
-    whole = np.arange(48.0).reshape(6, 8)
-    g, other = xp.asarray(whole, distribution=["block", None]), xp.zeros((6, 8), distribution=[None, "block"])
-    with shared_directory() as directory:
-        files.save(directory / "g.npy", g)
-        checkpoints = files.Checkpoints(directory / "run")
-        checkpoints.save(1, {"g": g})
-        file = files.File(directory / "g.h5", "w")
-        file.write(1, {"g": [g, (g, [slice(None), 2])]})
-        check(file.read("g", out=other) is other, "out is not returned")
-        loaded = [
-            files.load(directory / "g.npy", like=other),
-            checkpoints.load(like={"g": other}).state["g"],
-            other.as_local(),
-        ]
-        dealt = g.redistribute(["cyclic", None])
-        expect_everywhere(ValueError, "no pencil's", lambda: files.save(directory / "h.npy", dealt))
-        for call in (lambda: file.write({"g": g}, 2), lambda: file.write({"g": loaded[0]}, 2)):
-            expect_everywhere(ValueError, r"not \{'g': \w+ of shape \(\d, \d\)\}$", call)
-        expect_everywhere(TypeError, r"not DistArray of shape \(\d, \d\)$", lambda: file.write(2, loaded[0]))
-        with everywhere():
-            np.testing.assert_array_equal(np.load(directory / "g.npy"), whole)
-            for u in loaded:
-                np.testing.assert_equal(u.pencil.whole, loaded[2].pencil.whole)
-                np.testing.assert_array_equal(u, whole[u.local_slice()])
-
-
 @pytest.mark.parallel(2)
 def test_what_cannot_be_saved_or_loaded():
     maps = LinearMap(np.eye(8), np.eye(8))
@@ -314,7 +286,7 @@ def test_what_cannot_be_saved_or_loaded():
     sines = PFFT(WORLD, (8, 8), transforms={0: DST(1)}, norm="ortho")
     eight = PFFT(WORLD, (8, 8), transforms={0: maps})
     u, u_hat = newDistArray(fft, False), newDistArray(fft)
-    seen, cyclic = u.as_global(), xp.zeros((6, 8), distribution=["cyclic", "block"])
+    seen = u.as_global()
     with shared_directory() as directory:
         checkpoints = files.Checkpoints(directory / "run")
         save, load = checkpoints.save, checkpoints.load
@@ -335,8 +307,6 @@ def test_what_cannot_be_saved_or_loaded():
             (lambda: save(1, {"u": (u, u)}), TypeError, r"; not DistArray of shape \(.*\)$"),
             (lambda: save(u, 1), TypeError, "state must be a dict"),
             (lambda: save(u, {"u": u}), ValueError, r"step must be .* not DistArray of shape \(.*\)$"),
-            (lambda: save(1, {"u": cyclic}), ValueError, "no pencil's: .* redistribute it"),
-            (lambda: load(like={"u": cyclic}), ValueError, "no pencil's: .* redistribute it"),
             (lambda: save(1, {"u": np.ones(3)}), TypeError, r"state\['u'\] must be a DistArray"),
             (lambda: save(1, {"../u": u}), ValueError, "name '../u': it must be of letters"),
             (lambda: save(1, {"u": (u, fft.input)}), TypeError, "must be an array, or an array and its Spec"),
@@ -358,7 +328,7 @@ def test_what_cannot_be_saved_or_loaded():
             (lambda: load(like={"o": sines.output}), ValueError, "axis 0: .* saved of the transform DCT"),
             (lambda: load(like={"u_hat": PFFT(WORLD, (6, 8), norm="ortho").output}), ValueError, "norm='forward'"),
             *[
-                (lambda: save(1, {"u": seen if WORLD.rank else u}), ValueError, "disagree on global arrays"),
+                (lambda: save(1, {"u": seen if WORLD.rank else u}), ValueError, "disagree on the arrays"),
                 (lambda: save(WORLD.rank, {"u": u}), ValueError, "the ranks disagree on what is saved"),
                 (lambda: load(like={"u": DistArray((6, 8), Subcomm(ALONE, [1, 1]))}), ValueError, "of other ranks"),
                 (lambda: save(1, {"u": DistArray((6, 8), Subcomm(ALONE, [1, 1]))}), ValueError, "of other ranks"),
@@ -384,7 +354,7 @@ def test_checksums_of_parts(monkeypatch):
                 joined(wrong, 1234)
 
 
-@pytest.mark.parallel(2)
+@pytest.mark.parallel(4)
 def test_a_disk_that_is_full():
     """All ranks say so; what was saved is there, what was begun is not, and when there is room again it is used."""
     fft = PFFT(WORLD, (32, 64, 64))
@@ -401,17 +371,90 @@ def test_a_disk_that_is_full():
             lambda: files.save(directory / "u.npy", u.astype(complex)),
             lambda: fields.write(2, {"u": [u.astype(complex), (u, 1)]}),
             lambda: files.File(directory / "v.h5", "w", compression=1).write(2, {"u": noise(u)}),
+            lambda: files.File(directory / "v.zarr", "w").write(2, {"u": noise(u).astype(complex)}),
         ):
             expect_everywhere(OSError, "No space left on device", call)
             np.testing.assert_equal(names(directory / "run"), before)
         np.testing.assert_equal([fields.steps("u_1_slice_slice"), checkpoints.load().step], [[1], 1])
-        np.testing.assert_equal(set(names(directory)) - {"v.h5"}, {"run", "u.h5"})
+        np.testing.assert_equal(set(names(directory)) - {"v.h5", "v.zarr"}, {"run", "u.h5"})
         if WORLD.rank == 0:
             (directory / "v.h5").unlink()
+            shutil.rmtree(directory / "v.zarr")
         WORLD.barrier()
         fields.write(2, {"u": (2 * u, 1)})
         plane = DistArray((64, 64), [0, 1])
         check((fields.read("u_1_slice_slice", plane) == 2).all(), "it is there")
+
+
+@pytest.mark.parallel(4)
+def test_without_the_rights():
+    """What must not be read or written is as it was, and all ranks say so, also where one alone may not."""
+    u = newDistArray(PFFT(WORLD, (12, 8)), False, val=1)
+    suffixes = ["npy", "h5", "nc", "zarr"]
+    with shared_directory() as directory:
+        run, fields = files.Checkpoints(directory / "run"), {}
+        run.save(1, {"u": u})
+        files.save(directory / "u.npy", u)
+        files.save(directory / "hidden.npy", u)
+        for suffix in suffixes[1:]:
+            fields[suffix] = files.File(directory / f"u.{suffix}", "w")
+            fields[suffix].write(1, {"u": u})
+        if WORLD.rank == 0:
+            directory.chmod(0o755)
+            (directory / "hidden.npy").chmod(0o000 if os.geteuid() else 0o600)
+            if os.geteuid():
+                directory.chmod(0o555)
+        WORLD.barrier()
+        before = names(directory), names(directory / "run")
+        calls = [
+            lambda: files.save(directory / "u.npy", 2 * u),
+            lambda: files.save(directory / "new.npy", u),
+            lambda: run.save(2, {"u": u}),
+            *[lambda suffix=suffix: fields[suffix].write(2, {"u": u}) for suffix in suffixes[1:]],
+        ]
+        with as_nobody():
+            for call in [
+                *calls,
+                lambda: run.save(2, {"u": u}, wait=False),
+                lambda: files.Checkpoints(directory / "other"),
+                lambda: files.load(directory / "hidden.npy"),
+                *[lambda suffix=suffix: files.File(directory / f"new.{suffix}", "w") for suffix in suffixes[1:]],
+            ]:
+                expect_everywhere(PermissionError, "Permission denied", call)
+                np.testing.assert_equal((names(directory), names(directory / "run")), before)
+            found = [run.load().state["u"], files.load(directory / "u.npy", u)]
+            found += [files.File(directory / f"u.{suffix}").read("u", u.copy()) for suffix in suffixes[1:]]
+            check(all(np.array_equal(each, u) for each in found), "what may be read is read")
+        if WORLD.allreduce(os.geteuid()) == 0:  # one rank cannot have other rights than the others else
+            with as_nobody(LAST):
+                for call in calls:
+                    expect_everywhere(PermissionError, "Permission denied", call)
+                    np.testing.assert_equal((names(directory), names(directory / "run")), before)
+        if WORLD.rank == 0:
+            directory.chmod(0o755)
+
+
+@pytest.mark.parallel(4)
+def test_two_jobs_at_once():
+    """Write to one directory, and to one file: all is whole, and nothing is left over."""
+    job = WORLD.rank % 2
+    comm = WORLD.Split(job, WORLD.rank)
+    u = newDistArray(PFFT(comm, (40, 60)), False)
+    with shared_directory() as directory:
+        checkpoints = files.Checkpoints(directory / "run", keep=2, comm=comm)
+        for step in range(6):
+            u[...] = 10 * job + step
+            checkpoints.save(step, {"u": u}, wait=bool(step % 2), value=10 * job + step)
+            files.save(directory / "u.npy", u)
+        checkpoints.wait()
+        WORLD.barrier()
+        last = files.Checkpoints(directory / "run").load()
+        check(np.all(last.state["u"] == last.attrs["value"]) and last.step == 5, f"{last.attrs}")
+        np.testing.assert_equal(len(names(directory / "run")), 2)
+        np.testing.assert_equal(names(directory), ["run", "u.npy"])
+        with everywhere():
+            np.testing.assert_equal(np.unique(np.load(directory / "u.npy")) % 10, [5])
+    comm.Free()
 
 
 def noise(u):

@@ -251,3 +251,15 @@ def test_what_is_printed_and_drawn(module, arguments, rows, title, tmp_path, cap
         np.testing.assert_array_less(0.1, imread(path)[..., :3].std())
     else:
         np.testing.assert_equal((lines, path.exists()), ([], False))
+
+
+@pytest.mark.parallel(2)
+def test_a_run_that_goes_on(tmp_path, capsys):
+    """From the last row that an earlier run has printed: the rows are those of one that was not interrupted."""
+    directory, rows = COMM.bcast(tmp_path), []
+    for end, saved in ((0.1, directory / "run"), (0.2, directory / "run"), (0.2, None)):
+        mhd.main(n=8, end=end, path=str(tmp_path / "mhd.png"), directory=saved)
+        rows.append([line for line in capsys.readouterr().out.splitlines()[3:-2] if line.split()[0] > "0.09"])
+    if COMM.rank == 0:
+        np.testing.assert_equal([row.split()[0] for row in rows[1]], ["0.12", "0.16", "0.20"])
+        np.testing.assert_equal(rows[1], rows[2])

@@ -100,7 +100,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parallel([1, 4])
+@pytest.mark.parallel(4)
 def test_other_programs_read_what_was_written(monkeypatch):
     """Whole fields and slices, each as often as it was written, by any division, plain and compressed, in chunks."""
     monkeypatch.setattr(chunks, "_PLAIN_BYTES", 1000)
@@ -190,6 +190,9 @@ def test_what_cannot_be_written_or_read():
             (lambda: read.write(4, {"u": u}), ValueError, "was opened with mode 'r'"),
             (lambda: file.write(-1, {"u": u}), ValueError, "step must be a whole number"),
             (lambda: file.write(4, u), TypeError, "fields must be a dict"),
+            (lambda: file.write(4, {"u": []}), ValueError, r"fields has no arrays: \{'u': \[\]\}"),
+            (lambda: file.write(4, {"u": u}, time="now"), ValueError, "time must be a finite number, not 'now'"),
+            (lambda: file.write(4, {"u": u}, time=np.nan), ValueError, "time must be a finite number, not nan"),
             (lambda: file.write(4, {"u": [u, u]}), ValueError, "the same variable twice"),
             (lambda: file.write(4, {"u": np.ones(3)}), TypeError, r"fields\['u'\] must be a DistArray"),
             (lambda: file.write(4, {"u": (u, [9])}), ValueError, "the part of 'u' 9 is out of axis 0"),
@@ -210,9 +213,11 @@ def test_what_cannot_be_written_or_read():
             *[
                 (lambda: file.write(4 + WORLD.rank, {"u": u}), ValueError, "the ranks disagree on step"),
                 (lambda: file.read("u", u, WORLD.rank), ValueError, "the ranks disagree on step"),
+                (lambda: file.write(4, {f"u{WORLD.rank}": u}), ValueError, r"disagree on fields: rank 0 has \['u0'\]"),
+                (lambda: file.write(4, {"u": u.astype(["f4", "f8"][WORLD.rank % 2])}), ValueError, "on dtypes"),
                 (lambda: files.File(path, "w", single=WORLD.rank == 0), ValueError, "the ranks disagree on single"),
                 (lambda: file.write(4, {"u": alone}), ValueError, "other ranks"),
-            ][: 4 * (WORLD.size > 1)],
+            ][: 6 * (WORLD.size > 1)],
         ]:
             expect_everywhere(exception, message, call)
         for rank in {0, LAST}:
@@ -309,10 +314,10 @@ def test_chunks():
     """Below their limit, whole lines where that is possible; together they are the variable."""
     for shape in [(7,), (5, 6), (3, 4, 5), (2, 3, 4, 5)]:
         for packed in (False, True):
-            chunk = chunks.chunk_of(shape, 8, packed)
+            chunk = chunks.chunk_of(shape, 8, chunks.most_bytes(packed))
             np.testing.assert_equal(chunk, shape)
-    np.testing.assert_equal(chunks.chunk_of((1024, 1024, 1024), 8, False), (128, 1024, 1024))
-    np.testing.assert_equal(chunks.chunk_of((64, 1024, 1024), 8, True), (1, 256, 1024))
+    np.testing.assert_equal(chunks.chunk_of((1024, 1024, 1024), 8, 1024**3), (128, 1024, 1024))
+    np.testing.assert_equal(chunks.chunk_of((64, 1024, 1024), 8, 2 * 1024**2), (1, 256, 1024))
     starts = list(chunks.starts((5, 3), (2, 2)))
     np.testing.assert_equal(starts, list(itertools.product((0, 2, 4), (0, 2))))
 

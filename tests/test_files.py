@@ -176,6 +176,8 @@ def refused(directory, u):
         (lambda: files.load(directory), IsADirectoryError, "Is a directory"),
         (lambda: files.load(directory / "foreign.npy"), ValueError, "foreign.npy is no whole file of numpy's"),
         (lambda: files.load(directory / "cut.npy"), ValueError, "cut.npy is no whole file of numpy's"),
+        (lambda: files.load(directory / "less.npy"), ValueError, "less.npy is no whole file of numpy's"),
+        (lambda: files.load(directory / "odd.npy"), ValueError, "odd.npy is no whole file of numpy's"),
         (lambda: files.load(directory / "objects.npy"), ValueError, "objects.npy is no whole file of numpy's"),
         (lambda: files.load(there, other), ValueError, "old.npy has an array of dtype float64, like has float32"),
         (lambda: files.load(there, shorter), ValueError, r"old.npy has an array of shape \(8, 6\), like has \(8, 7\)"),
@@ -184,7 +186,7 @@ def refused(directory, u):
             ValueError,
             r"like has 2 axes, .* the shape \(6,\)",
         ),
-        (lambda: files.load(there, (8, 6)), TypeError, "like must be a DistArray, a Pencil or a Spec"),
+        (lambda: files.load(there, (8, 6)), TypeError, "like must be a DistArray, a GlobalArray, a Pencil or a Spec"),
         (lambda: files.load(there, u, WORLD), TypeError, "like and comm both say"),
         (lambda: files.load(there, index=(0, 0, 0)), ValueError, "index .* has 3 entries, the array has 2 axes"),
         (lambda: files.load(there, index=(..., ...)), ValueError, "more than one Ellipsis"),
@@ -212,6 +214,8 @@ def test_what_is_refused_is_refused_by_all():
             old = (directory / "old.npy").read_bytes()
             (directory / "foreign.npy").write_bytes(bytes(500))
             (directory / "cut.npy").write_bytes(old[:-1])
+            (directory / "less.npy").write_bytes(old.replace(b"(8, 6)", b"(-8,6)"))
+            (directory / "odd.npy").write_bytes(old.replace(b"(8, 6), }", b"(8, 6, } "))
             np.save(directory / "objects.npy", np.array([{}, None]), allow_pickle=True)
             (directory / "directory.npy").mkdir()
             os.mkfifo(directory / "pipe.npy")

@@ -14,7 +14,8 @@ that they have no aliases. The total energy is lost to viscosity and resistance 
 and most of it in thin sheets of current, which form in less than a turn of the vortex.
 
 ``mpiexec -n 2 python -m mpi4py -m mpi4py_pencil.examples.mhd`` prints the energies, and draws the current on a plane
-and the spectra into ``mhd.png``, which takes matplotlib (the extra "cli").
+and the spectra into ``mhd.png``, which takes matplotlib (the extra "cli"). Called with a directory, ``… mhd run``, it
+saves the state there with every row, and goes on from the last one when it is started again, on any number of ranks.
 
 Sources: S. A. Orszag and C.-M. Tang, J. Fluid Mech. 90 (1979), the vortex in two dimensions; P. D. Mininni, A. G.
 Pouquet and D. C. Montgomery, Phys. Rev. Lett. 97 (2006), in three.
@@ -22,13 +23,14 @@ Pouquet and D. C. Montgomery, Phys. Rev. Lett. 97 (2006), in three.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from mpi4py_pencil import PFFT, spectral
+from mpi4py_pencil import PFFT, files, spectral
 from mpi4py_pencil.examples.gathering import gathered
 from mpi4py_pencil.examples.stepping import rk4
 from mpi4py_pencil.pointwise import Pointwise
@@ -60,7 +62,17 @@ def orszag_tang(fft: PFFT) -> Array:
     u[0], u[1], u[2] = -2 * np.sin(y), 2 * np.sin(x), 0
     b[0], b[1], b[2] = -2 * np.sin(2 * y) + np.sin(z), 2 * np.sin(x) + np.sin(z), np.sin(x) + np.sin(y)
     b *= 0.8
-    return np.array([fft.forward(u), fft.forward(b)])
+    state = fft.output.empty((2, 3))
+    state[0], state[1] = fft.forward(u), fft.forward(b)
+    return state
+
+
+def begun(fft: PFFT, checkpoints: files.Checkpoints | None) -> tuple[int, Array]:
+    """Return how many steps have been made, and the state after them: that of an earlier run, if there is one."""
+    if checkpoints is None or checkpoints.latest() is None:
+        return 0, orszag_tang(fft)
+    step, found, _ = checkpoints.load(like={"state": fft.output})
+    return step, found["state"]
 
 
 def energies(fft: PFFT, state: Array) -> tuple[float, float]:
@@ -75,7 +87,13 @@ def plan(comm: MPI.Intracomm, n: int) -> Pointwise:
 
 
 def main(
-    n: int = 48, nu: float = 0.02, eta: float = 0.02, dt: float = 0.02, end: float = 1.0, path: str = "mhd.png"
+    n: int = 48,
+    nu: float = 0.02,
+    eta: float = 0.02,
+    dt: float = 0.02,
+    end: float = 1.0,
+    path: str = "mhd.png",
+    directory: str | None = None,
 ) -> None:
     """Print the energies, and draw the current. Collective over MPI.COMM_WORLD."""
     from mpi4py_pencil.plotting import Curves, Plane, plot_panels, save
@@ -83,18 +101,21 @@ def main(
     comm = MPI.COMM_WORLD
     product = plan(comm, n)
     fft = product.fft
-    state = orszag_tang(fft)
+    checkpoints = None if directory is None else files.Checkpoints(directory)
+    first, state = begun(fft, checkpoints)
     steps = round(end / dt)
     if comm.rank == 0:
         print(f"The vortex of Orszag and Tang, {n} x {n} x {n} points, {comm.size} rank{'s' * (comm.size > 1)}\n")
         print(f"{'time':>6}{'kinetic':>12}{'magnetic':>12}")
-    for done in range(steps + 1):
-        if done > 0:
+    for done in range(first, steps + 1):
+        if done > first:
             state = rk4(lambda modes: right_side(product, modes, nu, eta), state, dt)
         if done % (steps // 5) == 0:
             kinetic, magnetic = energies(fft, state)
             if comm.rank == 0:
                 print(f"{done * dt:>6.2f}{kinetic:>12.6f}{magnetic:>12.6f}", flush=True)
+            if checkpoints is not None and done > first:
+                checkpoints.save(done, {"state": (state, fft.output)}, wait=False)  # while the next steps are made
     current = fft.backward(spectral.curl(fft, state[1]))[..., n // 4]
     where, shape = fft.local_slice(False)[:2], fft.global_shape(False)[:2]
     whole = gathered(comm, np.sqrt((np.asarray(current) ** 2).sum(axis=0)), where, shape)
@@ -110,4 +131,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    main(directory=sys.argv[1] if len(sys.argv) > 1 else None)

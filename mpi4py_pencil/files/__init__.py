@@ -1,7 +1,8 @@
-"""Arrays in files: numpy's own, checkpoints, and HDF5 and NetCDF-4 for those who look at the results."""
+"""Arrays in files: numpy's own, checkpoints, and HDF5, NetCDF-4 and Zarr for those who look at the results."""
 
+from .background import wait
 from .checkpoints import Checkpoint, Checkpoints
-from .hdf5 import File
+from .fields import File
 from .npy import load, save
 
-__all__ = ["Checkpoint", "Checkpoints", "File", "load", "save"]
+__all__ = ["Checkpoint", "Checkpoints", "File", "load", "save", "wait"]

@@ -9,7 +9,6 @@ import os
 import re
 import warnings
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -17,16 +16,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from mpi4py import MPI
 
-from ..distarray import DistArray
 from ..layout.arrays import said, truth
-from ..layout.pencil import Pencil
 from ..ranks.agreement import agreed, nothing, told
 from ..ranks.communicators import check_alive, communicator
-from ..spec import Spec
-from . import npy
+from ..spec import LineSpec, Spec
+from . import background, npy
+from .division import Division, context_of, division_like, division_of, in_lines, ranks_like, same_ranks, usual
 from .manifests import FORMAT, Manifest, found, headers, read_manifest, verify
 from .modes import Change, axes_of, check, read_modes
-from .parts import blocks_of, distributed, divided_by, in_lines, like_what, moved, part_of, ranks_of
+from .parts import Distributed, distributed, part_of, shape_of
 from .writing import Writing
 
 
@@ -34,7 +32,7 @@ class Checkpoint(NamedTuple):
     """What was loaded: the step, the arrays by their names, and what else was saved with them."""
 
     step: int
-    state: dict[str, DistArray]
+    state: dict[str, Any]
     attrs: dict[str, Any]
 
 
@@ -80,12 +78,10 @@ class Checkpoints:
         self.comm = communicator(MPI.COMM_WORLD if comm is None else comm)
         self.directory, self.keep = agreed(
             self.comm,
-            lambda: (Path(directory), _whole("keep", keep, 1)),
+            lambda: (Path(directory).absolute(), _whole("keep", keep, 1)),
             lambda found: {"directory": str(found[0]), "keep": found[1]},
         )
         told(self.comm, lambda: self.directory.mkdir(parents=True, exist_ok=True))
-        self._pending: tuple[Writing, Future[None]] | None = None
-        self._thread: ThreadPoolExecutor | None = None
 
     def save(self, step: int, state: Mapping[str, Any], *, wait: bool = True, **attrs: Any) -> None:
         """Save a checkpoint, and remove those beyond the number that is kept.
@@ -95,12 +91,12 @@ class Checkpoints:
         step : int
             The number of the step, 0 or more.
         state : dict
-            The arrays by their names: DistArrays, or GlobalArrays that are divided as a pencil is; for modes a pair of
-            one and its Spec, ``(u_hat, fft.output)``, by which they can be loaded at another resolution.
+            The arrays by their names: DistArrays or GlobalArrays; for modes a pair of one and its Spec,
+            ``(u_hat, fft.output)``, by which they can be loaded at another resolution.
         wait : bool, optional
             Whether the checkpoint is there when this returns. Otherwise the arrays are copied and a thread writes them,
             so that they may be changed at once. The checkpoint is there, or an error is raised on every rank, at the
-            next call of a method.
+            next call of a method, or when the program ends.
         **attrs
             What else is to be saved: numbers, texts, and lists and dicts of these.
 
@@ -112,19 +108,16 @@ class Checkpoints:
             On every rank, where arguments are wrong or not the same everywhere.
         """
         self.wait()
-        state = blocks_of(self.comm, state)
-        arrays, manifest = agreed(
-            self.comm, lambda: self._asked(step, state, attrs, wait), lambda made: {"what is saved": made[1]}
-        )
-        lines = {name: moved(u, in_lines(u.pencil, u.rank, u.dtype.itemsize)) for name, u in arrays.items()}
+        arrays, manifest = agreed(self.comm, lambda: self._asked(step, state, attrs, wait), lambda made: _told(*made))
+        parts = {name: part_of(in_lines(u)) for name, u in arrays.items()}
         if not wait:
-            lines = agreed(self.comm, lambda: {k: u.copy() if u is arrays[k] else u for k, u in lines.items()}, nothing)
-        writing = Writing(self.comm, self.directory, manifest, {name: u.dtype for name, u in lines.items()})
+            parts = agreed(self.comm, lambda: {k: part.apart_from(arrays[k]) for k, part in parts.items()}, nothing)
+        writing = Writing(self.comm, self.directory, manifest, {name: u.dtype for name, u in arrays.items()})
         if wait:
-            writing.finish(lambda: writing.write(lines), self.keep)
+            writing.finish(lambda: writing.write(parts), self.keep)
         else:
-            self._thread = self._thread or ThreadPoolExecutor(1)
-            self._pending = writing, self._thread.submit(writing.write, lines)
+            finish = functools.partial(writing.finish, keep=self.keep)
+            background.begin(self.comm, self, lambda: writing.write(parts), finish)
 
     def wait(self) -> None:
         """Wait until what ``save(…, wait=False)`` began is there.
@@ -135,10 +128,7 @@ class Checkpoints:
             On every rank, where it could not be written on one.
         """
         check_alive(self.comm)
-        if self._pending is not None:
-            writing, future = self._pending
-            self._pending = None
-            writing.finish(future.result, self.keep)
+        background.finish(self)
 
     def latest(self) -> int | None:
         """The step of the checkpoint that was saved last; None where there is none."""
@@ -159,12 +149,14 @@ class Checkpoints:
             For each array that is wanted, by its name, how it is to be divided: a DistArray, a GlobalArray, a Pencil or
             a Spec. Modes that were saved with their Spec become those of the Spec that is given here, with other
             numbers of them: higher ones are cut off, or are zero. By default all arrays, divided along all axes but
-            the last.
+            the last, or along their only one.
 
         Returns
         -------
         Checkpoint
-            A tuple ``(step, state, attrs)``. The arrays are new memory.
+            A tuple ``(step, state, attrs)``. The arrays are new memory: DistArrays; GlobalArrays where `like` has one
+            or the output of an FFT1D,
+            or where an array has no two axes and there is no `like`.
 
         Raises
         ------
@@ -175,7 +167,7 @@ class Checkpoints:
             everywhere.
         """
         self.wait()
-        like = blocks_of(self.comm, like)
+        context_of(self.comm)
         number, _ = agreed(self.comm, lambda: _wanted(step, like), lambda asked: {"step": asked[0], "like": asked[1]})
         path, manifest, starts = self._whole_one(number)
         names = agreed(self.comm, lambda: _names(path, manifest, like), nothing)
@@ -200,7 +192,9 @@ class Checkpoints:
         """Where they are, and how many are kept. Local."""
         return f"Checkpoints({str(self.directory)!r}, keep={self.keep})"
 
-    def _asked(self, step: Any, state: Any, attrs: dict[str, Any], wait: Any) -> tuple[dict[str, DistArray], Manifest]:
+    def _asked(
+        self, step: Any, state: Any, attrs: dict[str, Any], wait: Any
+    ) -> tuple[dict[str, Distributed], Manifest]:
         """The arrays, and the manifest without checksums; wrong arguments are refused."""
         if not isinstance(state, Mapping):
             raise TypeError(f"state must be a dict of names to arrays, such as {{'u': u}}, not {said(state)}")
@@ -238,23 +232,25 @@ class Checkpoints:
         agreed(self.comm, lambda: verify(path, manifest, known, self.comm), nothing)
         return manifest, known
 
-    def _array(self, path: Path, saved: dict[str, Any], header: npy.Header, like: Any) -> DistArray:
+    def _array(self, path: Path, saved: dict[str, Any], header: npy.Header, like: Any) -> Distributed:
         """One array of a checkpoint, as `like` asks for it. Collective."""
-        comm, rank = self.comm, saved["rank"]
+        comm = self.comm
         if like is None:
-            pencil = divided_by(comm, header.shape[rank:]).with_components(header.shape[:rank])
+            division = usual(comm, header.shape, saved["rank"])
         else:
-            pencil, rank = agreed(
-                comm, lambda: _fitting(like, saved, header, path, comm), lambda made: {"like": made[0].whole}
-            )
-        lines = in_lines(pencil, rank, header.dtype.itemsize)
-        u = agreed(comm, lambda: DistArray.of(lines, header.dtype, rank), nothing)
+            division = agreed(comm, lambda: _fitting(like, saved, header, path, comm), lambda made: {"like": made.said})
+        u = division.lines(header.dtype.itemsize).empty(header.dtype)
         change = _change(like, saved)
         if change is None:
             agreed(comm, lambda: npy.read(path, header, part_of(u)), nothing)
         else:
             agreed(comm, lambda: read_modes(path, header, part_of(u), change), nothing)
-        return moved(u, pencil)
+        return division.moved(u)
+
+
+def _told(arrays: Mapping[str, Distributed], manifest: Manifest) -> dict[str, Any]:
+    """What all ranks must pass alike."""
+    return {"what is saved": manifest, "the arrays": [division_of(u).said for u in arrays.values()]}
 
 
 def _opened(path: Path) -> tuple[Manifest, dict[str, npy.Header]]:
@@ -293,17 +289,19 @@ def _file_name(name: Any) -> str:
     return name
 
 
-def _description(name: str, u: DistArray, spec: Any, comm: MPI.Intracomm) -> dict[str, Any]:
+def _description(name: str, u: Distributed, spec: Any, comm: MPI.Intracomm) -> dict[str, Any]:
     """What is written of an array, but for its checksums."""
     npy.writable(u, Path(name))
-    if MPI.Comm.Compare(ranks_of(u.pencil), comm) not in (MPI.IDENT, MPI.CONGRUENT):
+    division, shape = division_of(u), shape_of(u)
+    if not same_ranks(division.comm, comm):
         raise ValueError(f"state[{name!r}] is an array of other ranks than those of these checkpoints")
-    described = {"shape": list(u.global_shape), "dtype": str(u.dtype), "rank": u.rank, "modes": None}
+    described = {"shape": list(shape), "dtype": str(u.dtype), "rank": division.rank, "modes": None}
     if spec is not None:
-        if not isinstance(spec, Spec) or not spec.transforms:
+        if not isinstance(spec, (Spec, LineSpec)) or not spec.transforms:
             raise TypeError(f"state[{name!r}] must be an array, or an array and its Spec, fft.output; not {said(spec)}")
-        if u.pencil.without_components(u.rank).shape != spec.pencil.shape or u.dtype != spec.dtype:
-            raise ValueError(f"state[{name!r}] is an array of {u.dtype} of shape {u.global_shape}, not one of its Spec")
+        described["rank"] = rank = max(0, len(shape) - len(spec.global_shape))
+        if shape[rank:] != spec.global_shape or u.dtype != spec.dtype:
+            raise ValueError(f"state[{name!r}] is an array of {u.dtype} of shape {shape}, not one of its Spec")
         described["modes"] = {"axes": axes_of(spec), "norm": spec.norm}
     return described
 
@@ -320,29 +318,27 @@ def _warn(problem: str) -> None:
     warnings.warn(problem, RuntimeWarning, stacklevel=2)
 
 
-def _fitting(
-    like: Any, saved: dict[str, Any], header: npy.Header, path: Path, comm: MPI.Intracomm
-) -> tuple[Pencil, int]:
-    """The pencil and the number of component axes that `like` asks for, if the saved array can be had so."""
-    pencil, rank = like_what(like, header.shape)
-    if MPI.Comm.Compare(ranks_of(pencil), comm) not in (MPI.IDENT, MPI.CONGRUENT):
+def _fitting(like: Any, saved: dict[str, Any], header: npy.Header, path: Path, comm: MPI.Intracomm) -> Division:
+    """The division that `like` asks for, if the saved array can be had so."""
+    if not same_ranks(ranks_like(like), comm):
         raise ValueError("like is an array of other ranks than those of these checkpoints")
+    division = division_like(like, header.shape, comm)
     if getattr(like, "dtype", header.dtype) != header.dtype:
         raise ValueError(f"{path} has an array of dtype {header.dtype}, like has {like.dtype}")
     change = _change(like, saved)
     if change is not None:
         check(change)
     free = [k for k, axis in enumerate([] if change is None else change.new) if axis is not None]
-    for k, (mine, theirs) in enumerate(zip(header.shape, pencil.shape, strict=True)):
-        if mine != theirs and k - rank not in free:
+    for k, (mine, theirs) in enumerate(zip(header.shape, division.shape, strict=True)):
+        if mine != theirs and k - division.rank not in free:
             known = "" if saved["modes"] else ": modes can be loaded at another resolution if saved with their Spec"
-            raise ValueError(f"{path} has an array of shape {header.shape}, like has {pencil.shape}{known}")
-    return pencil, rank
+            raise ValueError(f"{path} has an array of shape {header.shape}, like has {division.shape}{known}")
+    return division
 
 
 def _change(like: Any, saved: dict[str, Any]) -> Change | None:
     """The resolutions between which the modes of an array are to be changed; None where they stay as they are."""
-    if saved["modes"] is None or not isinstance(like, Spec) or not like.transforms:
+    if saved["modes"] is None or not isinstance(like, (Spec, LineSpec)) or not like.transforms:
         return None
     old, new = saved["modes"]["axes"], axes_of(like)
     change = Change(old, new, saved["modes"]["norm"], like.norm)

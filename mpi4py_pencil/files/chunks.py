@@ -56,10 +56,14 @@ class Layout:
         return math.prod(self.chunk) * self.dtype.itemsize
 
 
-def chunk_of(shape: Sequence[int], itemsize: int, packed: bool) -> tuple[int, ...]:
-    """The shape of the chunks of a variable: whole lines, and as many of them as a chunk has room for."""
+def most_bytes(packed: bool) -> int:
+    """How large a chunk is at the most."""
+    return _PACKED_BYTES if packed else _PLAIN_BYTES
+
+
+def chunk_of(shape: Sequence[int], itemsize: int, most: int) -> tuple[int, ...]:
+    """The shape of the chunks of a variable: whole lines, and as many of them as `most` bytes have room for."""
     chunk = list(shape)
-    most = _PACKED_BYTES if packed else _PLAIN_BYTES
     for axis in range(len(shape)):
         rest = itemsize * math.prod(chunk[axis + 1 :])
         chunk[axis] = min(shape[axis], max(1, most // rest))
@@ -94,8 +98,11 @@ def write_part(file: int, part: Part, layout: Layout) -> None:
             write_block(file, layout.offsets[first], layout.chunk, inside, block, unseen)
 
 
-def compress(comm: MPI.Intracomm, part: Part, layout: Layout) -> list[tuple[Index, int, bytes]]:
-    """The chunks that this rank compresses: where they start, which filters were left out, and their bytes.
+Pieces = dict[Index, list[tuple[Index, Array]]]
+
+
+def exchanged(comm: MPI.Intracomm, part: Part, layout: Layout) -> Pieces:
+    """What the chunks that this rank compresses are made of: where they start, and the blocks in them.
 
     Collective over `comm`. A chunk is compressed by the rank that has most of it.
     """
@@ -111,14 +118,17 @@ def compress(comm: MPI.Intracomm, part: Part, layout: Layout) -> list[tuple[Inde
     for first, (inside, block) in mine.items():
         if owner[first] != me:
             outgoing[owner[first]].append((first, inside, np.ascontiguousarray(block)))
-    pieces = defaultdict(list, {first: [piece] for first, piece in mine.items() if owner[first] == me})
+    pieces: Pieces = defaultdict(list, {first: [piece] for first, piece in mine.items() if owner[first] == me})
     for first, inside, block in itertools.chain.from_iterable(comm.alltoall(outgoing)):
         pieces[first].append((inside, block))
-    return agreed(comm, lambda: _compressed(pieces, layout), nothing)
+    return pieces
 
 
-def _compressed(pieces: dict[Index, list[tuple[Index, Array]]], layout: Layout) -> list[tuple[Index, int, bytes]]:
-    """Chunks as HDF5 compresses them: in a file in memory, by whichever filters there are. Local."""
+def compressed(pieces: Pieces, layout: Layout) -> list[tuple[Index, int, bytes]]:
+    """Chunks as HDF5 compresses them: where they start, which filters were left out, and their bytes.
+
+    In a file in memory, by whichever filters there are. Local, and in any thread.
+    """
     library = h5py()
     found = []
     with library.File("chunk", "w", driver="core", backing_store=False) as file:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mpi4py import MPI
 
-from . import npy, rows
+from . import npy, rows, zarr3
 from .manifests import MANIFEST, found, headers, read_manifest, verify
 
 # With which HDF5 and NetCDF-4 files begin.
@@ -30,6 +30,9 @@ def contents(path: Path) -> Iterator[str]:
     if path.is_dir():
         if (path / MANIFEST).exists():
             yield from _checkpoint(path)
+            return
+        if (path / "zarr.json").exists():
+            yield from zarr3.told_of(path)
             return
         there = found(path)
         if not there:

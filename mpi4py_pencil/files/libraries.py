@@ -17,6 +17,17 @@ def h5py() -> Any:
     return _library("h5py", "hdf5")
 
 
+def zarr() -> Any:
+    """The module zarr.
+
+    Raises
+    ------
+    ImportError
+        Where it is not installed.
+    """
+    return _library("zarr", "zarr")
+
+
 def _library(name: str, extra: str) -> Any:
     """A module that an extra brings."""
     try:

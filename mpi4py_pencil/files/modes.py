@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..layout.partition import overlap
-from ..spec import Spec
+from ..spec import LineSpec, Spec
 from ..transforms import DCT, DST, Chebyshev, Fourier, Hartley, Legendre
 from . import npy
 from .parts import Part
@@ -56,9 +56,9 @@ class Term:
     step: int = 1
 
 
-def axes_of(spec: Spec) -> list[Axis | None]:
+def axes_of(spec: Spec | LineSpec) -> list[Axis | None]:
     """What is written of the axes of modes."""
-    axes: list[Axis | None] = [None] * len(spec.pencil.shape)
+    axes: list[Axis | None] = [None] * len(spec.global_shape)
     for t in spec.transforms:
         axes[t.axis] = {"family": repr(t.family), "modes": t.modes, "size": t.size, "half": t.real}
     return axes

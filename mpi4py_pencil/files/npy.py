@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from mpi4py import MPI
 
-from ..distarray import DistArray
-from ..layout.arrays import said
-from ..layout.pencil import Pencil
+from ..layout.arrays import said, truth
 from ..ranks.agreement import agreed, nothing, told
 from ..ranks.communicators import check_alive, communicator
+from . import background
 from .disk import Seen, read_block, take_room, unseen, write_block
-from .parts import Part, blocks_of, distributed, divided_by, in_lines, like_what, moved, part_of, ranks_of
+from .division import Division, context_of, division_like, division_of, in_lines, ranks_like, usual
+from .parts import Distributed, Part, distributed, part_of, shape_of
 from .selection import selected
 from .staged import staged
 
@@ -36,7 +38,7 @@ class Header(NamedTuple):
         return self.at + int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
 
 
-def save(path: str | os.PathLike[str], u: Any, order: str = "C") -> None:
+def save(path: str | os.PathLike[str], u: Any, order: str = "C", *, wait: bool = True) -> None:
     """Write a distributed array to a file, byte for byte what ``numpy.save`` writes of the whole array.
 
     Collective over the ranks of `u`. Each rank writes its part. The file has its name when it is whole and on the disk;
@@ -47,9 +49,13 @@ def save(path: str | os.PathLike[str], u: Any, order: str = "C") -> None:
     path : path-like
         Ends in ".npy".
     u : DistArray or arrays.GlobalArray
-        Of any pencil, and any dtype but objects.
+        Of any pencil or distribution, and any dtype but objects.
     order : str, optional
         "C", or "F" for Fortran order, in which the first axis is contiguous in the file.
+    wait : bool, optional
+        Whether the file is there when this returns. Otherwise the array is copied and a thread writes it, so that it
+        may be changed at once. The file is there, or an error is raised on every rank, at the next `save`, `load` or
+        `wait` with these ranks, or when the program ends.
 
     Raises
     ------
@@ -67,28 +73,39 @@ def save(path: str | os.PathLike[str], u: Any, order: str = "C") -> None:
     ...     bool(np.all(np.load(f"{directory}/u.npy") == u))
     True
     """
-    u = _block_of(u)
-    comm = ranks_of(distributed("u", u).pencil)
+    comm = division_of(distributed("u", u)).comm
     check_alive(comm)
-    target = agreed(
-        comm,
-        lambda: _asked(path, u, order),
-        lambda found: {"path": str(found), "the global shape": u.global_shape, "dtype": u.dtype, "order": order},
-    )
-    lines = moved(u, in_lines(u.pencil, u.rank, u.dtype.itemsize, order))
-    with staged(comm, target) as temporary:
-        header = told(comm, lambda: made(temporary, u.global_shape, u.dtype, order))
+    background.finish_saves(comm)
+    target = agreed(comm, lambda: _asked(path, u, order, wait), lambda found: _told(found, u, order, wait))
+    shape = shape_of(u)
+    part = part_of(in_lines(u, order))
+    if not wait:
+        part = agreed(comm, lambda: part.apart_from(u), nothing)
+    with ExitStack() as stack:
+        temporary = stack.enter_context(staged(comm, target))
+        header = told(comm, lambda: made(temporary, shape, u.dtype, order))
         agreed(comm, lambda: take_share(temporary, header, comm.Get_rank(), comm.Get_size()), nothing)
-        agreed(comm, lambda: write(temporary, header, part_of(lines)), nothing)
+        if wait:
+            agreed(comm, lambda: write(temporary, header, part), nothing)
+        else:
+            later = stack.pop_all()
+            background.begin(comm, None, lambda: write(temporary, header, part), lambda done: _named(comm, later, done))
 
 
-def _block_of(u: Any) -> Any:
-    """A global array as its block. Collective."""
-    return blocks_of(u.context.comm, u) if hasattr(u, "as_local") else u
+def _named(comm: MPI.Intracomm, later: ExitStack, written: Callable[[], None]) -> None:
+    """Give a file its name, once `written` returns on every rank. Collective."""
+    with later:
+        agreed(comm, written, nothing)
 
 
-def _asked(path: Any, u: DistArray, order: Any) -> Path:
+def _told(path: Path, u: Distributed, order: str, wait: bool) -> dict[str, Any]:
+    """What all ranks must pass alike."""
+    return {"path": str(path), "the array": division_of(u).said, "dtype": u.dtype, "order": order, "wait": wait}
+
+
+def _asked(path: Any, u: Distributed, order: Any, wait: Any) -> Path:
     """The path; wrong arguments are refused."""
+    truth("wait", wait)
     target = Path(path)
     if target.suffix != ".npy":
         raise ValueError(f"path {str(path)!r} must end in .npy, the format that is written")
@@ -97,7 +114,7 @@ def _asked(path: Any, u: DistArray, order: Any) -> Path:
     return writable(u, target)
 
 
-def writable(u: DistArray, path: Path) -> Path:
+def writable(u: Distributed, path: Path) -> Path:
     """`path`, if numpy writes arrays of this dtype as bytes; TypeError where it does not."""
     if u.dtype.hasobject:
         raise TypeError(f"u has dtype {u.dtype}, references to Python objects, which have no bytes to write")
@@ -107,7 +124,7 @@ def writable(u: DistArray, path: Path) -> Path:
 def made(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], order: str = "C") -> Header:
     """A file at `path` with the header of such an array. Local."""
     # as numpy.save has it, an array that is contiguous in both orders is in C order
-    fortran = order == "F" and sum(n > 1 for n in shape) > 1
+    fortran = order == "F" and sum(n > 1 for n in shape) > 1 and 0 not in shape
     mapped = np.lib.format.open_memmap(path, "w+", dtype, shape, fortran)
     return Header(shape, mapped.dtype, "F" if fortran else "C", mapped.offset)
 
@@ -154,7 +171,9 @@ def header_of(path: Path) -> Header:
     """
     try:
         mapped = np.lib.format.open_memmap(path, "r")
-    except (ValueError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # whatever the bytes of something else make of it
         raise ValueError(f"{path} is no whole file of numpy's with an array of fixed items: {error}") from error
     order = "F" if mapped.flags.f_contiguous and not mapped.flags.c_contiguous else "C"
     return Header(mapped.shape, mapped.dtype, order, mapped.offset)
@@ -165,7 +184,7 @@ def load(
     like: Any = None,
     comm: MPI.Intracomm | None = None,
     index: Any = ...,
-) -> DistArray:
+) -> Any:
     """Read a distributed array from a file that `save` or ``numpy.save`` wrote, by any number of ranks.
 
     Collective over the ranks. Each rank reads its part.
@@ -174,19 +193,20 @@ def load(
     ----------
     path : path-like
         The file.
-    like : DistArray, GlobalArray, Pencil or Spec, optional
+    like : DistArray, GlobalArray, Pencil, Spec or LineSpec, optional
         How the array is to be divided: as this one is. Its dtype, if it has one, must be that of the file; leading axes
         beyond those of a Spec or a Pencil are components.
     comm : MPI.Intracomm, optional
-        The ranks among which it is divided, along all axes but the last, where there is no `like`; MPI.COMM_WORLD by
-        default.
+        The ranks among which it is divided where there is no `like`: along all axes but the last, or along its only
+        one; MPI.COMM_WORLD by default.
     index : int, slice, Ellipsis, or tuple of these, optional
         The part of the array to be read, as numpy's indexing has it; slices of step 1. All by default.
 
     Returns
     -------
-    DistArray
-        New memory.
+    DistArray or GlobalArray
+        New memory: a GlobalArray where `like` is one or a LineSpec, that of an FFT1D, or where the array has no two
+        axes and there is no `like`.
 
     Raises
     ------
@@ -196,24 +216,26 @@ def load(
         On every rank, where the file is cut off or something else, its array does not fit `like`, or arguments are
         wrong or not the same everywhere.
     """
-    like = _block_of(like)
     ranks = _ranks(like, comm)
+    background.finish_saves(ranks)
+    context_of(ranks)
     name = agreed(ranks, lambda: Path(path), lambda found: {"path": str(found), "index": index})
     header = told(ranks, lambda: header_of(name))
     box = agreed(ranks, lambda: selected(index, header.shape), nothing)
     if like is None:
-        pencil, rank = divided_by(ranks, box.kept), 0
+        division = usual(ranks, box.kept)
     else:
-        pencil, rank = agreed(
-            ranks, lambda: _fitting(like, box.kept, header, name), lambda found: {"like": found[0].whole}
+        division = agreed(
+            ranks, lambda: _fitting(like, box.kept, header, name, ranks), lambda found: {"like": found.said}
         )
     dtype = header.dtype if like is None else _native(getattr(like, "dtype", header.dtype), header.dtype)
-    lines = in_lines(pencil, rank, header.dtype.itemsize, header.order)
-    u = agreed(ranks, lambda: DistArray.of(lines, header.dtype, rank), nothing)
-    agreed(ranks, lambda: read(name, header, box.part(u)), nothing)
+    lines = division.lines(header.dtype.itemsize, header.order)
+    u: Any = lines.empty(header.dtype)
+    agreed(ranks, lambda: read(name, header, box.part(part_of(u))), nothing)
     if dtype != header.dtype:
-        u = DistArray.of(lines, dtype, rank, u.view(np.ndarray).astype(dtype))
-    return moved(u, pencil)
+        stored, u = u, lines.empty(dtype)
+        part_of(u).block[...] = part_of(stored).block
+    return division.moved(u)
 
 
 def _ranks(like: Any, comm: Any) -> MPI.Intracomm:
@@ -221,25 +243,22 @@ def _ranks(like: Any, comm: Any) -> MPI.Intracomm:
     if like is None:
         ranks = communicator(MPI.COMM_WORLD if comm is None else comm)
     else:
-        pencil = like if isinstance(like, Pencil) else getattr(like, "pencil", None)
-        if not isinstance(pencil, Pencil):
-            raise TypeError(f"like must be a DistArray, a Pencil or a Spec such as fft.output, not {said(like)}")
-        ranks = ranks_of(pencil)
+        ranks = ranks_like(like)
         if comm is not None:
             raise TypeError("like and comm both say which ranks there are: give one of them")
     check_alive(ranks)
     return ranks
 
 
-def _fitting(like: Any, shape: tuple[int, ...], header: Header, path: Path) -> tuple[Pencil, int]:
-    """The pencil of `like`, if the file's array is one of it."""
-    pencil, rank = like_what(like, shape)
-    if pencil.shape != shape:
-        raise ValueError(f"{path} has an array of shape {shape}, like has {pencil.shape}")
+def _fitting(like: Any, shape: tuple[int, ...], header: Header, path: Path, ranks: MPI.Intracomm) -> Division:
+    """The division of `like`, if the file's array fits it."""
+    division = division_like(like, shape, ranks)
+    if division.shape != shape:
+        raise ValueError(f"{path} has an array of shape {shape}, like has {division.shape}")
     wanted = getattr(like, "dtype", header.dtype)
     if wanted != _native(wanted, header.dtype):
         raise ValueError(f"{path} has an array of dtype {header.dtype}, like has {wanted}")
-    return pencil, rank
+    return division
 
 
 def _native(wanted: np.dtype[Any], stored: np.dtype[Any]) -> np.dtype[Any]:

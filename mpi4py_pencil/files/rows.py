@@ -9,21 +9,20 @@ from __future__ import annotations
 import errno
 import json
 import math
-import numbers
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ..layout.arrays import said
-from .chunks import Layout, chunk_of, starts
+from .chunks import Layout, chunk_of, most_bytes, starts
 from .disk import take_room
 from .libraries import h5py
 from .parts import Part
+from .variables import DOMAIN, Axis, There, Wanted, check_fits, check_holds, coordinates, row_of
+from .variables import find as row_known
 
 # Large runs begin at pages of the file.
 _ALIGNMENT = {"alignment_threshold": 64 * 1024, "alignment_interval": 4096}
@@ -33,49 +32,8 @@ _SLACK_BYTES = 256 * 1024
 _OLDEST = ("earliest", "v110")
 _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable. %10d"
 _COMPLEX = {8: "_PFNC_FLOAT_COMPLEX_TYPE", 16: "_PFNC_DOUBLE_COMPLEX_TYPE"}
-_DOMAIN = "domain"
 # How many steps of a variable are there.
 _STEPS = "steps"
-
-
-class Axis(NamedTuple):
-    """An axis of a variable: which of a field it is, of how many; which part of it there is, and of how many points.
-
-    Components are not counted: they have negative numbers.
-    """
-
-    number: int
-    of: int
-    start: int
-    length: int
-    points: int
-
-    @property
-    def name(self) -> str:
-        """Of its dimension."""
-        if self.number < 0:
-            name = "component" + ("" if self.number == -1 else f"_{-self.number}")
-        else:
-            name = "xyz"[self.number] if self.of <= 3 else f"x{self.number}"
-        return name if self.length == self.points else f"{name}_{self.start}to{self.start + self.length}"
-
-
-class Wanted(NamedTuple):
-    """A variable to be written: its name, the suffix of slices of its kind, its shape, its dtype, and its axes."""
-
-    name: str
-    kind: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    axes: list[Axis]
-
-
-def check_name(name: Any) -> None:
-    """Refuse, with ValueError, what cannot be the name of a field."""
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
-        raise ValueError(f"fields has the name {name!r}: it must be of letters, digits and '_'")
-    if re.fullmatch(r"(time|step|component|[xyz]|x\d+)(_.*)?", name):
-        raise ValueError(f"fields has the name {name!r}, as a dimension of the file is called")
 
 
 def opened(path: Path) -> Any:
@@ -119,17 +77,17 @@ def _take_room_behind(path: Path, nbytes: int) -> None:
 def create(path: Path, domain: list[Any] | None) -> None:
     """A file without steps, in place of an empty one."""
     with _changed(path, "w") as file:
-        file.attrs[_DOMAIN] = json.dumps(domain)
+        file.attrs[DOMAIN] = json.dumps(domain)
 
 
 def check(path: Path) -> None:
     """Refuse, with OSError or ValueError, what is no such file."""
     with opened(path) as file:
-        if _DOMAIN not in file.attrs:
+        if DOMAIN not in file.attrs:
             raise ValueError(f"{path} was not written by mpi4py_pencil.files.File: h5py reads it")
 
 
-def make_room(path: Path, wanted: Sequence[Wanted], step: int, filters: dict[str, Any]) -> list[Layout]:
+def make_room(path: Path, wanted: Sequence[Wanted], step: int, filters: dict[str, Any], ranks: int) -> list[Layout]:
     """Room for one step of variables; the file is closed then, and others may write to it.
 
     Raises
@@ -142,9 +100,11 @@ def make_room(path: Path, wanted: Sequence[Wanted], step: int, filters: dict[str
         for each in file.values():
             if _STEPS in each.attrs and len(each) > each.attrs[_STEPS]:  # of a program that was killed
                 each.resize(each.attrs[_STEPS], 0)
-        rows = {kind: _row(file, kind, step) for kind in {each.kind for each in wanted}}
+        rows = {}
+        for kind in {each.kind for each in wanted}:
+            rows[kind] = row_of(path, file[f"step{kind}"][...] if f"step{kind}" in file else [], step)
         for each in wanted:
-            _check_fits(file, each, rows[each.kind])
+            check_fits(path, each, _there(file, each.name), rows[each.kind])
         for each in wanted:
             if each.name not in file:
                 _create(file, each, filters)
@@ -153,39 +113,26 @@ def make_room(path: Path, wanted: Sequence[Wanted], step: int, filters: dict[str
         return [_layout(file[each.name], each, rows[each.kind]) for each in wanted]
 
 
-def _row(file: Any, kind: str, step: int) -> int:
-    """The index of a step among those of its kind."""
-    known = file[f"step{kind}"][...] if f"step{kind}" in file else []
-    if len(known) and step < known[-1]:
-        raise ValueError(f"step {step} comes before the last one in {file.filename}, {known[-1]}")
-    return len(known) - (len(known) > 0 and known[-1] == step)
+def _there(file: Any, name: str) -> There | None:
+    """What a file has of a variable.
 
-
-def _check_fits(file: Any, each: Wanted, row: int) -> None:
-    """Refuse a variable that is another one than before, or has not the steps of the others."""
-    there = file.get(each.name)
-    if there is not None:
-        if _STEPS not in there.attrs:
-            raise ValueError(f"{file.filename} has {each.name!r} as something else than a field: take another name")
-        if there.shape[1:] != each.shape or there.dtype != each.dtype:
-            raise ValueError(
-                f"{each.name!r} has the shape {each.shape} and dtype {each.dtype}, in {file.filename} "
-                f"{there.shape[1:]} and {there.dtype}"
-            )
-    before = 0 if there is None else int(there.attrs[_STEPS])
-    if before == row + 1:
-        raise ValueError(f"{file.filename} has this step of {each.name!r} already")
-    if before != row:
-        raise ValueError(
-            f"{file.filename} has {row} steps before this one, but {before} of {each.name!r}: variables of one file "
-            "are written at the same steps, or into files of their own"
-        )
+    Raises
+    ------
+    ValueError
+        Where it has something else of this name.
+    """
+    there = file.get(name)
+    if there is None:
+        return None
+    if _STEPS not in there.attrs:
+        raise ValueError(f"{file.filename} has {name!r} as something else than a field: take another name")
+    return There(there.shape[1:], there.dtype, int(there.attrs[_STEPS]))
 
 
 def _create(file: Any, each: Wanted, filters: dict[str, Any]) -> None:
     """A variable without steps, with its dimensions."""
     library = h5py()
-    chunk = (1, *chunk_of(each.shape, each.dtype.itemsize, bool(filters)))
+    chunk = (1, *chunk_of(each.shape, each.dtype.itemsize, most_bytes(bool(filters))))
     settings = dict(filters)
     if not filters:
         kind = library.h5p.create(library.h5p.DATASET_CREATE)
@@ -220,27 +167,16 @@ def _create_times(file: Any, kind: str) -> None:
 
 def _dimension(file: Any, axis: Axis) -> Any:
     """The dimension of an axis, with coordinates where they are known."""
-    name = next(
-        name for name in (axis.name, f"{axis.name}_{axis.length}") if name not in file or len(file[name]) == axis.length
-    )
+    name = next(name for name in axis.names if name not in file or len(file[name]) == axis.length)
     if name in file:
         return file[name]
-    domain = json.loads(file.attrs[_DOMAIN])
-    if domain is None or axis.number < 0:
+    values = coordinates(json.loads(file.attrs[DOMAIN]), axis)
+    if values is None:
         made = file.create_dataset(name, (axis.length,), ">f4")
         made.make_scale(_NO_VARIABLE % axis.length)
-        return made
-    if len(domain) != axis.of:
-        raise ValueError(f"domain has {len(domain)} axes, the field {axis.of}")
-    values = domain[axis.number]
-    if len(values) == 2 and axis.points != 2:
-        values = values[0] + np.arange(axis.points) * (values[1] / axis.points)
-    if len(values) != axis.points:
-        raise ValueError(
-            f"domain has {len(values)} coordinates along axis {axis.number}, the field {axis.points} points"
-        )
-    made = file.create_dataset(name, data=np.asarray(values, "<f8")[axis.start : axis.start + axis.length])
-    made.make_scale(name)
+    else:
+        made = file.create_dataset(name, data=values)
+        made.make_scale(name)
     return made
 
 
@@ -309,22 +245,9 @@ def steps(path: Path, name: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, 
 
 def find(path: Path, name: str, step: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
     """The index of a step of a variable that fits an array."""
-    known = steps(path, name)[0].tolist()
-    if not isinstance(step, numbers.Integral):
-        raise TypeError(f"step must be a whole number, not {said(step)}")
-    step = int(step)
-    if step < 0 and -step <= len(known):
-        row = len(known) + int(step)
-    elif step in known:
-        row = known.index(step)
-    else:
-        raise ValueError(f"{path} has no step {step} of {name!r}: there are {known}")
+    row = row_known(path, name, step, steps(path, name)[0].tolist())
     with opened(path) as file:
-        there = file[name]
-        if there.shape[1:] != shape:
-            raise ValueError(f"{path} has {name!r} of shape {there.shape[1:]}, out has {shape}")
-        if not np.can_cast(there.dtype, dtype):
-            raise ValueError(f"{path} has {name!r} of dtype {there.dtype}, which out, of {dtype}, does not hold")
+        check_holds(path, name, There(file[name].shape[1:], file[name].dtype, 0), shape, dtype)
     return row
 
 
@@ -341,7 +264,7 @@ def annotate(path: Path, variable: str | None, attrs: dict[str, Any]) -> None:
     with _changed(path) as file:
         target = file if variable is None else _variable(file, variable)
         for name, value in attrs.items():
-            if name in (_STEPS, _DOMAIN):
+            if name in (_STEPS, DOMAIN):
                 raise ValueError(f"the attribute {name!r} is the file's own")
             target.attrs[name] = value
 

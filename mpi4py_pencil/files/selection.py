@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..distarray import DistArray
 from ..layout.arrays import said
 from ..layout.partition import overlap
-from .parts import Part, part_of
+from .parts import Part
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,8 @@ class Box:
         ]
         return "_" + "_".join(parts)
 
-    def within(self, u: DistArray) -> Part:
-        """What this rank has of the box of an array, as a part of the result: a view of its block."""
-        mine = part_of(u)
+    def within(self, mine: Part) -> Part:
+        """What a part of an array has of the box, as a part of the result: a view of its block."""
         shared = [overlap(run, (at, n)) for run, at, n in zip(self.runs, mine.start, mine.block.shape, strict=True)]
         block = mine.block[tuple(slice(s - at, s - at + n) for (s, n), at in zip(shared, mine.start, strict=True))]
         kept = [k for k in range(len(self.shape)) if k not in self.dropped]
@@ -64,9 +62,10 @@ class Box:
             return Part(mine.comm, self.kept, (0,) * len(kept), np.empty((0,) * len(kept), block.dtype))
         return Part(mine.comm, self.kept, start, np.squeeze(block, self.dropped))
 
-    def part(self, u: DistArray) -> Part:
-        """The part of the whole array that is this rank's part of the result, whose memory is that of `u`."""
-        mine = part_of(u)
+    def part(self, mine: Part) -> Part:
+        """The part of the whole array that a part of the result is, in the same memory."""
+        if not self.shape:
+            return mine
         starts = iter(mine.start)
         start = tuple(at if k in self.dropped else at + next(starts) for k, (at, _) in enumerate(self.runs))
         return Part(mine.comm, self.shape, start, np.expand_dims(mine.block, self.dropped))
@@ -91,7 +90,7 @@ def selected(index: Any, shape: tuple[int, ...], name: str = "index") -> Box:
     keys[at : at + 1] = [slice(None)] * (len(shape) - len(keys) + 1)
     runs = [_run(key, n, k, name) for k, (key, n) in enumerate(zip(keys, shape, strict=True))]
     dropped = tuple(k for k, key in enumerate(keys) if not isinstance(key, slice))
-    if len(dropped) == len(shape):
+    if shape and len(dropped) == len(shape):
         raise ValueError(f"{name} {index!r} leaves no axis of an array of shape {shape}")
     return Box(shape, tuple(runs), dropped)
 
@@ -102,9 +101,9 @@ def _run(key: Any, n: int, axis: int, name: str) -> tuple[int, int]:
         start, stop, step = key.indices(n)
         if step != 1:
             raise ValueError(f"{name} has a step of {step} along axis {axis}: only 1 can be read and written")
-        if stop <= start:
+        if stop <= start and n:
             raise ValueError(f"{name} leaves nothing of axis {axis}, which has {n} items")
-        return start, stop - start
+        return start, max(0, stop - start)
     if isinstance(key, (bool, np.bool_)) or not hasattr(key, "__index__"):
         raise TypeError(f"{name} must have ints and slices, not {said(key)}")
     at = operator.index(key)

@@ -33,12 +33,13 @@ def staged(comm: MPI.Intracomm, path: Path) -> Iterator[Path]:
         On every rank: where it cannot be made. Then, and where the block raises, no temporary file is left, and what
         was at `path` is as it was.
     """
+    first = comm.Get_rank() == 0  # which a communicator that is freed meanwhile does not tell
     target, temporary = told(comm, lambda: _made(path))
     try:
         yield temporary
         told(comm, lambda: _named(temporary, target))
     except BaseException:
-        if comm.Get_rank() == 0:
+        if first:
             temporary.unlink(missing_ok=True)
         raise
 

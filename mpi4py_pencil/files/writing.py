@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from ..distarray import DistArray
 from ..ranks.agreement import agreed, nothing, told
 from . import npy
 from .checksums import Run, Sums, joined
 from .disk import sync_directory
 from .manifests import Manifest, alone, claim, found, next_name, remove_leftovers, write_manifest
-from .parts import part_of
+from .parts import Part
 from .staged import remove_directory, temporary_name
 
 
@@ -49,6 +48,7 @@ class Writing:
         self, comm: MPI.Intracomm, directory: Path, manifest: Manifest, dtypes: Mapping[str, np.dtype[Any]]
     ) -> None:
         self._comm, self._directory, self._manifest = comm, directory, manifest
+        self._first = comm.Get_rank() == 0  # which a communicator that is freed meanwhile does not tell
         self._claim: int | None = None
         self._path = temporary_name(directory / f"step-{manifest['step']}")
         self._runs: dict[str, list[Run]] = {}
@@ -72,11 +72,11 @@ class Writing:
             self._discard()
             raise
 
-    def write(self, arrays: Mapping[str, DistArray]) -> None:
-        """Write this rank's part of the arrays, down to the disk. Local, and in any thread."""
-        for name, u in arrays.items():
+    def write(self, parts: Mapping[str, Part]) -> None:
+        """Write this rank's parts of the arrays, down to the disk. Local, and in any thread."""
+        for name, part in parts.items():
             sums = Sums()
-            npy.write(self._path / f"{name}.npy", self._headers[name], part_of(u), sums)
+            npy.write(self._path / f"{name}.npy", self._headers[name], part, sums)
             self._runs[name] = sums.runs
 
     def finish(self, written: Callable[[], None], keep: int) -> None:
@@ -102,7 +102,7 @@ class Writing:
         try:
             phase()
         except BaseException:
-            if self._comm.Get_rank() == 0:
+            if self._first:
                 self._discard()
             raise
 
