@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -324,6 +325,20 @@ def test_ranks_that_do_something_else_are_told(monkeypatch):
         ("broadcast", lambda: g + np.ones(4 + WORLD.rank)),
     ):
         expect_everywhere(ValueError, match, call)
+
+
+@pytest.mark.parallel([2, 3])
+def test_dealing_blocks_copies_them_once():
+    """Beside the result there is memory for what is packed on one side: the other is sent, or received, as it lies."""
+    g = xp.zeros(2**16, distribution=["block"])
+    h = g.redistribute(["cyclic"])
+    for array, other in ((g, h), (h, g)):
+        array.redistribute(other.distribution)
+        tracemalloc.start()
+        array.redistribute(other.distribution)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        check(peak < 2.1 * array.local.nbytes, f"{peak} bytes for blocks of {array.local.nbytes}")
 
 
 @pytest.mark.parallel([2])

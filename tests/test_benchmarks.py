@@ -20,7 +20,7 @@ from rows import all_rows, quick  # noqa: E402
 from scaling import curves  # noqa: E402
 
 SECONDS = 100
-PARTS = ["c2c *", "r2c *", "threads *", "[mpsv]* *", "[rt][er]* *", "lent *"]
+PARTS = ["c2c *", "r2c *", "threads *", "[mpsv]* *", "[rt][er]* *", "[dl]e* *"]
 """Patterns that take the rows apart."""
 
 
@@ -34,7 +34,8 @@ def program(name, *arguments, launcher=()):
 def peers_here():
     """The peers that must be measured: without them here, or where only a run can tell, a row may lack them."""
     names = {"mpi4py-fft": "mpi4py_fft", "ducc0": "ducc0", "MKL": "mkl_fft"}
-    return {"three calls", "Alltoallw", "memcpy", *(peer for peer, module in names.items() if find_spec(module))}
+    ours = {"three calls", "Alltoallw", "Alltoallv", "memcpy"}
+    return ours | {peer for peer, module in names.items() if find_spec(module)}
 
 
 @pytest.mark.parametrize("pattern", PARTS)
