@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 from mpi4py import MPI
 
-from mpi4py_pencil import Pencil
+from mpi4py_pencil import Pencil, arrays
 from mpi4py_pencil.examples import flames, mhd, mixing, poisson, turbulence
-from mpi4py_pencil.plotting import Layout, plot_pencils, save
+from mpi4py_pencil.plotting import Layout, plot_owners, plot_pencils, save
 
 SHAPE = (8, 8, 8)
 
@@ -24,7 +24,10 @@ def draw(folder):
     titles = ["input: aligned along axis 2", "between: along axis 1", "output: along axis 0"]
     pencils = plot_pencils(layouts((2, 2, 1), [2, 1, 0]), titles)
     errors = poisson.picture([poisson.errors(MPI.COMM_SELF, n) for n in poisson.SIZES], "n x n x (n - 1) points")
-    for name, figure in (("slabs", slabs), ("transfer", transfer), ("pencils", pencils), ("poisson", errors)):
+    kinds = [["block", "block"], ["cyclic", "cyclic"], [2, 2], [[5, 3], None]]
+    owners = plot_owners([arrays.Distribution.of((8, 8), kind, [2, 2]) for kind in kinds])
+    figures = {"slabs": slabs, "transfer": transfer, "pencils": pencils, "poisson": errors, "owners": owners}
+    for name, figure in figures.items():
         save(figure, folder / f"{name}.png")
     for example in (turbulence, mixing, flames, mhd):
         example.main(path=str(folder / f"{example.__name__.rpartition('.')[2]}.png"))
