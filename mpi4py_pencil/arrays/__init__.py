@@ -10,6 +10,7 @@ Every function is collective over the ranks of its arrays. The files are the cha
 - `context`: the ranks, and what is kept for them.
 - `moves`, `redistribution`: points brought to the ranks that want them.
 - `globalarray`: the array, and computing point by point.
+- `pending`: what has been started among the ranks and is ended later.
 - `operands`: what the functions take, and what they refuse.
 """
 
@@ -152,6 +153,8 @@ from .manipulation import (
     tile,
     unstack,
 )
+from .pending import Pending
+from .products import inner_products
 from .searching import isin, searchsorted, take, take_along_axis
 from .sorting import argsort, sort, unique_all, unique_counts, unique_inverse, unique_values
 from .statistics import (
@@ -196,6 +199,7 @@ __all__ = [
     "Cyclic",
     "Distribution",
     "GlobalArray",
+    "Pending",
     "Unstructured",
     "__array_api_version__",
     "__array_namespace_info__",
@@ -267,6 +271,7 @@ __all__ = [
     "iinfo",
     "imag",
     "inf",
+    "inner_products",
     "int8",
     "int16",
     "int32",
