@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from mpi4py import MPI
 
 from mpi4py_pencil import Pencil, arrays
-from mpi4py_pencil.examples import flames, mhd, mixing, poisson, turbulence
+from mpi4py_pencil.examples import conjugate_gradients, flames, julia, mhd, mixing, partitions, poisson, turbulence
 from mpi4py_pencil.plotting import Layout, plot_owners, plot_pencils, save
 
 SHAPE = (8, 8, 8)
@@ -26,11 +26,21 @@ def draw(folder):
     errors = poisson.picture([poisson.errors(MPI.COMM_SELF, n) for n in poisson.SIZES], "n x n x (n - 1) points")
     kinds = [["block", "block"], ["cyclic", "cyclic"], [2, 2], [[5, 3], None]]
     owners = plot_owners([arrays.Distribution.of((8, 8), kind, [2, 2]) for kind in kinds])
+    parts = partitions.partitions([1, 2, 3, 4])
     figures = {"slabs": slabs, "transfer": transfer, "pencils": pencils, "poisson": errors, "owners": owners}
+    figures |= {"julia": julia_of(4), "partitions": plot_owners(list(parts.values()), list(parts))}
     for name, figure in figures.items():
         save(figure, folder / f"{name}.png")
-    for example in (turbulence, mixing, flames, mhd):
+    for example in (turbulence, mixing, flames, mhd, conjugate_gradients):
         example.main(path=str(folder / f"{example.__name__.rpartition('.')[2]}.png"))
+
+
+def julia_of(ranks, n=600, most=400):
+    """Return the Julia set and what each of some ranks has to do, one after the other."""
+    whole, _ = julia.computed(julia.distribution("b-n", n, 1), 0, most)
+    shared = {kind: julia.distribution(kind, n, ranks) for kind in julia.KINDS}
+    seconds = {kind: [julia.computed(d, rank, most)[1] for rank in range(ranks)] for kind, d in shared.items()}
+    return julia.picture(whole, seconds, f"{n} x {n} points, {ranks} ranks")
 
 
 def layouts(grid, alignments):

@@ -50,15 +50,22 @@ Plain: TypeAlias = "np.ndarray[Any, Any]"
 
 def panels(x: GlobalArray, axis: int) -> Iterator[Plain]:
     """The parts of an array along an axis, one rank's after the other, each broadcast to all, in order. Collective."""
-    context, size = x.context, x.context.size
-    divided = Distribution.of(x.shape, ["block" if k == axis else None for k in range(x.ndim)], [size], size)
+    context = x.context
+    divided = _divided(x, x.shape, axis)
     block = np.ascontiguousarray(x.within(divided).local)
-    for root in range(size):
+    for root in range(context.size):
         if divided.axes[axis].sizes[root] == 0:
             continue
         panel = block if root == context.rank else np.empty(divided.local_shape(root), x.dtype)
         context.comm.Bcast([panel, panel.size, item(max(1, panel.itemsize))], root)
         yield panel
+
+
+def _divided(x: GlobalArray, shape: tuple[int, ...], axis: int) -> Distribution:
+    """That of arrays of a shape along an axis of which all ranks have blocks, kept with the array's."""
+    size = x.context.size
+    axes = ["block" if k == axis else None for k in range(len(shape))]
+    return x.distribution.kept(("divided", size, shape, axis), lambda: Distribution.of(shape, axes, [size], size))
 
 
 def matmul(x1: GlobalArray, x2: GlobalArray, /) -> GlobalArray:
@@ -83,12 +90,9 @@ def _product(a: GlobalArray, b: GlobalArray) -> GlobalArray:
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     shape = (*batch, a.shape[-2], b.shape[-1])
     dtype = np.result_type(a.dtype, b.dtype)
-    context, size = a.context, a.context.size
-    rows = len(shape) - 2
-    target = Distribution.of(shape, ["block" if k == rows else None for k in range(len(shape))], [size], size)
-    divided = ["block" if k == a.ndim - 2 else None for k in range(a.ndim)]
-    left = a.within(Distribution.of(a.shape, divided, [size], size)).local
-    total = np.zeros(target.local_shape(context.rank), dtype)
+    target = _divided(a, shape, len(shape) - 2)
+    left = a.within(_divided(a, a.shape, a.ndim - 2)).local
+    total = np.zeros(target.local_shape(a.context.rank), dtype)
     at = 0
     for panel in panels(b, b.ndim - 2):
         width = panel.shape[-2]

@@ -13,11 +13,12 @@ except ModuleNotFoundError as error:
 
 from .distributions import Blocks, gather_blocks, plot_blocks, plot_owners, plot_slice
 from .flows import plot_flow
-from .panels import Curves, Plane, plot_convergence, plot_panels
+from .panels import Bars, Curves, Plane, plot_convergence, plot_panels
 from .paper import save
 from .pencils import Layout, gather_layout, plot_pencils
 
 __all__ = [
+    "Bars",
     "Blocks",
     "Curves",
     "Layout",

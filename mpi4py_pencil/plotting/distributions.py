@@ -63,14 +63,25 @@ def plot_owners(distributions: Distribution | Sequence[Distribution], titles: Se
     if not every or len(titles) != len(every):
         raise ValueError(f"{len(every)} distributions and {len(titles)} titles; give a title for each, or none")
     runs = [drawable(d) for d in every]
-    flat = all(d.ndim == 1 for d in every)
-    figure = Figure(figsize=(9, 1.5 * len(every)) if flat else (4.4 * len(every), 4.6), facecolor="white")
+    lines = all(d.ndim == 1 for d in every)
+    rows = len(every) if lines else -(-len(every) // 4)
+    columns = -(-len(every) // rows)
+    width, height = (9, 1.5) if lines else (4.4, 4.6 if any(d.ndim == 3 for d in every) else paper_height(every))
+    figure = Figure(figsize=(width * columns, height * rows), facecolor="white")
     figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.08)
-    panels = figure.subplots(len(every) if flat else 1, 1 if flat else len(every), squeeze=False).ravel()
-    for axes, d, along, title in zip(panels, every, runs, titles, strict=True):
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[len(every) :]:
+        axes.set_axis_off()
+    for axes, d, along, title in zip(panels, every, runs, titles, strict=False):
         draw_cube(axes, d, along) if d.ndim == 3 else draw_plane(axes, d, along)
         axes.set_title(title, fontsize=12, color=INK, pad=8)
     return figure
+
+
+def paper_height(planes: Sequence[Distribution]) -> float:
+    """The height of panels that are 4.4 inches wide for the highest of some planes, of which none is too flat."""
+    heights = [d.shape[0] / d.shape[1] if d.ndim == 2 else 0.3 for d in planes]
+    return 0.8 + 3.8 * float(np.clip(max(heights), 0.3, 1.5))
 
 
 def drawable(d: Distribution) -> list[Runs]:

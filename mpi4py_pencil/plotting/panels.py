@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +11,9 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from .paper import FAINT, INK, PALETTE, Array
+
+# Points of a curve up to which each has a mark.
+MARKED = 60
 
 Panel = tuple[str, Mapping[str, ArrayLike], tuple[str, ArrayLike]]
 
@@ -82,12 +85,22 @@ class Curves(NamedTuple):
     width: float = 1.0
 
 
-def plot_panels(panels: Sequence[Plane | Curves], title: str, subtitle: str = "") -> Figure:
-    """Draw fields and curves side by side.
+class Bars(NamedTuple):
+    """A panel with bars side by side: its title and labels, and the values at 0, 1, … by their names."""
+
+    title: str
+    xlabel: str
+    ylabel: str
+    values: Mapping[str, Sequence[float]]
+    width: float = 1.0
+
+
+def plot_panels(panels: Sequence[Plane | Curves | Bars], title: str, subtitle: str = "") -> Figure:
+    """Draw fields, curves and bars side by side.
 
     Parameters
     ----------
-    panels : sequence of Plane or Curves
+    panels : sequence of Plane, Curves or Bars
         From the left to the right. The first axis of a field lies along x. A field that is nowhere negative has another
         colour map than one of both signs, whose middle is 0. The scale of curves is "plot", "semilogy" or "loglog".
     title, subtitle : str
@@ -104,8 +117,10 @@ def plot_panels(panels: Sequence[Plane | Curves], title: str, subtitle: str = ""
     for axes, panel in zip(figure.subplots(1, len(panels), width_ratios=widths, squeeze=False)[0], panels, strict=True):
         if isinstance(panel, Plane):
             draw_field(figure, axes, panel)
-        else:
+        elif isinstance(panel, Curves):
             draw_curves(axes, panel)
+        else:
+            draw_bars(axes, panel)
         axes.set_title(panel.title, fontsize=12, color=INK, pad=8)
     figure.supxlabel(subtitle, fontsize=9.5, color=FAINT)
     return figure
@@ -135,11 +150,25 @@ def draw_curves(axes: Axes, panel: Curves) -> None:
     for k, (name, (x, y)) in enumerate(panel.curves.items()):
         shown = np.asarray(y) > panel.least
         draw = getattr(axes, panel.scale)
-        draw(
-            np.asarray(x)[shown], np.asarray(y)[shown], "o-", label=name, color=PALETTE[k], markersize=4, linewidth=1.5
-        )
+        style: dict[str, Any] = {"color": PALETTE[k], "label": name, "linewidth": 0.9 + 1.4 / (k + 1)}
+        style |= {"marker": "o", "markersize": 2.5 + 3 / (k + 1)} if shown.size <= MARKED else {}
+        draw(np.asarray(x)[shown], np.asarray(y)[shown], **style)  # thinner from curve to curve: all are seen
     axes.set(xlabel=panel.xlabel, ylabel=panel.ylabel)
     axes.grid(color="#e3e5e8")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, labelcolor=INK)
+
+
+def draw_bars(axes: Axes, panel: Bars) -> None:
+    """Draw bars with a legend."""
+    thick = 0.8 / len(panel.values)
+    for k, (name, values) in enumerate(panel.values.items()):
+        places = np.arange(len(values)) + (k + 0.5) * thick - 0.4
+        axes.bar(places, values, 0.9 * thick, label=name, color=PALETTE[k])
+    count, most = max(map(len, panel.values.values())), max(map(max, panel.values.values()))
+    axes.set(xlabel=panel.xlabel, ylabel=panel.ylabel, xticks=range(count), ylim=(0, 1.15 * most))
+    axes.grid(color="#e3e5e8", axis="y")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, labelcolor=INK, ncols=len(panel.values), loc="upper center")
