@@ -1,5 +1,6 @@
 """Sums that are started and ended later, and such as no order of the ranks changes."""
 
+import math
 import subprocess
 import sys
 
@@ -42,6 +43,90 @@ def test_inner_products_are_numpys_on_the_gathered_arrays(shape, data):
         np.testing.assert_allclose(found, expected, rtol=1e-3)
         np.testing.assert_equal(pending.wait(), found)
     same_everywhere(found)
+
+
+@st.composite
+def numbers(draw, shape, dtype):
+    """Draw numbers of very different sizes, and some that are not finite."""
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    limits = np.finfo(dtype)
+    wide = draw(st.sampled_from([3, 30, min(limits.maxexp, 1000) // 2]))
+    parts = np.ldexp(rng.standard_normal((2, *shape)), rng.integers(-wide, wide, (2, *shape)))
+    if draw(st.integers(0, 4)) == 0:
+        parts = np.where(rng.random(parts.shape) < 0.05, draw(st.sampled_from([np.inf, -np.inf, np.nan])), parts)
+    with np.errstate(over="ignore"):
+        return (parts[0] + 1j * parts[1]).astype(dtype) if np.dtype(dtype).kind == "c" else parts[0].astype(dtype)
+
+
+def one_rank(whole):
+    """Return the global array that this rank alone has."""
+    return xp.asarray(whole, context=xp.Context(MPI.COMM_SELF))
+
+
+def same_bits(array, other):
+    found, expected = array.to_numpy(), other.to_numpy()
+    with everywhere():
+        np.testing.assert_equal(found.dtype, expected.dtype)
+        np.testing.assert_equal(bits(found), bits(expected), f"{found} {expected}")
+    return expected
+
+
+def bits(array):
+    """Return the bits of an array, but for those that fill up long double numbers."""
+    whole = np.asarray(array)
+    return repr(whole.tolist()) if whole.dtype.char in "gG" else whole.tobytes()
+
+
+@pytest.mark.parallel([1, 3, 5])
+@settings(max_examples=7)
+@given(spread.shapes(1), st.sampled_from(["f8", "f4", "D", "F", "g", "f2"]), st.data())
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_reproducible_sums_are_the_same_to_the_bit_on_any_number_of_ranks(shape, dtype, data):
+    whole = data.draw(numbers(shape, dtype))
+    array, alone = xp.asarray(whole, distribution=data.draw(spread.distributions(shape))), one_rank(whole)
+    axis = data.draw(st.none() | st.integers(0, len(shape) - 1))
+    mask = data.draw(st.sampled_from([True, whole.real > 0]))
+    options = {"axis": axis, "keepdims": data.draw(st.booleans()), "reproducible": True}
+    for name in ("sum", "mean", "var", "std"):
+        ours, theirs = (getattr(xp, name)(x, **options, where=mask) for x in (array, alone))
+        found = same_bits(ours, theirs)
+        if name == "sum":
+            kind = np.result_type(whole, np.float64)
+            exact = np.sum(whole, axis, kind, keepdims=options["keepdims"], where=mask)
+            size = np.sum(np.abs(whole.astype(kind)), axis, keepdims=options["keepdims"], where=mask)
+            errors = (np.finfo(kind).eps * size * 100 + np.finfo(dtype).eps * np.abs(exact) + 1e-300).astype(float)
+            with everywhere():
+                near = np.isfinite(size) & (np.abs(exact) < np.finfo(dtype).max / 2)
+                np.testing.assert_array_less(np.abs(found - exact)[near].astype(float), errors[near])
+    for order in (0, 1, 2, 3):
+        ours, theirs = (xp.linalg.vector_norm(x, ord=order, **options) for x in (array, alone))
+        same_bits(ours, theirs)
+    same_bits(*(xp.vecdot(x, x, reproducible=True) for x in (array, alone)))
+    pairs = [[(x, x), (1, x), (x, x.real)] for x in (array, alone)]
+    ours, theirs = (xp.inner_products(*found, reproducible=True).wait() for found in pairs)
+    with everywhere():
+        np.testing.assert_equal([bits(x) for x in ours], [bits(x) for x in theirs])
+        np.testing.assert_equal(ours[0].dtype, whole.dtype)
+
+
+@pytest.mark.parallel([1, 3])
+def test_reproducible_sums_are_nearly_exact_where_others_are_not():
+    rng = np.random.default_rng(2)
+    for scale in (1.0, 2.0**1000, 2.0**-1040):
+        half = rng.standard_normal(40000) * np.ldexp(1.0, rng.integers(-20, 20, 40000)) * scale
+        whole = np.concatenate([half, [scale / 8], -half])
+        rng.shuffle(whole)
+        for axes in (["block"], ["cyclic"]):
+            total = xp.sum(xp.asarray(whole, distribution=axes), reproducible=True)
+            check(float(total) == scale / 8, f"{float(total)} {scale / 8}")
+    table = rng.standard_normal((20000, 3, 2))
+    expected = [[math.fsum(table[:, i, j]) for j in range(2)] for i in range(3)]
+    for axes in (["block", None, None], [None, "block", None]):
+        found = xp.sum(xp.asarray(table, distribution=axes), axis=0, reproducible=True).to_numpy()
+        with everywhere():
+            np.testing.assert_allclose(found, expected, rtol=1e-15)
+    ints = xp.arange(10)
+    check(int(xp.sum(ints, reproducible=True)) == 45, "whole numbers are added as ever")
 
 
 @pytest.mark.parallel(RANKS)

@@ -16,7 +16,7 @@ Every function is collective over the ranks of its arrays. The files are the cha
 
 from numpy import e, inf, nan, newaxis, pi
 
-from . import fft, linalg, operands
+from . import fft, linalg, operands, random
 from .axes import Block, Cyclic, Unstructured
 from .context import Context
 from .creation import (
@@ -317,6 +317,7 @@ __all__ = [
     "positive",
     "pow",
     "prod",
+    "random",
     "real",
     "reciprocal",
     "remainder",

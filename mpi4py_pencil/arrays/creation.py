@@ -23,10 +23,10 @@ from .globalarray import GlobalArray, operand, own_part, refuse_local
 from .manipulation import broadcast_arrays, moveaxis, reshape
 from .protocol import imported
 
-_Divided = Distribution | Sequence[Any] | None
+Divided = Distribution | Sequence[Any] | None
 
 
-def _target(shape: Any, distribution: _Divided, context: Context | None, device: Any) -> tuple[Context, Distribution]:
+def placed(shape: Any, distribution: Divided, context: Context | None, device: Any) -> tuple[Context, Distribution]:
     """The context and distribution of an array to be made."""
     if device not in (None, "cpu"):
         raise ValueError(f"device {device!r} does not exist: use 'cpu' or None")
@@ -40,10 +40,10 @@ def _target(shape: Any, distribution: _Divided, context: Context | None, device:
 
 
 def _made(
-    make: Callable[..., Any], shape: Any, dtype: Any, device: Any, distribution: _Divided, context: Context | None
+    make: Callable[..., Any], shape: Any, dtype: Any, device: Any, distribution: Divided, context: Context | None
 ) -> GlobalArray:
     """An array whose blocks numpy makes, of a shape and a type."""
-    context, found = _target(shape, distribution, context, device)
+    context, found = placed(shape, distribution, context, device)
     return GlobalArray(context, found, make(found.local_shape(context.rank), checked_dtype(dtype)))
 
 
@@ -52,7 +52,7 @@ def empty(
     *,
     dtype: Any = None,
     device: Any = None,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
     """An array of a shape, not filled. Local."""
@@ -64,7 +64,7 @@ def zeros(
     *,
     dtype: Any = None,
     device: Any = None,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
     """An array of zeros. Local."""
@@ -76,7 +76,7 @@ def ones(
     *,
     dtype: Any = None,
     device: Any = None,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
     """An array of ones. Local."""
@@ -89,11 +89,11 @@ def full(
     *,
     dtype: Any = None,
     device: Any = None,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
     """An array of one value. Local."""
-    context, found = _target(shape, distribution, context, device)
+    context, found = placed(shape, distribution, context, device)
     block = np.full(found.local_shape(context.rank), fill_value, None if dtype is None else checked_dtype(dtype))
     return GlobalArray(context, found, block)
 
@@ -105,7 +105,7 @@ def asarray(
     dtype: Any = None,
     device: Any = None,
     copy: bool | None = None,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
     """An array of what every rank has: numbers, sequences and numpy arrays of the whole; or of a global array.
@@ -127,15 +127,15 @@ def asarray(
     refuse_local([obj])
     data = np.asarray(operand(_whole(obj)), None if dtype is None else checked_dtype(dtype))
     checked_dtype(data.dtype)
-    context, found = _target(data.shape, distribution, context, device)
+    context, found = placed(data.shape, distribution, context, device)
     checked(context.comm, lambda: data, _told)
     return GlobalArray(context, found, own_part(found, context.rank, data).copy())
 
 
-def _again(x: GlobalArray, dtype: Any, device: Any, copy: bool | None, distribution: _Divided) -> GlobalArray:
+def _again(x: GlobalArray, dtype: Any, device: Any, copy: bool | None, distribution: Divided) -> GlobalArray:
     """A global array as one of another type or distribution."""
     kind = x.dtype if dtype is None else checked_dtype(dtype)
-    _, target = _target(x.shape, x.distribution if distribution is None else distribution, x.context, device)
+    _, target = placed(x.shape, x.distribution if distribution is None else distribution, x.context, device)
     same = kind == x.dtype and target == x.distribution
     if copy is False and not same:
         raise ValueError(f"copy=False cannot be had for dtype {kind} and the distribution {target}")
@@ -163,7 +163,7 @@ def _told(data: Any) -> dict[str, Any]:
 
 
 def from_numpy(
-    array: Any, root: int = 0, *, distribution: _Divided = None, context: Context | None = None
+    array: Any, root: int = 0, *, distribution: Divided = None, context: Context | None = None
 ) -> GlobalArray:
     """The global array of a numpy array that rank `root` has; what other ranks pass is not looked at. Collective.
 
@@ -190,7 +190,7 @@ def from_numpy(
     shape, dtype = comm.bcast(None if data is None else (data.shape, data.dtype), root)
     source = context.distribution(shape, [None] * len(shape), None, [root])
     block = np.empty(source.local_shape(context.rank), dtype) if data is None else data
-    _, target = _target(shape, distribution, context, None)
+    _, target = placed(shape, distribution, context, None)
     return GlobalArray(context, source, block).redistribute(target)
 
 
@@ -240,7 +240,7 @@ def arange(
     *,
     dtype: Any = None,
     device: Any = None,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
     """Evenly spaced values in a half-open interval: as numpy's. Local."""
@@ -269,7 +269,7 @@ def linspace(
     dtype: Any = None,
     device: Any = None,
     endpoint: bool = True,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
     """`num` evenly spaced values from `start` to `stop`, both of them numbers. Local."""
@@ -297,7 +297,7 @@ def eye(
     k: int = 0,
     dtype: Any = None,
     device: Any = None,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
     """Ones on a diagonal, zeros elsewhere. Local."""
@@ -314,7 +314,7 @@ def fromfunction(
     *,
     dtype: Any = None,
     device: Any = None,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
     """The values of a function of the indices along each axis, which it takes as arrays that broadcast. Local.
@@ -324,7 +324,7 @@ def fromfunction(
     function : callable
         Of one array for each axis, point by point; each rank calls it with its own indices.
     """
-    context, found = _target(shape, distribution, context, device)
+    context, found = placed(shape, distribution, context, device)
     local = found.local_shape(context.rank)
     values = np.asarray(function(*found.indices(context.rank)), None if dtype is None else checked_dtype(dtype))
     return GlobalArray(context, found, np.broadcast_to(values, local).copy())
