@@ -327,6 +327,16 @@ def test_ranks_that_do_something_else_are_told(monkeypatch):
         expect_everywhere(ValueError, match, call)
 
 
+def test_limits_are_numbers_of_pythons():
+    for name in ("float32", "float64", "complex64", "complex128"):
+        limits, numpys = xp.finfo(getattr(xp, name)), np.finfo(name)
+        for field in ("bits", "eps", "max", "min", "smallest_normal"):
+            value = getattr(limits, field)
+            np.testing.assert_equal((type(value), value), (int if field == "bits" else float, getattr(numpys, field)))
+        np.testing.assert_equal(limits.dtype, numpys.dtype)
+    np.testing.assert_equal(xp.finfo(np.longdouble).max, np.finfo(np.longdouble).max)
+
+
 @pytest.mark.parallel([2, 3])
 def test_dealing_blocks_copies_them_once():
     """Beside the result there is memory for what is packed on one side: the other is sent, or received, as it lies."""
