@@ -128,7 +128,7 @@ class Where:
     size : int
         How many points.
     index : tuple
-        Of the block: slices where the positions are evenly spaced.
+        Of the block: slices where the positions are evenly spaced, but for those of several lists.
     first : int or None
         Where the points begin in the block, counted in C order, if they follow each other there in one run.
     """
@@ -137,10 +137,11 @@ class Where:
         self.shape = tuple(which.size for which in positions)
         self.size = math.prod(self.shape)
         slices = [_evenly(which) for which in positions]
-        regular = all(found is not None for found in slices)
-        self.index: Any = (*slices, ...) if regular else np.ix_(*positions)
+        listed = slices.count(None)  # one list among slices keeps its place, and whole rows are copied
+        chosen = [which if found is None else found for which, found in zip(positions, slices, strict=True)]
+        self.index: Any = (*chosen, ...) if listed <= 1 else np.ix_(*positions)
         self.first = None
-        if regular and all(found is None or found.step in (None, 1) for found in slices):
+        if not listed and all(found is None or found.step in (None, 1) for found in slices):
             first, last = (_place([which[end] for which in positions], shape) for end in (0, -1))
             self.first = first if last - first + 1 == self.size else None
 
