@@ -138,6 +138,13 @@ def test_arrays_of_indices_read_and_write_as_numpys_do(shape, data):
     equal(changed, expected)
     changed[mask] = xp.asarray(np.ones(int(mask.sum()), whole.dtype))
     equal(changed, expected)
+    if not whole.ndim:
+        return
+    lengths = [n * data.draw(st.integers(0, 1)) for n in whole.shape[: data.draw(st.integers(1, whole.ndim))]]
+    none = np.zeros(lengths, bool)
+    equal(array[xp.asarray(none)], whole[none])
+    changed[none] = 7
+    equal(changed, expected)
 
 
 @st.composite

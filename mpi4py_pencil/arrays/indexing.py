@@ -306,7 +306,8 @@ def _terms(g: GlobalArray, keys: Sequence[Any]) -> list[_Term]:
             terms.append(_Term(np.zeros(int(bool(key.array)), np.int64), None))
         elif isinstance(key, Mask):
             mask, ndim = key.array, key.array.ndim
-            if mask.shape != g.shape[axis : axis + ndim]:
+            fitting = zip(mask.shape, g.shape[axis : axis + ndim], strict=True)
+            if not all(m in (n, 0) for m, n in fitting):  # one of no length, as numpy's may be, selects nothing
                 raise IndexError(f"a mask of shape {mask.shape} does not fit the axes {g.shape[axis : axis + ndim]}")
             found = nonzero(mask) if isinstance(mask, GlobalArray) else np.nonzero(mask)
             terms += [_Term(indices, axis + k) for k, indices in enumerate(found)]
