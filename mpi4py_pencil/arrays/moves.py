@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from mpi4py import MPI
@@ -17,6 +17,9 @@ from mpi4py import MPI
 from ..exchange.memory import item
 from .axes import Axis, Block, Indices
 from .distribution import Distribution
+from .pending import Pending
+
+T = TypeVar("T")
 
 Plain: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -102,21 +105,40 @@ class Product:
 
     def pull(self, block: Plain) -> Plain:
         """This rank's block of what it wants, from the blocks of all. Collective."""
+        sent, came, out = self._packed(block)
+        self._comm.Alltoallv(sent, came)
+        return self._unpacked(came[0], out)
+
+    def start(self, block: Plain, finish: Callable[[Plain], T]) -> Pending[T]:
+        """As `pull`, started: `wait` returns what `finish` makes of this rank's block. Collective."""
+        sent, came, out = self._packed(block)
+        request = self._comm.Ialltoallv(sent, came)
+        return Pending(request, (sent, came), lambda: finish(self._unpacked(came[0], out)))
+
+    def _packed(self, block: Plain) -> tuple[list[Any], list[Any], Plain]:
+        """What is sent, room for what comes, and the block that this rank wants with its own points."""
         me, out = self._comm.rank, np.empty(self._shape, block.dtype)
         give = [(rank, where) for rank, where in self._give if rank != me]
-        take = [(rank, where) for rank, where in self._take if rank != me]
         sent, given = _buffer(give, block.dtype, self._comm.size)
-        came, taken = _buffer(take, block.dtype, self._comm.size)
+        came, taken = _buffer(self._others(), block.dtype, self._comm.size)
         for (_, where), part in zip(give, _parts(give, sent), strict=True):
             part[...] = where.of(block)
-        kind = item(max(1, block.itemsize))
-        self._comm.Alltoallv([sent, given, kind], [came, taken, kind])
-        for (_, where), part in zip(take, _parts(take, came), strict=True):
-            where.put(out, part)
         if self._own:
             here = next(where for rank, where in self._take if rank == me)
             here.put(out, next(where for rank, where in self._give if rank == me).of(block))
+        kind = item(max(1, block.itemsize))
+        return [sent, given, kind], [came, taken, kind], out
+
+    def _unpacked(self, came: Plain, out: Plain) -> Plain:
+        """The block with what has come."""
+        take = self._others()
+        for (_, where), part in zip(take, _parts(take, came), strict=True):
+            where.put(out, part)
         return out
+
+    def _others(self) -> list[tuple[int, Where]]:
+        """What this rank takes from others."""
+        return [(rank, where) for rank, where in self._take if rank != self._comm.rank]
 
 
 class Where:
