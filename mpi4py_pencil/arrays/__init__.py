@@ -18,6 +18,7 @@ from numpy import e, inf, nan, newaxis, pi
 
 from . import fft, linalg, operands, random
 from .axes import Block, Cyclic, Unstructured
+from .blocks import apply, take_points
 from .context import Context
 from .creation import (
     arange,
@@ -27,7 +28,6 @@ from .creation import (
     eye,
     from_distarray,
     from_dlpack,
-    from_numpy,
     fromfunction,
     full,
     full_like,
@@ -133,6 +133,8 @@ from .elementwise import (
     where,
 )
 from .globalarray import GlobalArray
+from .groups import replica
+from .halo import Halo, halo
 from .indexing import nonzero
 from .inspection import __array_namespace_info__
 from .linalg import matmul, tensordot, vecdot
@@ -153,6 +155,7 @@ from .manipulation import (
     tile,
     unstack,
 )
+from .numpys import bcast, from_numpy, gathering, scattering
 from .pending import Pending
 from .products import inner_products
 from .searching import isin, searchsorted, take, take_along_axis
@@ -179,8 +182,10 @@ __array_api_version__ = "2024.12"
 
 # The functions that make arrays of nothing of the kind: a Context makes them over its own ranks.
 CREATION = (
+    "apply",
     "arange",
     "asarray",
+    "bcast",
     "empty",
     "eye",
     "from_distarray",
@@ -190,6 +195,7 @@ CREATION = (
     "full",
     "linspace",
     "ones",
+    "scattering",
     "zeros",
 )
 
@@ -199,6 +205,7 @@ __all__ = [
     "Cyclic",
     "Distribution",
     "GlobalArray",
+    "Halo",
     "Pending",
     "Unstructured",
     "__array_api_version__",
@@ -209,6 +216,7 @@ __all__ = [
     "add",
     "all",
     "any",
+    "apply",
     "arange",
     "argmax",
     "argmin",
@@ -220,6 +228,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "bcast",
     "bitwise_and",
     "bitwise_invert",
     "bitwise_left_shift",
@@ -265,8 +274,10 @@ __all__ = [
     "fromfunction",
     "full",
     "full_like",
+    "gathering",
     "greater",
     "greater_equal",
+    "halo",
     "hypot",
     "iinfo",
     "imag",
@@ -322,10 +333,12 @@ __all__ = [
     "reciprocal",
     "remainder",
     "repeat",
+    "replica",
     "reshape",
     "result_type",
     "roll",
     "round",
+    "scattering",
     "searchsorted",
     "sign",
     "signbit",
@@ -341,6 +354,7 @@ __all__ = [
     "sum",
     "take",
     "take_along_axis",
+    "take_points",
     "tan",
     "tanh",
     "tensordot",

@@ -14,7 +14,7 @@ import numpy as np
 from mpi4py import MPI
 
 from ..distarray import DistArray
-from ..ranks.agreement import agreed, checked
+from ..ranks.agreement import checked
 from ..ranks.communicators import cache_of
 from .context import Context, world
 from .distribution import Distribution
@@ -160,38 +160,6 @@ def _told(data: Any) -> dict[str, Any]:
     """What ranks say of data that all have."""
     digest = hashlib.blake2b(np.ascontiguousarray(data).tobytes(), digest_size=8).hexdigest()
     return {"shape": data.shape, "dtype": data.dtype, "obj": digest}
-
-
-def from_numpy(
-    array: Any, root: int = 0, *, distribution: Divided = None, context: Context | None = None
-) -> GlobalArray:
-    """The global array of a numpy array that rank `root` has; what other ranks pass is not looked at. Collective.
-
-    Raises
-    ------
-    TypeError, ValueError
-        On every rank, where that is no array which can be sent, or there is no such rank.
-    """
-    context = world() if context is None else context
-    comm = context.comm
-
-    def given() -> Any:
-        if not 0 <= root < context.size:
-            raise ValueError(f"root {root!r} must be one of the {context.size} ranks")
-        refuse_local([array])
-        if isinstance(array, GlobalArray):
-            raise TypeError("array is a global array already: from_numpy takes what one rank has")
-        data = np.asarray(array) if context.rank == root else None
-        if data is not None:
-            checked_dtype(data.dtype)
-        return data
-
-    data = agreed(comm, given, lambda found: {"root": root})
-    shape, dtype = comm.bcast(None if data is None else (data.shape, data.dtype), root)
-    source = context.distribution(shape, [None] * len(shape), None, [root])
-    block = np.empty(source.local_shape(context.rank), dtype) if data is None else data
-    _, target = placed(shape, distribution, context, None)
-    return GlobalArray(context, source, block).redistribute(target)
 
 
 def from_distarray(u: Any, *, context: Context | None = None) -> GlobalArray:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from mpi4py import MPI
@@ -17,6 +17,9 @@ from mpi4py import MPI
 from ..exchange.memory import item
 from .axes import Axis, Block, Indices
 from .distribution import Distribution
+from .pending import Pending
+
+T = TypeVar("T")
 
 Plain: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -105,16 +108,34 @@ class Product:
 
     def pull(self, block: Plain) -> Plain:
         """This rank's block of what it wants, from the blocks of all. Collective."""
+        sent, came, out = self._packed(block)
+        self._comm.Alltoallv(sent, came)
+        return self._unpacked(came[0], out)
+
+    def start(self, block: Plain, finish: Callable[[Plain], T]) -> Pending[T]:
+        """As `pull`, started: `wait` returns what `finish` makes of this rank's block. Collective.
+
+        The block may be overwritten at once.
+        """
+        sent, came, out = self._packed(block.copy() if self._give.whole else block)
+        request = self._comm.Ialltoallv(sent, came)
+        return Pending(request, (sent, came), lambda: finish(self._unpacked(came[0], out)))
+
+    def _packed(self, block: Plain) -> tuple[list[Any], list[Any], Plain]:
+        """What is sent, room for what comes, and the block that this rank wants with its own points."""
         out = np.empty(self._shape, block.dtype)
         block = np.ascontiguousarray(block) if self._give.whole else block
         sent, came = self._give.memory(block), self._take.memory(out)
         self._give.pack(block, sent)
-        kind = item(max(1, block.itemsize))
-        self._comm.Alltoallv([sent, self._give.layout, kind], [came, self._take.layout, kind])
-        self._take.unpack(came, out)
         if self._own is not None:
             here, there = self._own
             out[here.index] = block[there.index]
+        kind = item(max(1, block.itemsize))
+        return [sent, self._give.layout, kind], [came, self._take.layout, kind], out
+
+    def _unpacked(self, came: Plain, out: Plain) -> Plain:
+        """The block with what has come."""
+        self._take.unpack(came, out)
         return out
 
 
@@ -147,12 +168,12 @@ class Where:
 
 
 class Parts:
-    """What of a block goes to other ranks, or comes from them. Sent from the block itself where each part is one run.
+    """What of a block goes to other ranks, or comes from them: as it lies in the block where each part is one run.
 
     Attributes
     ----------
     whole : bool
-        Whether it is.
+        Whether it goes so.
     layout : (array of int, array of int)
         How many items for each rank, and where they begin.
     """
@@ -162,7 +183,7 @@ class Parts:
         counts, self._total = np.zeros(size, np.int64), sum(where.size for where in self._parts)
         counts[sorted(parts)] = [where.size for where in self._parts]
         self._starts = list(itertools.accumulate((where.size for where in self._parts), initial=0))
-        self.whole = all(where.first is not None for where in self._parts)
+        self.whole = bool(self._parts) and all(where.first is not None for where in self._parts)
         begin = np.zeros(size, np.int64)
         begin[sorted(parts)] = [where.first or 0 for where in self._parts] if self.whole else self._starts[:-1]
         self.layout = counts, begin
