@@ -2,7 +2,7 @@
 
 A matrix is scattered by rows, by columns, in blocks whose sizes the ranks choose, or dealt in turn; each of two groups
 of ranks may have all of it, or every rank. What is computed of it is the same, and arrays of different partitions go
-into one expression.
+into one expression. Groups of ranks may also go on by themselves, each with a replica of its own.
 
 ``mpiexec -n 4 python -m mpi4py -m mpi4py_pencil.examples.partitions`` prints who has what, and draws it into
 ``partitions.png``, which takes matplotlib (the extra "cli").
@@ -41,6 +41,18 @@ def matrix(context: xp.Context, distribution: xp.Distribution) -> xp.GlobalArray
     return context.fromfunction(lambda i, j: 1.0 / (1 + i + j), SHAPE, distribution=distribution)
 
 
+def in_groups(context: xp.Context, a: xp.GlobalArray) -> list[float]:
+    """Return the norms of the replicas of two groups, the even and the odd ranks, of which each doubles its own.
+
+    Collective over the ranks of the context. Groups reduce by themselves; that of one rank alone has no odd ranks.
+    """
+    group = context.group([rank % 2 for rank in range(context.size)])
+    replica = xp.replica(a, group)
+    replica *= 1 + context.rank % 2
+    norms = context.comm.allgather(float(xp.linalg.matrix_norm(replica)))
+    return norms[:2]
+
+
 def main(path: str = "partitions.png") -> None:
     """Print who has what, and draw it. Collective over MPI.COMM_WORLD."""
     from mpi4py_pencil.plotting import plot_owners, save
@@ -58,7 +70,9 @@ def main(path: str = "partitions.png") -> None:
             shapes = (distribution.local_shape(rank) for rank in range(context.size))
             text = " ".join("x".join(map(str, shape)) for shape in shapes)
             print(f"{name:<26}{text:<34}{norm:>8.4f}{off:>10.1e}")
+    norms = in_groups(context, rows)
     if context.rank == 0:
+        print(f"\nEach of two groups by itself: norms {', '.join(f'{norm:.4f}' for norm in norms)}")
         save(plot_owners(list(found.values()), list(found)), path)
         print(f"\nWrote {path}")
 
