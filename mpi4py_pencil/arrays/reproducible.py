@@ -9,10 +9,8 @@ result is off the exact sum of n numbers x by at most ::
 with the eps of the type that is added in: float64 for numbers up to that, long double for these. There are two trips
 through a block, of which the second is in cache.
 
-References
-----------
-J. Demmel, H. D. Nguyen, "Parallel reproducible summation", IEEE Transactions on Computers 64 (2015); W. Ahrens,
-J. Demmel, H. D. Nguyen, "Algorithms for efficient reproducible floating point summation", ACM TOMS 46 (2020).
+Sources: J. Demmel and H. D. Nguyen, "Parallel reproducible summation", IEEE Trans. Comput. 64 (2015); W. Ahrens,
+J. Demmel and H. D. Nguyen, "Algorithms for efficient reproducible floating point summation", ACM TOMS 46 (2020).
 """
 
 from __future__ import annotations
