@@ -202,6 +202,11 @@ def test_distributions_refused():
     ]:
         with pytest.raises(ValueError, match=match):
             call()
+    whole = xp.Distribution.of((2, 2), [None, None], [1])
+    with pytest.raises(TypeError, match="complex128 have no colours"):
+        plot_blocks(Blocks(whole, [np.ones((2, 2), complex)]))
+    truths = plot_blocks(Blocks(whole, [np.eye(2, dtype=bool)]))
+    np.testing.assert_equal(texts(truths.axes[0]), ["True", "False", "False", "True"])
 
 
 @pytest.mark.parallel([3])

@@ -256,8 +256,8 @@ def plot_blocks(blocks: Blocks, title: str = "") -> Figure:
 
     Raises
     ------
-    ValueError
-        Where no rank has anything.
+    ValueError, TypeError
+        Where no rank has anything, or complex numbers.
     """
     d = blocks.distribution
     shown = [rank for rank, values in enumerate(blocks.values) if values.size]
@@ -282,7 +282,11 @@ def plot_blocks(blocks: Blocks, title: str = "") -> Figure:
 
 
 def scaled(values: Array) -> dict[str, Any]:
-    """The colours of values: of both signs around white, else from black."""
+    """The colours of values: of both signs around white, else from dark to light."""
+    if values.dtype.kind == "c":
+        raise TypeError(
+            f"values of dtype {values.dtype} have no colours: draw their real part, or their absolute value"
+        )
     most, least = float(np.max(values)), float(np.min(values))
     if least >= 0:
         return {"cmap": "viridis", "vmin": least, "vmax": max(most, least + 1e-300)}
@@ -342,8 +346,8 @@ def plot_slice(values: ArrayLike, distribution: Distribution | None = None, titl
 
     Raises
     ------
-    ValueError
-        Where there are other numbers of axes, no points, or a distribution of another shape.
+    ValueError, TypeError
+        Where there are other numbers of axes, no points, a distribution of another shape, or complex numbers.
     """
     field = np.asarray(values)
     if field.ndim not in (1, 2) or not field.size:
