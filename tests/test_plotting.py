@@ -203,8 +203,9 @@ def test_distributions_refused():
         with pytest.raises(ValueError, match=match):
             call()
     whole = xp.Distribution.of((2, 2), [None, None], [1])
-    with pytest.raises(TypeError, match="complex128 have no colours"):
-        plot_blocks(Blocks(whole, [np.ones((2, 2), complex)]))
+    for call in (lambda: plot_blocks(Blocks(whole, [np.ones((2, 2), complex)])), lambda: plot_slice([1j, 2])):
+        with pytest.raises(TypeError, match="values are complex128"):
+            call()
     truths = plot_blocks(Blocks(whole, [np.eye(2, dtype=bool)]))
     np.testing.assert_equal(texts(truths.axes[0]), ["True", "False", "False", "True"])
 

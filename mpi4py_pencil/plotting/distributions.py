@@ -263,6 +263,7 @@ def plot_blocks(blocks: Blocks, title: str = "") -> Figure:
     shown = [rank for rank, values in enumerate(blocks.values) if values.size]
     if not shown:
         raise ValueError(f"an array of shape {d.shape} has no points to draw")
+    refuse_complex(np.asarray(blocks.values[shown[0]]))
     columns = next((n for n in reversed(d.dims) if 1 < n <= 4 and len(shown) % n == 0), min(len(shown), 4))
     rows = -(-len(shown) // columns)
     height = 1.5 if d.ndim == 1 else 3.2
@@ -281,12 +282,14 @@ def plot_blocks(blocks: Blocks, title: str = "") -> Figure:
     return figure
 
 
+def refuse_complex(values: Array) -> None:
+    """Refuse complex values, with TypeError."""
+    if values.dtype.kind == "c":
+        raise TypeError(f"values are {values.dtype}: draw their real part, or their absolute value")
+
+
 def scaled(values: Array) -> dict[str, Any]:
     """The colours of values: of both signs around white, else from dark to light."""
-    if values.dtype.kind == "c":
-        raise TypeError(
-            f"values of dtype {values.dtype} have no colours: draw their real part, or their absolute value"
-        )
     most, least = float(np.max(values)), float(np.min(values))
     if least >= 0:
         return {"cmap": "viridis", "vmin": least, "vmax": max(most, least + 1e-300)}
@@ -352,6 +355,7 @@ def plot_slice(values: ArrayLike, distribution: Distribution | None = None, titl
     field = np.asarray(values)
     if field.ndim not in (1, 2) or not field.size:
         raise ValueError(f"values of shape {field.shape} are no slice: there must be points, along one axis or two")
+    refuse_complex(field)
     if distribution is not None and distribution.shape != field.shape:
         raise ValueError(f"distribution is of shape {distribution.shape}, the values are of {field.shape}")
     figure = Figure(figsize=(6.4, 5.2 if field.ndim == 2 else 3.6), layout="constrained", facecolor="white")
