@@ -16,8 +16,8 @@ T = TypeVar("T")
 # What a rank says, by the names under which users know it: arguments, as a rule.
 Said = Mapping[str, Any]
 
-# What os.environ keeps its values in. It is looked at in every call, and os.environ itself takes ten times as long where
-# nothing is set: it raises an error and catches it.
+# What os.environ keeps its values in. It is looked at in every call, and os.environ itself takes ten times as long
+# where nothing is set: it raises an error and catches it.
 _ENVIRONMENT: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
 _CHECK = b"MPI4PY_PENCIL_CHECK"
 
