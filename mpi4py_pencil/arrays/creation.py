@@ -19,7 +19,7 @@ from ..ranks.communicators import cache_of
 from .context import Context, world
 from .distribution import Distribution
 from .dtypes import checked as checked_dtype
-from .globalarray import GlobalArray, operand, own_part, refuse_local
+from .globalarray import GlobalArray, is_scalar, operand, own_part, refuse_local
 from .manipulation import broadcast_arrays, moveaxis, reshape
 from .protocol import imported
 
@@ -92,7 +92,18 @@ def full(
     distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
-    """An array of one value. Local."""
+    """An array of one value. Local.
+
+    Raises
+    ------
+    TypeError
+        Where `fill_value` is no number: this rank's view of an array, or an array with axes.
+    """
+    value = operand(fill_value)
+    if not is_scalar(value):
+        raise TypeError(
+            f"fill_value must be a number, not a {type(value).__name__} of shape {value.shape}: use asarray"
+        )
     context, found = placed(shape, distribution, context, device)
     block = np.full(found.local_shape(context.rank), fill_value, None if dtype is None else checked_dtype(dtype))
     return GlobalArray(context, found, block)

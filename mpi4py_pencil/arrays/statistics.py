@@ -80,7 +80,8 @@ def reduced(
         # a block that has none of the points begins with what changes nothing
         start = {"initial": neutral(ufunc, x.dtype)} if plan.length else {}
         partial = ufunc.reduce(block, axis=plan.axes, dtype=dtype, keepdims=keepdims, where=wanted, **start)
-    made = x.like(combined(ufunc, np.asarray(partial), plan), plan.target)
+    partial = np.asarray(partial)
+    made = GlobalArray(x.context, plan.target, combined(ufunc, partial, plan) if plan.lines else partial)
     return made if initial is None else apply(ufunc, (made, initial))
 
 
@@ -162,8 +163,6 @@ def on_lines(x: GlobalArray) -> GlobalArray:
 
 def combined(ufunc: Any, partial: Plain, plan: _Plan) -> Plain:
     """The reduction of the partial results of all ranks that divide the axes. Collective."""
-    if not plan.lines:
-        return partial
     check_alive(plan.lines[0])
     if not plan.member:
         return partial
