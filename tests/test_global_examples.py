@@ -24,7 +24,7 @@ def escape(z, most):
     return most
 
 
-@pytest.mark.parallel([1, 4])
+@pytest.mark.parallel([4])
 def test_the_julia_set_is_the_same_in_all_distributions():
     n, most = 20, 40
     grid = (np.arange(n) + 0.5) / n - 0.5
@@ -40,8 +40,7 @@ def test_the_julia_set_is_the_same_in_all_distributions():
         work[kind] = COMM.allgather(int(g.local.sum()))
     # the share of the busiest rank, in steps: dealt in turn it is nearly that of all
     share = {kind: max(steps) * COMM.size / sum(steps) for kind, steps in work.items()}
-    if COMM.size > 1:
-        check(max(share["c-n"], share["c-c"]) < 1.25 < min(share["b-n"], share["b-b"]), f"{share}")
+    check(max(share["c-n"], share["c-c"]) < 1.25 < min(share["b-n"], share["b-b"]), f"{share}")
 
 
 def serial(matrix, b, iterations):
@@ -80,7 +79,7 @@ def test_residuals_of_the_model_problem_are_those_of_a_serial_solver():
             np.testing.assert_allclose(found, np.linalg.solve(matrix, right), rtol=0, atol=1e-8 / values[0])
 
 
-@pytest.mark.parallel([1, 2])
+@pytest.mark.parallel([2])
 def test_residuals_of_helmholtzs_equation_are_those_of_scipys_solver():
     n = 8
     a, b = conjugate_gradients.helmholtz_problem(COMM, n)
@@ -138,7 +137,7 @@ def test_the_pipelined_method_reduces_once_an_iteration_while_it_multiplies(monk
         np.testing.assert_equal(events, 3 * iteration)
 
 
-@pytest.mark.parallel([1, 2, 3])
+@pytest.mark.parallel([2, 3])
 def test_partitions():
     context = xp.Context(COMM)
     expected = 1 / (1 + np.add.outer(np.arange(10.0), np.arange(12.0)))
@@ -154,13 +153,13 @@ def test_partitions():
             if name == "everywhere":
                 np.testing.assert_equal(shape, (10, 12))
             if name == "in each of two groups":
-                np.testing.assert_equal(shape[0], {1: 10, 2: 10, 3: 10 // 3 + (COMM.rank < 1)}[COMM.size])
+                np.testing.assert_equal(shape[0], {2: 10, 3: 10 // 3 + (COMM.rank < 1)}[COMM.size])
     norms = partitions.in_groups(context, rows)
     with everywhere():
-        np.testing.assert_allclose(norms, np.linalg.norm(expected) * np.arange(1, 1 + min(2, COMM.size)), rtol=1e-14)
+        np.testing.assert_allclose(norms, np.linalg.norm(expected) * np.arange(1, 3), rtol=1e-14)
     chosen = [d.local_shape(COMM.rank) for d in partitions.partitions(range(1, COMM.size + 1)).values()][2]
     with everywhere():
-        np.testing.assert_equal(chosen, ({1: [10], 2: [3, 7], 3: [1, 4, 5]}[COMM.size][COMM.rank], 12))
+        np.testing.assert_equal(chosen, ({2: [3, 7], 3: [1, 4, 5]}[COMM.size][COMM.rank], 12))
 
 
 SMALL = [
