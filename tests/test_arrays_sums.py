@@ -129,6 +129,16 @@ def test_reproducible_sums_are_nearly_exact_where_others_are_not():
     check(int(xp.sum(ints, reproducible=True)) == 45, "whole numbers are added as ever")
 
 
+@pytest.mark.parallel([3])
+def test_replicas_count_once():
+    for x in (xp.asarray(2.0), xp.ones((2, 2), distribution=[None, None])):
+        for reproducible in (False, True):
+            found = xp.inner_products((x, x), (1, x), (x, 1j), reproducible=reproducible).wait()
+            total = 4 if x.ndim else 2
+            with everywhere():
+                np.testing.assert_equal(found, (4, total, total * 1j))
+
+
 @pytest.mark.parallel(RANKS)
 def test_inner_products_are_refused_on_every_rank():
     g = xp.ones((3, 4))

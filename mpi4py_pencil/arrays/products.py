@@ -142,7 +142,7 @@ def _blocks(lead: GlobalArray, x: Any, y: Any) -> tuple[np.dtype[Any], tuple[Any
     if kind.kind not in "fc":
         raise TypeError(f"inner products are of floating numbers, not of {kind}: use vecdot, or tensordot")
     if not distribution.counts(lead.context.rank):
-        a, b = (each if is_scalar(each) else each.reshape(-1)[:0] for each in (a, b))
+        a, b = (np.empty(0, np.result_type(each)) for each in (a, b))
     return kind, (a, b)
 
 
