@@ -9,7 +9,12 @@ vertical = Path("cython_kernels/vertical")
 kernels = Extension(
     "mpi4py_pencil._kernels",
     sources=["cython_kernels/kernels.pyx", *sorted(map(str, vertical.glob("*.c")))],
-    depends=["cython_kernels/copy.h", "cython_kernels/flags.h", *map(str, vertical.glob("*.h"))],
+    depends=[
+        "cython_kernels/copy.h",
+        "cython_kernels/flags.h",
+        "cython_kernels/slices.h",
+        *map(str, vertical.glob("*.h")),
+    ],
     include_dirs=["cython_kernels"],
     # the loops of small tiles lose a tenth where they happen to begin in the middle of what a processor fetches at once
     extra_compile_args=["-O3", "-falign-loops=32"],

@@ -25,6 +25,7 @@ from typing import Any
 import memory
 import numpy as np
 import peers
+from dealing import Dealing
 from fields import Array, difference, field, fingerprint, spectrum
 from limit import limit
 from mpi4py import MPI
@@ -33,6 +34,7 @@ from rows import MARK, THREADED, Row
 from timing import Measured, in_turns, quietly, timed
 
 import mpi4py_pencil
+from mpi4py_pencil import arrays
 from mpi4py_pencil.engines import default_engine
 
 TOLERANCE = 1e-10
@@ -233,6 +235,25 @@ def redistribute(row: Row, peer: str, job: Result) -> Result:
     return compared(peer, calls, job) | {"version": peers.about(peer)}
 
 
+def deal(row: Row, peer: str, job: Result) -> Result:
+    """Blocks along the first axis dealt in turn, and back: `GlobalArray.redistribute` next to an Alltoallv by hand."""
+    rest = [None] * (len(row.shape) - 1)
+    blocks, dealt = (arrays.Context(COMM).distribution(row.shape, [how, *rest]) for how in ("block", "cyclic"))
+    whole, me = np.arange(math.prod(row.shape), dtype=row.dtype).reshape(row.shape), COMM.Get_rank()
+    g, h = (arrays.asarray(whole, distribution=each) for each in (blocks, dealt))
+    theirs = Dealing(COMM, row.shape, row.dtype)
+    mine = g.redistribute(dealt), h.redistribute(blocks)
+    same(peers.OURS, (mine[0].local, whole[me :: row.ranks]), (mine[1].local, g.local))
+    same(peer, (theirs.forward(g.local), h.local), (theirs.backward(h.local), g.local))
+    calls = {
+        f"{peers.OURS} forward": lambda: g.redistribute(dealt),
+        f"{peers.OURS} backward": lambda: h.redistribute(blocks),
+        f"{peer} forward": lambda: theirs.forward(g.local),
+        f"{peer} backward": lambda: theirs.backward(h.local),
+    }
+    return compared(peer, {name: timed(COMM, call) for name, call in calls.items()}, job)
+
+
 def same(name: str, *pairs: tuple[Array, Array]) -> None:
     """Refuse arrays that differ, on every rank alike."""
     near = all(np.allclose(np.asarray(a), np.asarray(b), rtol=0, atol=TOLERANCE) for a, b in pairs)
@@ -297,6 +318,7 @@ KINDS = {
     "vector": vector,
     "transfer": transfer,
     "redistribute": redistribute,
+    "deal": deal,
     "plan": plan,
     "memory": memory_of,
 }

@@ -2,7 +2,8 @@
 """What plans are made of: operations on memory, and programs of them that run without Python. Nothing here checks.
 
 An `Operation` is a sweep of an engine's or of this package's own, a copy, a wait for other ranks, or a call of Python.
-A `Program` is a list of them with the places that each starts from and ends at.
+A `Program` is a list of them with the places that each starts from and ends at. `largest` and `slices` are the loops of
+sums that no order changes.
 """
 
 import numpy as np
@@ -67,6 +68,12 @@ cdef extern from "flags.h" nogil:
     void raise_flag(char *, long long)
     int reached(const Py_ssize_t *, Py_ssize_t, long long, Py_ssize_t)
 
+cdef extern from "slices.h" nogil:
+    void slices_f8(const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *, double *)
+    void largest_f8(const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, double *, double *)
+    void slices_f16(const long double *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, const long double *, long double *)
+    void largest_f16(const long double *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, long double *, long double *)
+
 # The columns of a table of pieces; the strides of the outer axes follow.
 cdef enum:
     AT, POINTS, BASE, LINE, COLUMN, BATCH, OUTER
@@ -81,3 +88,4 @@ include "vertical.pxi"
 include "copying.pxi"
 include "window.pxi"
 include "program.pxi"
+include "slices.pxi"

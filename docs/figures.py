@@ -13,9 +13,9 @@ from types import SimpleNamespace
 
 from mpi4py import MPI
 
-from mpi4py_pencil import Pencil
-from mpi4py_pencil.examples import flames, mhd, mixing, poisson, turbulence
-from mpi4py_pencil.plotting import Layout, plot_pencils, save
+from mpi4py_pencil import Pencil, arrays
+from mpi4py_pencil.examples import conjugate_gradients, flames, julia, mhd, mixing, partitions, poisson, turbulence
+from mpi4py_pencil.plotting import Layout, plot_owners, plot_pencils, save
 
 SHAPE = (8, 8, 8)
 
@@ -28,9 +28,14 @@ def draw(folder):
     titles = ["input: aligned along axis 2", "between: along axis 1", "output: along axis 0"]
     pencils = plot_pencils(layouts((2, 2, 1), [2, 1, 0]), titles)
     errors = poisson.picture([poisson.errors(MPI.COMM_SELF, n) for n in poisson.SIZES], "n x n x (n - 1) points")
-    for name, figure in (("slabs", slabs), ("transfer", transfer), ("pencils", pencils), ("poisson", errors)):
+    kinds = [["block", "block"], ["cyclic", "cyclic"], [2, 2], [[5, 3], None]]
+    owners = plot_owners([arrays.Distribution.of((8, 8), kind, [2, 2]) for kind in kinds])
+    parts = partitions.partitions([1, 2, 3, 4])
+    figures = {"slabs": slabs, "transfer": transfer, "pencils": pencils, "poisson": errors, "owners": owners}
+    figures |= {"julia": julia_of(4), "partitions": plot_owners(list(parts.values()), list(parts))}
+    for name, figure in figures.items():
         save(figure, folder / f"{name}.png")
-    for example in (turbulence, mixing, flames, mhd):
+    for example in (turbulence, mixing, flames, mhd, conjugate_gradients):
         example.main(path=str(folder / f"{example.__name__.rpartition('.')[2]}.png"))
     subprocess.run([sys.executable, "-c", script("files.md", "vortices.py")], cwd=folder, check=True)
 
@@ -40,6 +45,14 @@ def script(page, name):
     text = Path(__file__).with_name(page).read_text(encoding="utf-8")
     [found] = re.findall(rf"^```python\n(# {re.escape(name)}\n.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return found
+
+
+def julia_of(ranks, n=600, most=400):
+    """Return the Julia set and what each of some ranks has to do, one after the other."""
+    whole, _ = julia.computed(julia.distribution("b-n", n, 1), 0, most)
+    shared = {kind: julia.distribution(kind, n, ranks) for kind in julia.KINDS}
+    seconds = {kind: [julia.computed(d, rank, most)[1] for rank in range(ranks)] for kind, d in shared.items()}
+    return julia.picture(whole, seconds, f"{n} x {n} points, {ranks} ranks")
 
 
 def layouts(grid, alignments):

@@ -8,7 +8,7 @@ from oracles import numbered
 from mpi4py_pencil import arrays as xp
 
 SIZE = MPI.COMM_WORLD.size
-DTYPES = ["f8", "f4", "D", "F", "i8", "i2", "u1", "?"]
+DTYPES = ["f8", "f4", "f2", "g", "D", "F", "G", "i8", "i2", "u1", "?"]
 
 
 @st.composite

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -110,6 +111,8 @@ def test_local_views_are_refused_by_all_functions():
         lambda: g.__iadd__(u),
         lambda: u.__setitem__(..., g),
         lambda: g.__setitem__(..., u),
+        lambda: xp.full((5, 4), u),
+        lambda: xp.full_like(g, u),
         lambda: xp.from_numpy(u),
         lambda: xp.asarray(u),
         lambda: xp.asarray([u, u]),
@@ -293,6 +296,8 @@ def test_errors_are_everyones():
         (ValueError, "root", lambda: g.to_numpy(WORLD.size)),
         (ValueError, "root", lambda: xp.from_numpy(1, WORLD.size)),
         (TypeError, "Python objects", lambda: xp.asarray([None])),
+        (TypeError, "fill_value must be a number", lambda: xp.full((2, 3), [1, 2, 3])),
+        (TypeError, "fill_value must be a number", lambda: xp.full((3, 4), g)),
         (TypeError, "stack", lambda: xp.asarray([g, g])),
         (TypeError, "masked", lambda: g + np.ma.masked_array(np.ones(4), np.eye(4)[0])),
         (ValueError, "each of the", lambda: xp.Unstructured([[0, 2], [2]])),
@@ -324,6 +329,30 @@ def test_ranks_that_do_something_else_are_told(monkeypatch):
         ("broadcast", lambda: g + np.ones(4 + WORLD.rank)),
     ):
         expect_everywhere(ValueError, match, call)
+
+
+def test_limits_are_numbers_of_pythons():
+    for name in ("float32", "float64", "complex64", "complex128"):
+        limits, numpys = xp.finfo(getattr(xp, name)), np.finfo(name)
+        for field in ("bits", "eps", "max", "min", "smallest_normal"):
+            value = getattr(limits, field)
+            np.testing.assert_equal((type(value), value), (int if field == "bits" else float, getattr(numpys, field)))
+        np.testing.assert_equal(limits.dtype, numpys.dtype)
+    np.testing.assert_equal(xp.finfo(np.longdouble).max, np.finfo(np.longdouble).max)
+
+
+@pytest.mark.parallel([2, 3])
+def test_dealing_blocks_copies_them_once():
+    """Beside the result there is memory for what is packed on one side: the other is sent, or received, as it lies."""
+    g = xp.zeros(2**16, distribution=["block"])
+    h = g.redistribute(["cyclic"])
+    for array, other in ((g, h), (h, g)):
+        array.redistribute(other.distribution)
+        tracemalloc.start()
+        array.redistribute(other.distribution)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        check(peak < 2.1 * array.local.nbytes, f"{peak} bytes for blocks of {array.local.nbytes}")
 
 
 @pytest.mark.parallel([2])

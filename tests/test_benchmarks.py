@@ -20,7 +20,7 @@ from rows import all_rows, quick  # noqa: E402
 from scaling import curves  # noqa: E402
 
 SECONDS = 100
-PARTS = ["c2c *", "r2c *", "threads *", "[mpsv]* *", "[rt][er]* *", "lent *"]
+PARTS = ["c2c *", "r2c *", "threads *", "[mpsv]* *", "[rt][er]* *", "[dl]e* *"]
 """Patterns that take the rows apart."""
 
 
@@ -34,7 +34,8 @@ def program(name, *arguments, launcher=()):
 def peers_here():
     """The peers that must be measured: without them here, or where only a run can tell, a row may lack them."""
     names = {"mpi4py-fft": "mpi4py_fft", "ducc0": "ducc0", "MKL": "mkl_fft"}
-    return {"three calls", "Alltoallw", "memcpy", *(peer for peer, module in names.items() if find_spec(module))}
+    ours = {"three calls", "Alltoallw", "Alltoallv", "memcpy"}
+    return ours | {peer for peer, module in names.items() if find_spec(module)}
 
 
 @pytest.mark.parametrize("pattern", PARTS)
@@ -140,10 +141,28 @@ def test_scaling(tmp_path):
     np.testing.assert_array_less(0.01, imread(picture)[..., :3].std())
 
 
+@pytest.mark.parametrize(
+    ("command", "options", "wanted"),
+    [
+        ("julia", ("--strong", 8, "--weak", 4, "--steps", 5), {"b-n", "c-n", "b-b", "c-c"}),
+        ("gradients", ("--rows", 12, "--points", 8, "--iterations", 3), {"classical", "pipelined"}),
+    ],
+)
+def test_scaling_of_programs(command, options, wanted, tmp_path):
+    lines = tmp_path / "scaling.jsonl"
+    status, output, errors = program("scaling.py", command, lines, *options, "--runs", 1)
+    np.testing.assert_equal((status, output.count("1 ranks on 1 nodes")), (0, 2), errors)
+    for line in lines.read_text().splitlines():
+        result = json.loads(line)
+        np.testing.assert_equal(set(result["seconds"]), wanted)
+        np.testing.assert_array_less(0, [seconds for all_of in result["seconds"].values() for seconds in all_of])
+
+
 def test_efficiency():
     def result(kind, ranks, seconds):
         return {
-            "kind": kind, "base": [8], "dtype": "d", "ranks": ranks, "forward": seconds, "backward": seconds[::-1]
+            "kind": kind, "base": [8], "what": "d", "ranks": ranks,
+            "seconds": {"forward": seconds, "backward": seconds[::-1]},
         }  # fmt: skip
 
     results = [result("strong", 4, [1, 2, 3]), result("strong", 2, [3]), result("weak", 4, [4]), result("weak", 1, [2])]

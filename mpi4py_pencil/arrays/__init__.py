@@ -10,13 +10,15 @@ Every function is collective over the ranks of its arrays. The files are the cha
 - `context`: the ranks, and what is kept for them.
 - `moves`, `redistribution`: points brought to the ranks that want them.
 - `globalarray`: the array, and computing point by point.
+- `pending`: what has been started among the ranks and is ended later.
 - `operands`: what the functions take, and what they refuse.
 """
 
 from numpy import e, inf, nan, newaxis, pi
 
-from . import fft, linalg, operands
+from . import fft, linalg, operands, random
 from .axes import Block, Cyclic, Unstructured
+from .blocks import apply, take_points
 from .context import Context
 from .creation import (
     arange,
@@ -26,7 +28,6 @@ from .creation import (
     eye,
     from_distarray,
     from_dlpack,
-    from_numpy,
     fromfunction,
     full,
     full_like,
@@ -132,6 +133,8 @@ from .elementwise import (
     where,
 )
 from .globalarray import GlobalArray
+from .groups import replica
+from .halo import Halo, halo
 from .indexing import nonzero
 from .inspection import __array_namespace_info__
 from .linalg import matmul, tensordot, vecdot
@@ -152,6 +155,9 @@ from .manipulation import (
     tile,
     unstack,
 )
+from .numpys import bcast, from_numpy, gathering, scattering
+from .pending import Pending
+from .products import inner_products
 from .searching import isin, searchsorted, take, take_along_axis
 from .sorting import argsort, sort, unique_all, unique_counts, unique_inverse, unique_values
 from .statistics import (
@@ -176,8 +182,10 @@ __array_api_version__ = "2024.12"
 
 # The functions that make arrays of nothing of the kind: a Context makes them over its own ranks.
 CREATION = (
+    "apply",
     "arange",
     "asarray",
+    "bcast",
     "empty",
     "eye",
     "from_distarray",
@@ -187,6 +195,7 @@ CREATION = (
     "full",
     "linspace",
     "ones",
+    "scattering",
     "zeros",
 )
 
@@ -196,6 +205,8 @@ __all__ = [
     "Cyclic",
     "Distribution",
     "GlobalArray",
+    "Halo",
+    "Pending",
     "Unstructured",
     "__array_api_version__",
     "__array_namespace_info__",
@@ -205,6 +216,7 @@ __all__ = [
     "add",
     "all",
     "any",
+    "apply",
     "arange",
     "argmax",
     "argmin",
@@ -216,6 +228,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "bcast",
     "bitwise_and",
     "bitwise_invert",
     "bitwise_left_shift",
@@ -261,12 +274,15 @@ __all__ = [
     "fromfunction",
     "full",
     "full_like",
+    "gathering",
     "greater",
     "greater_equal",
+    "halo",
     "hypot",
     "iinfo",
     "imag",
     "inf",
+    "inner_products",
     "int8",
     "int16",
     "int32",
@@ -312,14 +328,17 @@ __all__ = [
     "positive",
     "pow",
     "prod",
+    "random",
     "real",
     "reciprocal",
     "remainder",
     "repeat",
+    "replica",
     "reshape",
     "result_type",
     "roll",
     "round",
+    "scattering",
     "searchsorted",
     "sign",
     "signbit",
@@ -335,6 +354,7 @@ __all__ = [
     "sum",
     "take",
     "take_along_axis",
+    "take_points",
     "tan",
     "tanh",
     "tensordot",

@@ -12,7 +12,7 @@ from mpi4py import MPI
 from ..layout.arrays import keep, said
 from ..layout.subcomm import Grid, Subcomm, complete, dimensions
 from ..ranks.agreement import agreed
-from ..ranks.communicators import cache_of, check_alive, communicator
+from ..ranks.communicators import KEYVAL, cache_of, check_alive, communicator, free_cached
 from .axes import Indices
 from .distribution import Distribution
 from .moves import Points, Product
@@ -73,6 +73,7 @@ class Context:
             self.comm, lambda: complete(self.size, dimensions(asked, "dims")), lambda found: {"dims": found}
         )
         self._grids: dict[tuple[int, ...], Grid] = {}
+        self._registered: set[str] = set()
         self._usual = functools.lru_cache(maxsize=256)(self._divided)
 
     def __getattr__(self, name: str) -> Any:
@@ -127,6 +128,62 @@ class Context:
         axes = ["block" if k in longest else None for k in range(len(shape))]
         return Distribution.of(shape, axes, self.dims, self.size)
 
+    def group(self, mask: Sequence[int]) -> Context:
+        """The context of the ranks that have the same number in `mask` as this one: each group works by itself.
+
+        Collective. What is made there is divided among the ranks of a group, and reductions are of one group.
+        `arrays.replica` brings an array into all groups. The communicator is made once for each mask, kept with this
+        one's and freed with it.
+
+        Parameters
+        ----------
+        mask : sequence of int
+            A number, 0 or more, for each rank.
+
+        Raises
+        ------
+        TypeError, ValueError
+            On every rank, where it is none on one, or differs.
+        """
+
+        def asked() -> tuple[int, ...]:
+            found = tuple(number.__index__() for number in mask)
+            if len(found) != self.size or min(found) < 0:
+                raise ValueError(f"mask {list(found)} must have a number, 0 or more, for each of the {self.size} ranks")
+            return found
+
+        found = agreed(self.comm, asked, lambda found: {"mask": found})
+        cache = cache_of(self.comm)
+        if ("group", found) not in cache:
+            cache["group", found] = _Group(Context(communicator(self.comm.Split(found[self.rank], self.rank))))
+        group: Context = cache["group", found].context
+        return group
+
+    def register(self, function: Callable[..., Any]) -> Callable[..., list[Any]]:
+        """Let a function be called by its name from this context, for what it returns of the blocks of every rank.
+
+        After ``ctx.register(f)``, ``ctx.f(g)`` is ``ctx.apply(f, g)``. Local.
+
+        Returns
+        -------
+        callable
+            What ``ctx.f`` is.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where that is no function with a name, or something else has the name.
+        """
+        name = getattr(function, "__name__", "")
+        if not callable(function) or not name.isidentifier():
+            raise TypeError(f"{function!r} is no function with a name: define it by def")
+        if hasattr(self, name) and name not in self._registered:
+            raise ValueError(f"a context has another {name!r}: give the function another name")
+        found = functools.partial(self.apply, function)
+        self._registered.add(name)
+        setattr(self, name, found)
+        return found
+
     def lines(self, dims: tuple[int, ...]) -> Grid:
         """The communicators of a grid of all ranks. Collective at the first time."""
         if dims not in self._grids:
@@ -160,6 +217,18 @@ class Context:
     def __reduce__(self) -> Any:
         """Communicators stay with their process."""
         raise TypeError("a Context cannot be pickled: make one on each rank")
+
+
+class _Group:
+    """What is kept of a group of ranks."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def free(self) -> None:
+        """Free the communicator and what was made for it. Collective."""
+        free_cached(self.context.comm, KEYVAL, cache_of(self.context.comm))
+        self.context.comm.Free()
 
 
 @functools.cache

@@ -14,19 +14,19 @@ import numpy as np
 from mpi4py import MPI
 
 from ..distarray import DistArray
-from ..ranks.agreement import agreed, checked
+from ..ranks.agreement import checked
 from ..ranks.communicators import cache_of
 from .context import Context, world
 from .distribution import Distribution
 from .dtypes import checked as checked_dtype
-from .globalarray import GlobalArray, operand, own_part, refuse_local
+from .globalarray import GlobalArray, is_scalar, operand, own_part, refuse_local
 from .manipulation import broadcast_arrays, moveaxis, reshape
 from .protocol import imported
 
-_Divided = Distribution | Sequence[Any] | None
+Divided = Distribution | Sequence[Any] | None
 
 
-def _target(shape: Any, distribution: _Divided, context: Context | None, device: Any) -> tuple[Context, Distribution]:
+def placed(shape: Any, distribution: Divided, context: Context | None, device: Any) -> tuple[Context, Distribution]:
     """The context and distribution of an array to be made."""
     if device not in (None, "cpu"):
         raise ValueError(f"device {device!r} does not exist: use 'cpu' or None")
@@ -40,10 +40,10 @@ def _target(shape: Any, distribution: _Divided, context: Context | None, device:
 
 
 def _made(
-    make: Callable[..., Any], shape: Any, dtype: Any, device: Any, distribution: _Divided, context: Context | None
+    make: Callable[..., Any], shape: Any, dtype: Any, device: Any, distribution: Divided, context: Context | None
 ) -> GlobalArray:
     """An array whose blocks numpy makes, of a shape and a type."""
-    context, found = _target(shape, distribution, context, device)
+    context, found = placed(shape, distribution, context, device)
     return GlobalArray(context, found, make(found.local_shape(context.rank), checked_dtype(dtype)))
 
 
@@ -52,7 +52,7 @@ def empty(
     *,
     dtype: Any = None,
     device: Any = None,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
     """An array of a shape, not filled. Local."""
@@ -64,7 +64,7 @@ def zeros(
     *,
     dtype: Any = None,
     device: Any = None,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
     """An array of zeros. Local."""
@@ -76,7 +76,7 @@ def ones(
     *,
     dtype: Any = None,
     device: Any = None,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
     """An array of ones. Local."""
@@ -89,11 +89,22 @@ def full(
     *,
     dtype: Any = None,
     device: Any = None,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
-    """An array of one value. Local."""
-    context, found = _target(shape, distribution, context, device)
+    """An array of one value. Local.
+
+    Raises
+    ------
+    TypeError
+        Where `fill_value` is no number: this rank's view of an array, or an array with axes.
+    """
+    value = operand(fill_value)
+    if not is_scalar(value):
+        raise TypeError(
+            f"fill_value must be a number, not a {type(value).__name__} of shape {value.shape}: use asarray"
+        )
+    context, found = placed(shape, distribution, context, device)
     block = np.full(found.local_shape(context.rank), fill_value, None if dtype is None else checked_dtype(dtype))
     return GlobalArray(context, found, block)
 
@@ -105,7 +116,7 @@ def asarray(
     dtype: Any = None,
     device: Any = None,
     copy: bool | None = None,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
     """An array of what every rank has: numbers, sequences and numpy arrays of the whole; or of a global array.
@@ -127,15 +138,15 @@ def asarray(
     refuse_local([obj])
     data = np.asarray(operand(_whole(obj)), None if dtype is None else checked_dtype(dtype))
     checked_dtype(data.dtype)
-    context, found = _target(data.shape, distribution, context, device)
+    context, found = placed(data.shape, distribution, context, device)
     checked(context.comm, lambda: data, _told)
     return GlobalArray(context, found, own_part(found, context.rank, data).copy())
 
 
-def _again(x: GlobalArray, dtype: Any, device: Any, copy: bool | None, distribution: _Divided) -> GlobalArray:
+def _again(x: GlobalArray, dtype: Any, device: Any, copy: bool | None, distribution: Divided) -> GlobalArray:
     """A global array as one of another type or distribution."""
     kind = x.dtype if dtype is None else checked_dtype(dtype)
-    _, target = _target(x.shape, x.distribution if distribution is None else distribution, x.context, device)
+    _, target = placed(x.shape, x.distribution if distribution is None else distribution, x.context, device)
     same = kind == x.dtype and target == x.distribution
     if copy is False and not same:
         raise ValueError(f"copy=False cannot be had for dtype {kind} and the distribution {target}")
@@ -160,38 +171,6 @@ def _told(data: Any) -> dict[str, Any]:
     """What ranks say of data that all have."""
     digest = hashlib.blake2b(np.ascontiguousarray(data).tobytes(), digest_size=8).hexdigest()
     return {"shape": data.shape, "dtype": data.dtype, "obj": digest}
-
-
-def from_numpy(
-    array: Any, root: int = 0, *, distribution: _Divided = None, context: Context | None = None
-) -> GlobalArray:
-    """The global array of a numpy array that rank `root` has; what other ranks pass is not looked at. Collective.
-
-    Raises
-    ------
-    TypeError, ValueError
-        On every rank, where that is no array which can be sent, or there is no such rank.
-    """
-    context = world() if context is None else context
-    comm = context.comm
-
-    def given() -> Any:
-        if not 0 <= root < context.size:
-            raise ValueError(f"root {root!r} must be one of the {context.size} ranks")
-        refuse_local([array])
-        if isinstance(array, GlobalArray):
-            raise TypeError("array is a global array already: from_numpy takes what one rank has")
-        data = np.asarray(array) if context.rank == root else None
-        if data is not None:
-            checked_dtype(data.dtype)
-        return data
-
-    data = agreed(comm, given, lambda found: {"root": root})
-    shape, dtype = comm.bcast(None if data is None else (data.shape, data.dtype), root)
-    source = context.distribution(shape, [None] * len(shape), None, [root])
-    block = np.empty(source.local_shape(context.rank), dtype) if data is None else data
-    _, target = _target(shape, distribution, context, None)
-    return GlobalArray(context, source, block).redistribute(target)
 
 
 def from_distarray(u: Any, *, context: Context | None = None) -> GlobalArray:
@@ -240,7 +219,7 @@ def arange(
     *,
     dtype: Any = None,
     device: Any = None,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
     """Evenly spaced values in a half-open interval: as numpy's. Local."""
@@ -269,7 +248,7 @@ def linspace(
     dtype: Any = None,
     device: Any = None,
     endpoint: bool = True,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
     """`num` evenly spaced values from `start` to `stop`, both of them numbers. Local."""
@@ -297,7 +276,7 @@ def eye(
     k: int = 0,
     dtype: Any = None,
     device: Any = None,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
     """Ones on a diagonal, zeros elsewhere. Local."""
@@ -314,7 +293,7 @@ def fromfunction(
     *,
     dtype: Any = None,
     device: Any = None,
-    distribution: _Divided = None,
+    distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
     """The values of a function of the indices along each axis, which it takes as arrays that broadcast. Local.
@@ -324,7 +303,7 @@ def fromfunction(
     function : callable
         Of one array for each axis, point by point; each rank calls it with its own indices.
     """
-    context, found = _target(shape, distribution, context, device)
+    context, found = placed(shape, distribution, context, device)
     local = found.local_shape(context.rank)
     values = np.asarray(function(*found.indices(context.rank)), None if dtype is None else checked_dtype(dtype))
     return GlobalArray(context, found, np.broadcast_to(values, local).copy())

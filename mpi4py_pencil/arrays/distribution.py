@@ -269,6 +269,16 @@ class Distribution:
             found = [at + k * self.steps[d] for at in found for k in range(self.dims[d])]
         return found
 
+    def counts(self, rank: int) -> bool:
+        """Whether a rank has points, and of replicas the first: the blocks of such ranks make the array once."""
+        return self.kept(("counts", rank), lambda: self._counts(rank))
+
+    def _counts(self, rank: int) -> bool:
+        """As `counts`, not kept."""
+        place = self.place(rank)
+        at = None if place is None else self._coordinates(place)
+        return at is not None and all(at[d] == 0 for d in self.unused)
+
     def on_grid_of(self, size: int) -> bool:
         """Whether the grid is one of so many ranks in their order, which has communicators for its lines."""
         return self.ranks is None and self._count == size

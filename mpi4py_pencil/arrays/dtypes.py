@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import (  # noqa: F401 - the names of the standard
@@ -64,9 +64,22 @@ def astype(x: GlobalArray, dtype: Any, /, *, copy: Any = True, device: str | Non
     return x.like(x.local.astype(checked(dtype)))
 
 
-def finfo(type: Any, /) -> Any:
+class Limits(NamedTuple):
+    """Those of a floating type, in Python's own numbers where these reach so far, as the standard wants them."""
+
+    bits: int
+    eps: float
+    max: float
+    min: float
+    smallest_normal: float
+    dtype: np.dtype[Any]
+
+
+def finfo(type: Any, /) -> Limits:
     """The limits of a floating type, or that of an array. Local."""
-    return np.finfo(type.dtype if isinstance(type, GlobalArray) else type)
+    found = np.finfo(type.dtype if isinstance(type, GlobalArray) else type)
+    eps, most, least, tiny = (each.item() for each in (found.eps, found.max, found.min, found.smallest_normal))
+    return Limits(int(found.bits), eps, most, least, tiny, np.dtype(found.dtype))
 
 
 def iinfo(type: Any, /) -> Any:

@@ -211,11 +211,7 @@ class GlobalArray:
         ValueError
             Where there is no such rank.
         """
-        if root is not None and not 0 <= root < self.context.size:
-            raise ValueError(f"root {root!r} must be a rank of the {self.context.size} or None, for all of them")
-        ranks = None if root is None else [root]
-        target = self.context.distribution(self.shape, [None] * self.ndim, None, ranks)
-        block = self.redistribute(target)._block
+        block = self.redistribute(whole_on(self.context, self.shape, root))._block
         return None if root not in (None, self.context.rank) else block
 
     def item(self) -> Any:
@@ -511,6 +507,19 @@ class GlobalArray:
     sum = _method("sum")
     take = _method("take")
     var = _method("var")
+
+
+def whole_on(context: Context, shape: tuple[int, ...], root: int | None) -> Distribution:
+    """The distribution of an array that is whole on rank `root`, or where that is None on every rank. Local.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such rank.
+    """
+    if root is not None and not 0 <= root < context.size:
+        raise ValueError(f"root {root!r} must be a rank of the {context.size} or None, for all of them")
+    return context.distribution(shape, [None] * len(shape), None, None if root is None else [root])
 
 
 def is_scalar(x: Any) -> bool:

@@ -306,7 +306,8 @@ def _terms(g: GlobalArray, keys: Sequence[Any]) -> list[_Term]:
             terms.append(_Term(np.zeros(int(bool(key.array)), np.int64), None))
         elif isinstance(key, Mask):
             mask, ndim = key.array, key.array.ndim
-            if mask.shape != g.shape[axis : axis + ndim]:
+            fitting = zip(mask.shape, g.shape[axis : axis + ndim], strict=True)
+            if not all(m in (n, 0) for m, n in fitting):  # one of no length, as numpy's may be, selects nothing
                 raise IndexError(f"a mask of shape {mask.shape} does not fit the axes {g.shape[axis : axis + ndim]}")
             found = nonzero(mask) if isinstance(mask, GlobalArray) else np.nonzero(mask)
             terms += [_Term(indices, axis + k) for k, indices in enumerate(found)]
@@ -328,17 +329,24 @@ def _in_order(context: Context, shape: tuple[int, ...]) -> Distribution:
 def _in_bounds(g: GlobalArray, index: list[Indices], axes: set[int | None]) -> list[Indices]:
     """Indices along `axes` that are not negative; refused, on every rank, where they are out of bounds. Collective."""
 
-    def counted(axis: int, which: Indices) -> Indices:
-        n = g.shape[axis]
-        bad = which[(which < -n) | (which >= n)]
-        if bad.size:
-            raise IndexError(f"index {bad.flat[0]} is out of bounds for axis {axis} with size {n}")
-        return np.where(which < 0, which + n, which)
-
     def all_counted() -> list[Indices]:
-        return [counted(k, which) if k in axes else which for k, which in enumerate(index)]
+        return [bounded(which, g.shape[k], k) if k in axes else which for k, which in enumerate(index)]
 
     return agreed(g.context.comm, all_counted, nothing)
+
+
+def bounded(which: Indices, n: int, axis: int) -> Indices:
+    """Indices along an axis that are not negative. Local.
+
+    Raises
+    ------
+    IndexError
+        Where one is out of bounds.
+    """
+    bad = which[(which < -n) | (which >= n)]
+    if bad.size:
+        raise IndexError(f"index {bad.flat[0]} is out of bounds for axis {axis} with size {n}")
+    return np.where(which < 0, which + n, which)
 
 
 def nonzero(g: GlobalArray) -> tuple[GlobalArray, ...]:

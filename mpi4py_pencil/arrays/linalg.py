@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -50,15 +51,22 @@ Plain: TypeAlias = "np.ndarray[Any, Any]"
 
 def panels(x: GlobalArray, axis: int) -> Iterator[Plain]:
     """The parts of an array along an axis, one rank's after the other, each broadcast to all, in order. Collective."""
-    context, size = x.context, x.context.size
-    divided = Distribution.of(x.shape, ["block" if k == axis else None for k in range(x.ndim)], [size], size)
+    context = x.context
+    divided = _divided(x, x.shape, axis)
     block = np.ascontiguousarray(x.within(divided).local)
-    for root in range(size):
+    for root in range(context.size):
         if divided.axes[axis].sizes[root] == 0:
             continue
         panel = block if root == context.rank else np.empty(divided.local_shape(root), x.dtype)
         context.comm.Bcast([panel, panel.size, item(max(1, panel.itemsize))], root)
         yield panel
+
+
+def _divided(x: GlobalArray, shape: tuple[int, ...], axis: int) -> Distribution:
+    """That of arrays of a shape along an axis of which all ranks have blocks, kept with the array's."""
+    size = x.context.size
+    axes = ["block" if k == axis else None for k in range(len(shape))]
+    return x.distribution.kept(("divided", size, shape, axis), lambda: Distribution.of(shape, axes, [size], size))
 
 
 def matmul(x1: GlobalArray, x2: GlobalArray, /) -> GlobalArray:
@@ -83,12 +91,9 @@ def _product(a: GlobalArray, b: GlobalArray) -> GlobalArray:
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     shape = (*batch, a.shape[-2], b.shape[-1])
     dtype = np.result_type(a.dtype, b.dtype)
-    context, size = a.context, a.context.size
-    rows = len(shape) - 2
-    target = Distribution.of(shape, ["block" if k == rows else None for k in range(len(shape))], [size], size)
-    divided = ["block" if k == a.ndim - 2 else None for k in range(a.ndim)]
-    left = a.within(Distribution.of(a.shape, divided, [size], size)).local
-    total = np.zeros(target.local_shape(context.rank), dtype)
+    target = _divided(a, shape, len(shape) - 2)
+    left = a.within(_divided(a, a.shape, a.ndim - 2)).local
+    total = np.zeros(target.local_shape(a.context.rank), dtype)
     at = 0
     for panel in panels(b, b.ndim - 2):
         width = panel.shape[-2]
@@ -97,13 +102,23 @@ def _product(a: GlobalArray, b: GlobalArray) -> GlobalArray:
     return a.like(total, target)
 
 
-def vecdot(x1: GlobalArray, x2: GlobalArray, /, *, axis: int = -1) -> GlobalArray:
-    """The sums of products along an axis, the first conjugated. Collective."""
+def vecdot(x1: GlobalArray, x2: GlobalArray, /, *, axis: int = -1, reproducible: bool = False) -> GlobalArray:
+    """The sums of products along an axis, the first conjugated; `reproducible` as for `sum`. Collective."""
     k = whole_axis(axis, min(x1.ndim, x2.ndim)) - min(x1.ndim, x2.ndim)
     if x1.shape[k] != x2.shape[k]:
         raise ValueError(f"the lengths {x1.shape[k]} and {x2.shape[k]} along axis {axis} differ")
+    if reproducible and np.result_type(x1.dtype, x2.dtype).kind == "c":
+        # of real numbers, whose products are the same wherever they lie: those of complex ones may be fused
+        sums = [vecdot(a, b, axis=axis, reproducible=True) for a in (x1.real, x1.imag) for b in (x2.real, x2.imag)]
+
+        def joined(rr: Plain, ri: Plain, ir: Plain, ii: Plain) -> Plain:
+            made = np.empty(rr.shape, np.result_type(rr, np.complex64))
+            made.real, made.imag = rr + ii, ri - ir
+            return made
+
+        return apply(joined, sums)
     product = apply(lambda a, b: np.conj(a) * b, (x1, x2))
-    return statistics.sum(product, axis=k, dtype=product.dtype)
+    return statistics.sum(product, axis=k, dtype=product.dtype, reproducible=reproducible)
 
 
 def tensordot(x1: GlobalArray, x2: GlobalArray, /, axes: Any = 2) -> GlobalArray:
@@ -143,52 +158,72 @@ def cross(x1: GlobalArray, x2: GlobalArray, /, *, axis: int = -1) -> GlobalArray
     return stack(parts, axis=whole_axis(axis, max(x1.ndim, x2.ndim)))
 
 
-def vector_norm(x: GlobalArray, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> GlobalArray:
-    """The norm over axes, all by default: the `ord`-th root of the sum of the powers of the absolutes. Collective."""
-    size = apply(np.abs, (x,))
+def vector_norm(
+    x: GlobalArray, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2, reproducible: bool = False
+) -> GlobalArray:
+    """The norm over axes, all by default: the `ord`-th root of the sum of the powers of the absolutes. Collective.
+
+    `reproducible` as for `sum`.
+    """
+    options: dict[str, Any] = {"keepdims": keepdims, "reproducible": reproducible}
+    if ord == 2:
+        square = apply(lambda block: block.real**2 + block.imag**2 if block.dtype.kind == "c" else block * block, (x,))
+        return apply(np.sqrt, (statistics.sum(square, axis, square.dtype, **options),))
+    # contiguous, since numpy computes powers and absolutes of others in another way
+    size = apply(lambda block: np.abs(np.ascontiguousarray(block)) if reproducible else np.abs(block), (x,))
     if ord == np.inf:
         return statistics.max(size, axis, None, keepdims)
     if ord == -np.inf:
         return statistics.min(size, axis, None, keepdims)
     if ord == 0:
-        return statistics.sum(size != 0, axis, size.dtype, None, keepdims)
+        return statistics.sum(size != 0, axis, size.dtype, **options)
     if ord == 1:
-        return statistics.sum(size, axis, size.dtype, None, keepdims)
-    if ord == 2:
-        square = apply(lambda block: (block.conj() * block).real, (x,))
-        return apply(np.sqrt, (statistics.sum(square, axis, square.dtype, None, keepdims),))
-    total = statistics.sum(apply(lambda block: block**ord, (size,)), axis, size.dtype, None, keepdims)
+        return statistics.sum(size, axis, size.dtype, **options)
+    total = statistics.sum(apply(lambda block: block**ord, (size,)), axis, size.dtype, **options)
     return apply(lambda block: block ** (1 / block.dtype.type(ord)), (total,))
 
 
-def matrix_norm(x: GlobalArray, /, *, keepdims: bool = False, ord: Any = "fro") -> GlobalArray:
-    """The norm of matrices in the last two axes: "fro", "nuc", 1, -1, 2, -2, inf or -inf. Collective."""
+def matrix_norm(
+    x: GlobalArray, /, *, keepdims: bool = False, ord: Any = "fro", reproducible: bool = False
+) -> GlobalArray:
+    """The norm of matrices in the last two axes: "fro", "nuc", 1, -1, 2, -2, inf or -inf. Collective.
+
+    `reproducible` as for `sum`.
+    """
     if x.ndim < 2:
         raise ValueError(f"a matrix has two axes at least, this array has {x.ndim}")
     if ord == "fro":
-        return vector_norm(x, axis=(-2, -1), keepdims=keepdims)
+        return vector_norm(x, axis=(-2, -1), keepdims=keepdims, reproducible=reproducible)
     if ord in (1, -1, np.inf, -np.inf):
-        lines = statistics.sum(apply(np.abs, (x,)), -2 if abs(ord) == 1 else -1, None, None, True)
+        options: dict[str, Any] = {"ord": 1, "keepdims": True, "reproducible": reproducible}
+        lines = vector_norm(x, axis=-2 if abs(ord) == 1 else -1, **options)
         extreme = statistics.max if ord > 0 else statistics.min
         return extreme(lines, (-2, -1), None, keepdims)
     if ord in ("nuc", 2, -2):
         values = svdvals(x)
-        reductions: dict[Any, Any] = {"nuc": statistics.sum, 2: statistics.max, -2: statistics.min}
+        total = functools.partial(statistics.sum, reproducible=reproducible)
+        reductions: dict[Any, Any] = {"nuc": total, 2: statistics.max, -2: statistics.min}
         made = reductions[ord](values, axis=-1)
         return made[..., None, None] if keepdims else made
     raise ValueError(f"ord {ord!r} must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
 
 
-def norm(x: GlobalArray, /, ord: Any = None, axis: Any = None, keepdims: bool = False) -> GlobalArray:
-    """Numpy's norm: of vectors along an axis, of matrices in two, of all points where neither is named. Collective."""
+def norm(
+    x: GlobalArray, /, ord: Any = None, axis: Any = None, keepdims: bool = False, *, reproducible: bool = False
+) -> GlobalArray:
+    """Numpy's norm: of vectors along an axis, of matrices in two, of all points where neither is named. Collective.
+
+    `reproducible` as for `sum`.
+    """
+    options: dict[str, Any] = {"keepdims": keepdims, "reproducible": reproducible}
     if axis is None and (ord is None or x.ndim == 1):
-        return vector_norm(x, keepdims=keepdims, ord=2 if ord is None else ord)
+        return vector_norm(x, ord=2 if ord is None else ord, **options)
     pair = axes_of(axis, x.ndim)
     if len(pair) == 1:
-        return vector_norm(x, axis=pair, keepdims=keepdims, ord=2 if ord is None else ord)
+        return vector_norm(x, axis=pair, ord=2 if ord is None else ord, **options)
     if len(pair) != 2:
         raise ValueError(f"a norm is of one or two axes, not {pair}")
-    made = matrix_norm(moveaxis(x, pair, (-2, -1)), ord="fro" if ord is None else ord, keepdims=keepdims)
+    made = matrix_norm(moveaxis(x, pair, (-2, -1)), ord="fro" if ord is None else ord, **options)
     return moveaxis(made, (-2, -1), pair) if keepdims else made
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from mpi4py import MPI
@@ -17,6 +17,9 @@ from mpi4py import MPI
 from ..exchange.memory import item
 from .axes import Axis, Block, Indices
 from .distribution import Distribution
+from .pending import Pending
+
+T = TypeVar("T")
 
 Plain: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -89,53 +92,129 @@ class Product:
     ) -> None:
         self._comm = comm
         self._shape = shape
+        here = source.local_shape(comm.rank)
         mine: list[Any] = [None] * comm.size
-        self._take: list[tuple[int, Where]] = []
+        take: dict[int, Where] = {}
         groups = [_by_part(axis, which) for axis, which in zip(source.axes, index or (), strict=index is not None)]
         for chosen in itertools.product(*groups) if index is not None else ():
             owner = source.owner([part for part, _, _ in chosen], comm.rank)
             mine[owner] = tuple(there for _, _, there in chosen)
-            self._take.append((owner, Where([here for _, here, _ in chosen])))
-        self._take.sort(key=lambda taken: taken[0])
-        self._give = [(rank, Where(asked)) for rank, asked in enumerate(comm.alltoall(mine)) if asked is not None]
-        self._own = mine[comm.rank] is not None
+            take[owner] = Where([places for _, places, _ in chosen], shape)
+        asked = comm.alltoall(mine)
+        give = {rank: Where(positions, here) for rank, positions in enumerate(asked) if positions is not None}
+        self._own = (take.pop(comm.rank), give.pop(comm.rank)) if comm.rank in take else None
+        self._take = Parts(take, comm.size)
+        self._give = Parts(give, comm.size)
 
     def pull(self, block: Plain) -> Plain:
         """This rank's block of what it wants, from the blocks of all. Collective."""
-        me, out = self._comm.rank, np.empty(self._shape, block.dtype)
-        give = [(rank, where) for rank, where in self._give if rank != me]
-        take = [(rank, where) for rank, where in self._take if rank != me]
-        sent, given = _buffer(give, block.dtype, self._comm.size)
-        came, taken = _buffer(take, block.dtype, self._comm.size)
-        for (_, where), part in zip(give, _parts(give, sent), strict=True):
-            part[...] = where.of(block)
+        sent, came, out = self._packed(block)
+        self._comm.Alltoallv(sent, came)
+        return self._unpacked(came[0], out)
+
+    def start(self, block: Plain, finish: Callable[[Plain], T]) -> Pending[T]:
+        """As `pull`, started: `wait` returns what `finish` makes of this rank's block. Collective.
+
+        The block may be overwritten at once.
+        """
+        sent, came, out = self._packed(block.copy() if self._give.whole else block)
+        request = self._comm.Ialltoallv(sent, came)
+        return Pending(request, (sent, came), lambda: finish(self._unpacked(came[0], out)))
+
+    def _packed(self, block: Plain) -> tuple[list[Any], list[Any], Plain]:
+        """What is sent, room for what comes, and the block that this rank wants with its own points."""
+        out = np.empty(self._shape, block.dtype)
+        block = np.ascontiguousarray(block) if self._give.whole else block
+        sent, came = self._give.memory(block), self._take.memory(out)
+        self._give.pack(block, sent)
+        if self._own is not None:
+            here, there = self._own
+            out[here.index] = block[there.index]
         kind = item(max(1, block.itemsize))
-        self._comm.Alltoallv([sent, given, kind], [came, taken, kind])
-        for (_, where), part in zip(take, _parts(take, came), strict=True):
-            where.put(out, part)
-        if self._own:
-            here = next(where for rank, where in self._take if rank == me)
-            here.put(out, next(where for rank, where in self._give if rank == me).of(block))
+        return [sent, self._give.layout, kind], [came, self._take.layout, kind], out
+
+    def _unpacked(self, came: Plain, out: Plain) -> Plain:
+        """The block with what has come."""
+        self._take.unpack(came, out)
         return out
 
 
 class Where:
-    """The positions along each axis of a product of them in a block: slices where they are evenly spaced."""
+    """The positions along each axis of a product of them in a block of a shape.
 
-    def __init__(self, positions: Sequence[Indices]) -> None:
+    Attributes
+    ----------
+    shape : tuple of int
+        How many there are along each axis.
+    size : int
+        How many points.
+    index : tuple
+        Of the block: slices where the positions are evenly spaced, but for those of several lists.
+    first : int or None
+        Where the points begin in the block, counted in C order, if they follow each other there in one run.
+    """
+
+    def __init__(self, positions: Sequence[Indices], shape: Sequence[int]) -> None:
         self.shape = tuple(which.size for which in positions)
         self.size = math.prod(self.shape)
         slices = [_evenly(which) for which in positions]
-        regular = all(found is not None for found in slices)
-        self._index: Any = (*slices, ...) if regular else np.ix_(*positions)
+        listed = slices.count(None)  # one list among slices keeps its place, and whole rows are copied
+        chosen = [which if found is None else found for which, found in zip(positions, slices, strict=True)]
+        self.index: Any = (*chosen, ...) if listed <= 1 else np.ix_(*positions)
+        self.first = None
+        if not listed and all(found is None or found.step in (None, 1) for found in slices):
+            first, last = (_place([which[end] for which in positions], shape) for end in (0, -1))
+            self.first = first if last - first + 1 == self.size else None
 
-    def of(self, block: Plain) -> Plain:
-        """The points of a block."""
-        return block[self._index]
 
-    def put(self, block: Plain, values: Plain) -> None:
-        """Write to the points of a block."""
-        block[self._index] = values
+class Parts:
+    """What of a block goes to other ranks, or comes from them: as it lies in the block where each part is one run.
+
+    Attributes
+    ----------
+    whole : bool
+        Whether it goes so.
+    layout : (array of int, array of int)
+        How many items for each rank, and where they begin.
+    """
+
+    def __init__(self, parts: dict[int, Where], size: int) -> None:
+        self._parts = [parts[rank] for rank in sorted(parts)]
+        counts, self._total = np.zeros(size, np.int64), sum(where.size for where in self._parts)
+        counts[sorted(parts)] = [where.size for where in self._parts]
+        self._starts = list(itertools.accumulate((where.size for where in self._parts), initial=0))
+        self.whole = bool(self._parts) and all(where.first is not None for where in self._parts)
+        begin = np.zeros(size, np.int64)
+        begin[sorted(parts)] = [where.first or 0 for where in self._parts] if self.whole else self._starts[:-1]
+        self.layout = counts, begin
+
+    def memory(self, block: Plain) -> Plain:
+        """What MPI reads or writes: the block, or memory for packed parts."""
+        return block if self.whole else np.empty(self._total, block.dtype)
+
+    def pack(self, block: Plain, packed: Plain) -> None:
+        """Copy the parts of a block to memory, where that is not the block."""
+        for where, part in self._pairs(packed):
+            part[...] = block[where.index]
+
+    def unpack(self, packed: Plain, block: Plain) -> None:
+        """Copy the parts back."""
+        for where, part in self._pairs(packed):
+            block[where.index] = part
+
+    def _pairs(self, packed: Plain) -> Iterator[tuple[Where, Plain]]:
+        """Each part and its memory; none where they are sent from the block."""
+        if not self.whole:
+            for where, start in zip(self._parts, self._starts, strict=False):
+                yield where, packed[start : start + where.size].reshape(where.shape)
+
+
+def _place(position: Sequence[Any], shape: Sequence[int]) -> int:
+    """A place in a block, counted in C order."""
+    place = 0
+    for n, at in zip(shape, position, strict=True):
+        place = place * n + int(at)
+    return place
 
 
 def _by_part(axis: Axis, which: Indices) -> list[tuple[int, Indices, Indices]]:
@@ -157,20 +236,6 @@ def _evenly(positions: Indices) -> slice | None:
         return None
     end = int(positions[-1]) + (1 if step > 0 else -1)
     return slice(int(positions[0]), None if end < 0 else end, step)
-
-
-def _buffer(parts: Sequence[tuple[int, Where]], dtype: Any, size: int) -> tuple[Plain, Indices]:
-    """Memory for what goes to, or comes from, other ranks, by rank; and how much that is for each."""
-    counts = np.zeros(size, np.int64)
-    for rank, where in parts:
-        counts[rank] = where.size
-    return np.empty(int(counts.sum()), dtype), counts
-
-
-def _parts(parts: Sequence[tuple[int, Where]], buffer: Plain) -> list[Plain]:
-    """The parts of a buffer in their shapes."""
-    ends = list(itertools.accumulate(where.size for _, where in parts))
-    return [buffer[end - where.size : end].reshape(where.shape) for end, (_, where) in zip(ends, parts, strict=True)]
 
 
 class Runs:

@@ -13,7 +13,7 @@ from ..ranks.agreement import checked
 from .axes import Block
 from .context import Context
 from .distribution import Distribution
-from .moves import Points
+from .moves import Points, Product
 
 Plain: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -39,11 +39,10 @@ def moved(context: Context, source: Distribution, target: Distribution, block: P
             return out
 
     shape = target.local_shape(context.rank)
-    if source.shape == target.shape:
-        wanted = target.lists(context.rank)
-        return context.kept(("moved", source, target), lambda: context.product(source, wanted, shape)).pull(block)
 
-    def plan() -> Points:
+    def plan() -> Product | Points:
+        if source.shape == target.shape:
+            return context.product(source, target.lists(context.rank), shape)
         index = reshaped(target.indices(context.rank), target.shape, source.shape)
         return context.points(source, index, shape)
 

@@ -18,6 +18,7 @@ from .globalarray import GlobalArray, apply
 from .indexing import assigned
 from .manipulation import axes_of, concat, viewed
 from .redistribution import flat
+from .reproducible import summed
 
 Plain: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -41,6 +42,7 @@ def reduced(
     dtype: Any = None,
     where: Any = True,
     initial: Any = None,
+    reproducible: bool = False,
 ) -> GlobalArray:
     """A ufunc's reduction over one axis, several or all (None), divided as the axes that remain. Collective.
 
@@ -50,6 +52,8 @@ def reduced(
         Which points to take, as numpy's.
     initial : number, optional
         What the reduction starts with.
+    reproducible : bool, optional
+        Of sums: whether they are to be the same to the bit however the array is divided, see `reproducible`.
     """
     if checking():
         said = {
@@ -64,6 +68,8 @@ def reduced(
     axis = tuple(axis) if isinstance(axis, list) else axis
     plan = x.distribution.kept(("reduced", x.context, axis, keepdims), lambda: _Plan.of(x, axis, keepdims))
     block = x.local
+    if reproducible and np.result_type(x.dtype if dtype is None else dtype).kind in "fc":
+        return x.like(_reproducible(x, plan, keepdims, dtype, where), plan.target)
     if not plan.member:
         kind = ufunc.reduce(np.ones(1, x.dtype), dtype=dtype).dtype
         partial = np.empty(plan.target.local_shape(x.context.rank), kind)
@@ -74,8 +80,21 @@ def reduced(
         # a block that has none of the points begins with what changes nothing
         start = {"initial": neutral(ufunc, x.dtype)} if plan.length else {}
         partial = ufunc.reduce(block, axis=plan.axes, dtype=dtype, keepdims=keepdims, where=wanted, **start)
-    made = x.like(combined(ufunc, np.asarray(partial), plan), plan.target)
+    partial = np.asarray(partial)
+    made = GlobalArray(x.context, plan.target, combined(ufunc, partial, plan) if plan.lines else partial)
     return made if initial is None else apply(ufunc, (made, initial))
+
+
+def _reproducible(x: GlobalArray, plan: _Plan, keepdims: bool, dtype: Any, where: Any) -> Plain:
+    """The sums of floating numbers that are the same however the array is divided. Collective."""
+    block = x.local if dtype is None else x.local.astype(dtype, copy=False)
+    if where is not True:
+        block = np.where(assigned(x.context, x.distribution, where), block, block.dtype.type(0))
+    for line in plan.lines[:1]:
+        check_alive(line)
+    if not plan.member:
+        return np.empty(plan.target.local_shape(x.context.rank), block.dtype)
+    return summed(block, plan.axes, keepdims, plan.lines)
 
 
 class _Plan(NamedTuple):
@@ -144,8 +163,6 @@ def on_lines(x: GlobalArray) -> GlobalArray:
 
 def combined(ufunc: Any, partial: Plain, plan: _Plan) -> Plain:
     """The reduction of the partial results of all ranks that divide the axes. Collective."""
-    if not plan.lines:
-        return partial
     check_alive(plan.lines[0])
     if not plan.member:
         return partial
@@ -167,11 +184,26 @@ def everyones(line: MPI.Intracomm, partial: Plain) -> Plain:
 
 
 def sum(
-    x: GlobalArray, /, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, where: Any = True
+    x: GlobalArray,
+    /,
+    axis: Any = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    where: Any = True,
+    *,
+    reproducible: bool = False,
 ) -> GlobalArray:
-    """The sum over axes; small integers are added as the default integer. Collective."""
+    """The sum over axes; small integers are added as the default integer. Collective.
+
+    Parameters
+    ----------
+    reproducible : bool, optional
+        Whether floating numbers are to be added so that the sum is the same, bit for bit, for any number of ranks, any
+        grid and any distribution: see `reproducible`.
+    """
     _no_out(out)
-    return reduced(np.add, x, axis, keepdims, dtype, where)
+    return reduced(np.add, x, axis, keepdims, dtype, where, None, reproducible)
 
 
 def prod(
@@ -234,13 +266,21 @@ def count_nonzero(x: GlobalArray, /, axis: Any = None, keepdims: bool = False) -
 
 
 def mean(
-    x: GlobalArray, /, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, where: Any = True
+    x: GlobalArray,
+    /,
+    axis: Any = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    where: Any = True,
+    *,
+    reproducible: bool = False,
 ) -> GlobalArray:
-    """The mean over axes. Collective."""
+    """The mean over axes; `reproducible` as for `sum`. Collective."""
     _no_out(out)
     kind = np.dtype(dtype) if dtype is not None else _inexact(x.dtype)
     inner = np.dtype(np.float32) if kind == np.float16 else kind
-    total = reduced(np.add, x, axis, keepdims, inner, where)
+    total = reduced(np.add, x, axis, keepdims, inner, where, None, reproducible)
     return _divided(total, _counted(x, axis, keepdims, where), kind)
 
 
@@ -273,14 +313,18 @@ def var(
     *,
     where: Any = True,
     correction: float | None = None,
+    reproducible: bool = False,
 ) -> GlobalArray:
-    """The variance over axes: the mean square of what is off the mean, for `correction` points less. Collective."""
+    """The variance over axes: the mean square of what is off the mean, for `correction` points less. Collective.
+
+    `reproducible` as for `sum`.
+    """
     _no_out(out)
     less = ddof if correction is None else correction
-    middle = mean(x, axis, dtype, None, True, where)
+    middle = mean(x, axis, dtype, None, True, where, reproducible=reproducible)
     off = apply(np.subtract, (x, middle))
     square = apply(lambda d: (d.real**2 + d.imag**2) if d.dtype.kind == "c" else d * d, (off,))
-    total = reduced(np.add, square, axis, keepdims, None, where)
+    total = reduced(np.add, square, axis, keepdims, None, where, None, reproducible)
     count = _counted(x, axis, keepdims, where)
     left = clip(count - less, 0) if isinstance(count, GlobalArray) else np.maximum(count - less, 0)
     return _divided(total, left, total.dtype)
@@ -297,9 +341,11 @@ def std(
     *,
     where: Any = True,
     correction: float | None = None,
+    reproducible: bool = False,
 ) -> GlobalArray:
     """The standard deviation over axes: the root of `var`. Collective."""
-    return apply(np.sqrt, (var(x, axis, dtype, out, ddof, keepdims, where=where, correction=correction),))
+    options: dict[str, Any] = {"where": where, "correction": correction, "reproducible": reproducible}
+    return apply(np.sqrt, (var(x, axis, dtype, out, ddof, keepdims, **options),))
 
 
 def argmin(x: GlobalArray, /, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> GlobalArray:

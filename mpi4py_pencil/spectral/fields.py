@@ -12,6 +12,7 @@ import numpy as np
 from ..distarray import DistArray
 from ..layout.arrays import address, checked_array, overlap, refuse_no_array
 from ..pfft import PFFT
+from ..philox import WORDS, Counted, checked_seed, normal
 from ..ranks.agreement import agreed
 from ..transforms import Transform
 from .energies import numbers, shells, summed
@@ -148,8 +149,7 @@ def _asked(
 ) -> tuple[DistArray, tuple[Array, list[Array]], Array]:
     """The arguments of `random_field`, checked: the array to fill, the shells, and their energies."""
     fourier_axes(fft, "a random field")
-    if not hasattr(seed, "__index__") or not 0 <= seed < 2**128:
-        raise ValueError(f"seed must be a whole number from 0 up to 2**128 - 1, not {seed!r}")
+    checked_seed(seed)
     if not callable(spectrum):
         raise TypeError(f"spectrum must be a function of the wave number, not {spectrum!r}")
     target = fft.empty_output(rank)
@@ -177,7 +177,7 @@ def _fill(fft: PFFT, u: Array, seed: int) -> None:
     # a mode whose conjugate is stored too, with all other wave numbers mirrored
     alone = [] if real is None else [i for i, k in enumerate(along) if k == 0 or 2 * k == real.modes]
     lines = np.moveaxis(u, line - fft.dimensions, -1).reshape(-1, *(len(w) for w in waves), len(along))
-    runs, counted = _runs(along), _Counted(seed)
+    runs, counted = _runs(along), Counted(seed)
     *outer_waves, inner = waves
     for component, index in itertools.product(range(len(lines)), np.ndindex(*map(len, outer_waves))):
         bits = np.empty((len(inner), len(along), 2), np.uint64)
@@ -186,12 +186,12 @@ def _fill(fft: PFFT, u: Array, seed: int) -> None:
         for row, last in enumerate(inner):
             k = [*before, last]
             for at, first, count in runs:
-                bits[row, at : at + count] = counted(component, k, first, count)
+                bits[row, at : at + count] = _words(counted, component, k, first, count)
             sides[row] = _side(k, modes)
             for i in alone if sides[row] < 0 else ():
-                bits[row, i] = counted(component, _mirrored(k, modes), along[i], 1)
+                bits[row, i] = _words(counted, component, _mirrored(k, modes), along[i], 1)
         block = lines[component][index]
-        block[...] = _normal(bits)
+        block[...] = normal(bits)
         z = block[:, alone]
         block[:, alone] = np.where(sides > 0, z, np.where(sides < 0, z.conj(), math.sqrt(2) * z.real))
 
@@ -225,26 +225,10 @@ def _mirror(k: int, modes: int | None) -> int:
     return k if modes is None or 2 * abs(k) == modes else -k
 
 
-class _Counted:
-    """Random bits by their number: those of a component and of wave numbers, in no order."""
-
-    def __init__(self, seed: int) -> None:
-        self._philox = np.random.Philox(key=seed)
-        self._state = self._philox.state
-
-    def __call__(self, component: int, others: Sequence[int], first: int, count: int) -> Array:
-        """Two numbers of 64 bits for each of consecutive wave numbers."""
-        counter = component
-        for k in (*others, first):
-            counter = (counter << _BITS) + k % 2**_BITS
-        words = [counter >> shift & (2**64 - 1) for shift in (0, 64, 128, 192)]
-        self._state["state"]["counter"][:] = words
-        self._philox.state = self._state
-        bits: Array = self._philox.random_raw(4 * count).reshape(count, 4)
-        return bits[:, :2]
-
-
-def _normal(bits: Array) -> Array:
-    """Complex normal numbers of the variance 1, by the method of Box and Muller, from two uniform ones for each."""
-    uniform = (bits >> np.uint64(11)) * 2.0**-53
-    return np.asarray(np.sqrt(-np.log1p(-uniform[..., 0])) * np.exp(2j * np.pi * uniform[..., 1]))
+def _words(counted: Counted, component: int, waves: Sequence[int], first: int, count: int) -> Array:
+    """Two words for each of consecutive wave numbers, of a component and of the other wave numbers."""
+    counter = component
+    for k in (*waves, first):
+        counter = (counter << _BITS) + k % 2**_BITS
+    words: Array = counted.at(counter).bit_generator.random_raw(WORDS * count)
+    return words.reshape(count, WORDS)[:, :2]
