@@ -50,8 +50,7 @@ class Transform:
     def __init_subclass__(cls, **kw: Any) -> None:
         """Have calls of a subclass of shenfun's carried out by our own programs where all conditions are met."""
         super().__init_subclass__(**kw)
-        if "__call__" in cls.__dict__:
-            cls.__call__ = spaces.hooked(cls.__call__)  # type: ignore[method-assign]
+        spaces.hook(cls)
 
     @property
     def input_array(self) -> Array:
