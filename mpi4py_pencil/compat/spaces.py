@@ -1,7 +1,7 @@
 """Transforms of shenfun's spaces, carried out by our own programs where all of their bases are Fourier's.
 
-shenfun's spaces subclass `mpifft.Transform`, whose stages are methods of its bases. Where each of them is one that we can
-compute too, a call is a program; wherever a condition is not met, it is what shenfun has written.
+shenfun's spaces subclass `mpifft.Transform`, whose stages are methods of its bases. Where each of them is one that we
+can compute too, a call is a program; wherever a condition is not met, it is what shenfun has written.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Call = Callable[..., Any]
 def hook(cls: type) -> None:
     """Have calls of a class of shenfun's transforms be programs where they can be."""
     if cls.__module__ == _MODULE and "__call__" in cls.__dict__:
-        cls.__call__ = _hooked(cls.__dict__["__call__"])  # type: ignore[attr-defined]
+        setattr(cls, "__call__", _hooked(cls.__dict__["__call__"]))  # noqa: B010 - not known to have one
 
 
 def _hooked(call: Call) -> Call:
@@ -61,10 +61,10 @@ def _program(transform: Any, kind: Any) -> Callable[..., None] | None:
 def _found(transform: Any) -> tuple[Programs, Way] | None:
     """The programs of a transform's space, and which way it goes."""
     methods = [_method(each) for each in transform._xfftn]
-    ways = {_WAYS.get(getattr(each, "__name__", "")) for each in methods}
-    if len(ways) != 1 or None in ways:
+    names = {getattr(each, "__name__", "") for each in methods}
+    way = _WAYS.get(names.pop()) if len(names) == 1 else None
+    if way is None:
         return None
-    way = Way(ways.pop())
     bases = [each.__self__ for each in way.order(methods)]
     if not all(_plain(base) for base in bases):
         return None
