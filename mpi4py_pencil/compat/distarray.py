@@ -63,7 +63,10 @@ class DistArray(np.ndarray):
         shape = tuple(int(n) for n in global_shape)
         pencil = None if len(shape) - rank < 2 else _pencil(shape[rank:], subcomm, alignment)
         local = shape if pencil is None else shape[:rank] + pencil.subshape
-        self = np.ndarray.__new__(cls, local, dtype, buffer, strides=strides if pencil is None else None)
+        if isinstance(buffer, np.ndarray) and buffer.shape == local and buffer.dtype == dtype:
+            self = np.asarray(buffer).view(cls)  # of any strides
+        else:
+            self = np.ndarray.__new__(cls, local, dtype, buffer, strides=strides if pencil is None else None)
         if buffer is None and isinstance(val, Number):
             self.fill(val)
         self._p0 = pencil

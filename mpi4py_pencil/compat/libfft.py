@@ -108,11 +108,12 @@ class FFT:
         return self._planned()[1]
 
     @functools.cached_property
-    def M(self) -> float:
+    def M(self) -> Any:
         """What ``normalize=True`` multiplies with."""
         if self.backend == "fftw":
-            return float(self.fwd.get_normalization())
-        return 1.0 / math.prod(self.shape[axis] for axis in self.axes)
+            return self.fwd.get_normalization()
+        one: Any = np.longdouble(1) if self.dtype.char in "gG" else 1.0
+        return one / math.prod(self.shape[axis] for axis in self.axes)
 
     @functools.cached_property
     def _modes(self) -> int | None:
@@ -318,9 +319,10 @@ class _Called:
 
     def __call__(self, *_: None, **kw: Any) -> Array:
         """Transform one array into the other; only what the function knows of options is for it."""
-        self.output_array[...] = self._function(self.input_array, **{**self._options, **kw})
-        if self._scale != 1:
-            self.output_array[...] *= self._scale
+        made = self._function(self.input_array, **{**self._options, **kw})
+        if self.output_array.dtype.kind == "f":
+            made = made.real  # of real points that were transformed as complex ones
+        np.multiply(made, self._scale, out=self.output_array, casting="same_kind")
         return self.output_array
 
 

@@ -81,7 +81,7 @@ def rfftn(
     shape = list(input_array.shape)
     shape[axes[-1]] = shape[axes[-1]] // 2 + 1
     output_array = _output(output_array, input_array, shape, input_array.dtype.char.upper())
-    factor = get_normalization(R2C, input_array.shape, axes)
+    factor = _factor(R2C, input_array, input_array.shape, axes)
     return get_planned_FFT(input_array, output_array, axes, R2C, threads, flags, factor)
 
 
@@ -103,7 +103,7 @@ def irfftn(
     if shape[axes[-1]] // 2 + 1 != input_array.shape[axes[-1]]:
         raise ValueError(f"s {s!r} does not belong to {input_array.shape[axes[-1]]} modes along axis {axes[-1]}")
     output_array = _output(output_array, input_array, shape, input_array.dtype.char.lower())
-    factor = get_normalization(C2R, shape, axes)
+    factor = _factor(C2R, input_array, shape, axes)
     return get_planned_FFT(input_array, output_array, axes, C2R, threads, flags, factor)
 
 
@@ -189,6 +189,12 @@ def get_normalization(kind: Any, shape: Sequence[int], axes: Sequence[int]) -> f
     return 1.0 / math.prod(_size(k, int(shape[axis])) for k, axis in zip(kinds, axes, strict=True))
 
 
+def _factor(kinds: Any, source: Array, shape: Sequence[int], axes: Sequence[int]) -> Any:
+    """The factor of `get_normalization` in the precision of an array."""
+    factor = get_normalization(kinds, shape, axes)
+    return 1 / np.round(np.longdouble(1) / factor) if source.dtype.char in "gG" else factor
+
+
 def _size(kind: int, n: int) -> int:
     """What a transform of `n` points and its inverse multiply with."""
     if kind == FFTW_REDFT00:
@@ -202,7 +208,7 @@ def _complex(kind: int, source: Array, axes: Any, threads: int, flags: Any, targ
     """Plan a transform of complex to complex."""
     _check(source, "FDG")
     target = _output(target, source, source.shape, source.dtype.char)
-    factor = get_normalization(R2C, source.shape, axes)
+    factor = _factor(R2C, source, source.shape, axes)
     return get_planned_FFT(source, target, axes, kind, threads, flags, factor)
 
 
@@ -211,7 +217,7 @@ def _real(kind: int, source: Array, axes: Any, threads: int, flags: Any, target:
     _check(source, "fdg")
     target = _output(target, source, source.shape, source.dtype.char)
     kinds = [kind] * len(axes)
-    return get_planned_FFT(source, target, axes, kinds, threads, flags, get_normalization(kinds, source.shape, axes))
+    return get_planned_FFT(source, target, axes, kinds, threads, flags, _factor(kinds, source, source.shape, axes))
 
 
 def _check(source: Array, chars: str) -> None:
