@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..engines import default_engine, engine
+from ..files.parts import ranks_of
 from ..layout.pencil import Pencil
 from ..layout.subcomm import Subcomm
 from ..layout.way import Way
@@ -56,9 +57,7 @@ class Programs:
     @functools.cached_property
     def _made(self) -> tuple[Calls, tuple[Pipeline, Pipeline]]:
         """The pipelines. Collective."""
-        before = self._steps[0].before
-        assert isinstance(before.subcomm, Subcomm)
-        comm = before.subcomm.grid.cart
+        comm = ranks_of(self._steps[0].before)
         name = default_engine(self._lines)
         tiles = [Tiles(engine(name), None, name == "vertical")]
         route = Route(comm, self._steps, "auto", tiles, None, self._scales, Clock())
