@@ -193,9 +193,10 @@ def transforms_are_subclassed():
         def __call__(self, input_array=None, output_array=None, **kw):
             return 2 * super().__call__(input_array, output_array, **kw)
 
+    pencil = Pencil(Subcomm(MPI.COMM_SELF, [1, 1]), (4, 4))
+
     class Space(PFFT):
         def __init__(self):
-            pencil = Pencil(Subcomm(MPI.COMM_SELF, [1, 1]), (4, 4))
             self.pencil = [pencil, pencil]
             self.forward = Doubled([Stage()], [], self.pencil)
 
@@ -203,6 +204,10 @@ def transforms_are_subclassed():
     result = space.forward(np.ones((4, 4)), kind="fast", mesh=None)
     check(said == [{"kind": "fast", "mesh": None}] and result[0, 0] == 2, f"{said}")
     check((space.shape(False), space.global_shape(), space.dimensions) == ((4, 4), (4, 4), 2), "facts of the space")
+    space.pencil[1] = Pencil(Subcomm(MPI.COMM_SELF, [1, 1]), (6, 4))  # as of a padded space of shenfun's
+    space.forward._pencil = tuple(space.pencil)
+    check(space.shape() == (4, 4), "the shape of the output is not that of its array")
+    space.pencil[1] = pencil
     check(newDistArray(space, rank=1).shape == (2, 4, 4), "an array of the space")
 
 

@@ -222,8 +222,9 @@ class PFFT:
 
     def shape(self, forward_output: bool = True) -> tuple[int, ...]:
         """The shape of this rank's block of the output of ``forward``, or of its input."""
-        shape: tuple[int, ...] = _side(self.forward, forward_output).subshape
-        return shape
+        # not that of the output's pencil: shenfun's padded spaces have another one there
+        array = self.forward.output_array if forward_output else self.forward.input_array
+        return array.shape
 
     def local_slice(self, forward_output: bool = True) -> tuple[slice, ...]:
         """This rank's block of the output of ``forward``, or of its input, as slices of the global array."""
