@@ -204,10 +204,9 @@ def transforms_are_subclassed():
     result = space.forward(np.ones((4, 4)), kind="fast", mesh=None)
     check(said == [{"kind": "fast", "mesh": None}] and result[0, 0] == 2, f"{said}")
     check((space.shape(False), space.global_shape(), space.dimensions) == ((4, 4), (4, 4), 2), "facts of the space")
-    space.pencil[1] = Pencil(Subcomm(MPI.COMM_SELF, [1, 1]), (6, 4))  # as of a padded space of shenfun's
-    space.forward._pencil = tuple(space.pencil)
-    check(space.shape() == (4, 4), "the shape of the output is not that of its array")
-    space.pencil[1] = pencil
+    padded = Space()  # shenfun's padded spaces have another pencil there
+    padded.forward._pencil = pencil, Pencil(Subcomm(MPI.COMM_SELF, [1, 1]), (6, 4))
+    check(padded.shape() == (4, 4), "the shape of the output is not that of its array")
     check(newDistArray(space, rank=1).shape == (2, 4, 4), "an array of the space")
 
 
