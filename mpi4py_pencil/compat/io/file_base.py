@@ -71,7 +71,7 @@ class FileBase:
             self.f.close()
             self.f = None
 
-    def write(self, step: int, fields: Mapping[str, Sequence[Any]], as_scalar: bool = False) -> None:
+    def write(self, step: int, fields: Mapping[str, Sequence[Any]], as_scalar: bool = False, **kw: Any) -> None:
         """Write fields of one step.
 
         Parameters
@@ -82,6 +82,8 @@ class FileBase:
             For each name a list of arrays, or pairs ``(u, [slice(None), 4])`` of one and the part of it that is meant.
         as_scalar : bool, optional
             Whether the components of a field become fields of their own, with their numbers behind its name.
+        kw
+            Ignored, as there: shenfun passes more.
 
         Raises
         ------

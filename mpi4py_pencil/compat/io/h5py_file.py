@@ -58,7 +58,7 @@ class HDF5File(FileBase):
                 for each, dataset in zip(fields, made, strict=True)
             ]
 
-    def read(self, u: Any, name: str, step: int = 0) -> None:
+    def read(self, u: Any, name: str, step: int = 0, **kw: Any) -> None:
         """Read a step of a field into an array of its shape; of a part of a field `name` has that too."""
         read_into(self.path, f"{name}/{u.dimensions}D/{step}", (), u)
 

@@ -77,7 +77,7 @@ class NCFile(FileBase):
             file.flush()
             return [_layout(variable, row) for variable in made]
 
-    def read(self, u: Any, name: str, step: int = 0) -> None:
+    def read(self, u: Any, name: str, step: int = 0, **kw: Any) -> None:
         """Read a field into an array of its shape; `step` counts those that were written."""
         read_into(self.path, name, (step,), u)
 
