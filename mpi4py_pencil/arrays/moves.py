@@ -113,7 +113,7 @@ class Product:
         """As `pull`, started: `wait` returns what `finish` makes of this rank's block. Collective."""
         sent, came, out = self._packed(block)
         request = self._comm.Ialltoallv(sent, came)
-        return Pending(request, (sent, came), lambda: finish(self._unpacked(came[0], out)))
+        return Pending(self._comm, request, (sent, came), lambda: finish(self._unpacked(came[0], out)))
 
     def _packed(self, block: Plain) -> tuple[list[Any], list[Any], Plain]:
         """What is sent, room for what comes, and the block that this rank wants with its own points."""

@@ -70,7 +70,7 @@ def inner_products(*pairs: tuple[Any, Any], reproducible: bool = False) -> Pendi
             kind.type(total if kind.kind == "c" else total.real) for kind, total in zip(kinds, came, strict=True)
         )
 
-    return Pending(comm.Iallreduce(sent, came, MPI.SUM), (sent, came), finish)
+    return Pending(comm, comm.Iallreduce(sent, came, MPI.SUM), (sent, came), finish)
 
 
 def _start_reproducible(
@@ -98,7 +98,7 @@ def _start_reproducible(
             at += count
         return tuple(found)
 
-    return Pending(comm.Iallgather(sent, came), (sent, came), finish)
+    return Pending(comm, comm.Iallgather(sent, came), (sent, came), finish)
 
 
 def _joined(kind: np.dtype[Any], rr: Any, ri: Any, ir: Any, ii: Any) -> Any:
