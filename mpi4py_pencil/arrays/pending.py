@@ -27,7 +27,7 @@ class Pending(Generic[T]):
     Parameters
     ----------
     comm : MPI.Intracomm
-        The ranks.
+        The ranks: a communicator of this package's own (`Context.own`), which is freed when nothing is going on.
     request : MPI.Request
         Of MPI's operation.
     memory : object

@@ -59,6 +59,7 @@ def inner_products(*pairs: tuple[Any, Any], reproducible: bool = False) -> Pendi
         lambda shapes: {"the call": "inner_products", "pairs": shapes},
     )
     kinds, blocks = zip(*[_blocks(lead, *pair) for pair in pairs], strict=True)
+    comm = lead.context.own
     if reproducible:
         return _start_reproducible(comm, kinds, blocks)
     partial = [kind.type(_sum(a, b)) for kind, (a, b) in zip(kinds, blocks, strict=True)]
