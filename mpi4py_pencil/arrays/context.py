@@ -190,6 +190,11 @@ class Context:
             self._grids[dims] = Subcomm(self.comm, dims).grid
         return self._grids[dims]
 
+    @property
+    def own(self) -> MPI.Intracomm:
+        """A communicator of all ranks that no one else uses, freed with `comm`. Collective at the first time."""
+        return self.lines((self.size,)).cart
+
     def subcomm(self, dims: tuple[int, ...], order: Sequence[int | None]) -> Subcomm:
         """A communicator for each axis, by the dimensions of a grid of all ranks. Collective at the first time."""
         return Subcomm._of(self.lines(dims), order)

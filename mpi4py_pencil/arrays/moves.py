@@ -112,14 +112,14 @@ class Product:
         self._comm.Alltoallv(sent, came)
         return self._unpacked(came[0], out)
 
-    def start(self, block: Plain, finish: Callable[[Plain], T]) -> Pending[T]:
-        """As `pull`, started: `wait` returns what `finish` makes of this rank's block. Collective.
+    def start(self, comm: MPI.Intracomm, block: Plain, finish: Callable[[Plain], T]) -> Pending[T]:
+        """As `pull`, started, on another communicator of the same ranks. Collective.
 
-        The block may be overwritten at once.
+        Its `wait` returns what `finish` makes of this rank's block. The block may be overwritten at once.
         """
         sent, came, out = self._packed(block.copy() if self._give.whole else block)
-        request = self._comm.Ialltoallv(sent, came)
-        return Pending(request, (sent, came), lambda: finish(self._unpacked(came[0], out)))
+        request = comm.Ialltoallv(sent, came)
+        return Pending(comm, request, (sent, came), lambda: finish(self._unpacked(came[0], out)))
 
     def _packed(self, block: Plain) -> tuple[list[Any], list[Any], Plain]:
         """What is sent, room for what comes, and the block that this rank wants with its own points."""

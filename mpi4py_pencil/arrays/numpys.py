@@ -96,4 +96,4 @@ def _start(x: GlobalArray, target: Distribution, finish: Any) -> Pending[Any]:
     context = x.context
     shape, wanted = target.local_shape(context.rank), target.lists(context.rank)
     plan = context.kept(("moved", x.distribution, target), lambda: context.product(x.distribution, wanted, shape))
-    return plan.start(x.local, finish)
+    return plan.start(context.own, x.local, finish)

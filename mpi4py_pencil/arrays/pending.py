@@ -26,6 +26,8 @@ class Pending(Generic[T]):
 
     Parameters
     ----------
+    comm : MPI.Intracomm
+        The ranks: a communicator of this package's own (`Context.own`), which is freed when nothing is going on.
     request : MPI.Request
         Of MPI's operation.
     memory : object
@@ -34,11 +36,12 @@ class Pending(Generic[T]):
         Makes the result once it has ended. Local.
     """
 
-    def __init__(self, request: MPI.Request, memory: Any, finish: Callable[[], T]) -> None:
-        _forget_ended()
+    def __init__(self, comm: MPI.Intracomm, request: MPI.Request, memory: Any, finish: Callable[[], T]) -> None:
         self._request, self._finish = request, finish
         self._result: T | None = None
-        _started[id(self._request)] = (request, memory)
+        self._started = _started_on(comm)
+        self._started.forget_ended()
+        self._started.operations[id(request)] = (request, memory)
 
     def test(self) -> bool:
         """Whether the operation has ended; it may go on only while MPI is called, as here. Local.
@@ -62,7 +65,7 @@ class Pending(Generic[T]):
         if self._result is None:
             check_running()
             self._request.Wait()
-            _started.pop(id(self._request), None)
+            self._started.operations.pop(id(self._request), None)
             self._result = self._finish()
         return self._result
 
@@ -71,40 +74,56 @@ class Pending(Generic[T]):
         return f"Pending({'ended' if self._result is not None else 'started'})"
 
 
-# What has been started, and not been found to have ended: MPI still reads and writes that memory.
-_started: dict[int, tuple[MPI.Request, Any]] = {}
+class _Started:
+    """What has been started on a communicator, and not been found to have ended: MPI still uses that memory."""
+
+    def __init__(self) -> None:
+        self.operations: dict[int, tuple[MPI.Request, Any]] = {}
+
+    def forget_ended(self) -> None:
+        """Drop the memory of operations that have ended, be it that nobody waited. Local."""
+        for key, (request, _) in list(self.operations.items()):
+            if request.Test():
+                del self.operations[key]
+
+    def free(self) -> None:
+        """Give all some time to end, since the communicator does; of what does not, the memory must outlive Python."""
+        deadline = time.monotonic() + _PATIENCE
+        while self.operations and not MPI.Is_finalized():
+            self.forget_ended()
+            if time.monotonic() > deadline:
+                break
+        for _, memory in self.operations.values():
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))
+        self.operations.clear()
+        _everywhere.discard(self)
 
 
-def _forget_ended() -> None:
-    """Drop the memory of operations that have ended, be it that nobody waited. Local."""
-    if not _started:
-        _Ending.watch()
-    for key, (request, _) in list(_started.items()):
-        if request.Test():
-            del _started[key]
+_everywhere: set[_Started] = set()
 
 
-class _Ending:
-    """What is done when MPI ends: by `atexit`, since Python is gone when mpi4py ends it; or before."""
+def _started_on(comm: MPI.Intracomm) -> _Started:
+    """What has been started on a communicator, kept with it: Open MPI crashes where it is freed before that ends.
 
-    _watching = False
+    When MPI ends it is told too: by `atexit`, since Python is gone when mpi4py does that, or by MPI.COMM_SELF.
+    """
+    cache = cache_of(comm)
+    if _Started not in cache:
+        if not _everywhere:
+            atexit.unregister(_All.free)
+            atexit.register(_All.free)
+            cache_of(MPI.COMM_SELF)[_All] = _All
+        cache[_Started] = _Started()
+        _everywhere.add(cache[_Started])
+    started: _Started = cache[_Started]
+    return started
 
-    @classmethod
-    def watch(cls) -> None:
-        """Be told, from now on. Local."""
-        if not cls._watching:
-            cls._watching = True
-            cache_of(MPI.COMM_SELF)[cls] = cls
-            atexit.register(cls.free)
+
+class _All:
+    """All communicators, when MPI ends."""
 
     @staticmethod
     def free() -> None:
-        """Give what nobody has waited for some time to end; of what does not, the memory must outlive Python."""
-        deadline = time.monotonic() + _PATIENCE
-        while _started and not MPI.Is_finalized():
-            _forget_ended()
-            if time.monotonic() > deadline:
-                break
-        for _, memory in _started.values():
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))
-        _started.clear()
+        """Give all that has been started some time to end. Local."""
+        for started in list(_everywhere):
+            started.free()

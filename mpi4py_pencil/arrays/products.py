@@ -59,6 +59,7 @@ def inner_products(*pairs: tuple[Any, Any], reproducible: bool = False) -> Pendi
         lambda shapes: {"the call": "inner_products", "pairs": shapes},
     )
     kinds, blocks = zip(*[_blocks(lead, *pair) for pair in pairs], strict=True)
+    comm = lead.context.own
     if reproducible:
         return _start_reproducible(comm, kinds, blocks)
     partial = [kind.type(_sum(a, b)) for kind, (a, b) in zip(kinds, blocks, strict=True)]
@@ -70,7 +71,7 @@ def inner_products(*pairs: tuple[Any, Any], reproducible: bool = False) -> Pendi
             kind.type(total if kind.kind == "c" else total.real) for kind, total in zip(kinds, came, strict=True)
         )
 
-    return Pending(comm.Iallreduce(sent, came, MPI.SUM), (sent, came), finish)
+    return Pending(comm, comm.Iallreduce(sent, came, MPI.SUM), (sent, came), finish)
 
 
 def _start_reproducible(
@@ -98,7 +99,7 @@ def _start_reproducible(
             at += count
         return tuple(found)
 
-    return Pending(comm.Iallgather(sent, came), (sent, came), finish)
+    return Pending(comm, comm.Iallgather(sent, came), (sent, came), finish)
 
 
 def _joined(kind: np.dtype[Any], rr: Any, ri: Any, ir: Any, ii: Any) -> Any:
