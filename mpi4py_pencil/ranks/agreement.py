@@ -16,11 +16,6 @@ T = TypeVar("T")
 # What a rank says, by the names under which users know it: arguments, as a rule.
 Said = Mapping[str, Any]
 
-# What os.environ keeps its values in. It is looked at in every call, and os.environ itself takes ten times as long
-# where nothing is set: it raises an error and catches it.
-_ENVIRONMENT: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
-_CHECK = b"MPI4PY_PENCIL_CHECK"
-
 # Longer values than this are cut off in a message.
 _LONGEST = 200
 
@@ -92,7 +87,7 @@ def told(comm: MPI.Intracomm, call: Callable[[], T]) -> T:
 
 def checking() -> bool:
     """Whether calls are to be agreed on."""
-    return _ENVIRONMENT.get(_CHECK) not in (None, b"", b"0")
+    return os.environ.get("MPI4PY_PENCIL_CHECK", "0") not in ("", "0")
 
 
 def _raise_together(comm: MPI.Intracomm, said: dict[str, str], error: BaseException | None) -> NoReturn:

@@ -11,8 +11,9 @@ import numpy as np
 from mpi4py import MPI
 
 from ...files.chunks import Layout, write_part
+from ...files.division import in_lines
 from ...files.libraries import h5py
-from ...files.parts import Part, in_lines, moved
+from ...files.parts import Part
 from ...files.selection import Box, selected
 from ...ranks.agreement import agreed, nothing
 
@@ -65,7 +66,7 @@ def part_of(written: Written) -> Part:
     """This rank's part. Collective over the ranks that have the field."""
     u = written.u.block()
     if written.where is None:
-        u = moved(u, in_lines(u.pencil, u.rank, u.dtype.itemsize))
+        u = in_lines(u)
     return written.box.within(u)
 
 
