@@ -30,7 +30,10 @@ def test_any_division_there_and_back():
             g, whole = array
             files.save(directory / "g.npy", g, order)
             with everywhere():
-                np.testing.assert_equal((directory / "g.npy").read_bytes() == by_numpy(whole, order), True)
+                if whole.dtype.char in "gG":  # of which some bytes are nobody's
+                    np.testing.assert_array_equal(np.load(directory / "g.npy"), whole, strict=True)
+                else:
+                    np.testing.assert_equal((directory / "g.npy").read_bytes() == by_numpy(whole, order), True)
             like = xp.zeros(g.shape, dtype=g.dtype, distribution=data.draw(distributions(g.shape)))
             checkpoints.save(1, {"g": g}, wait=data.draw(st.booleans()))
             found = [

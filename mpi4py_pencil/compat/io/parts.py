@@ -14,6 +14,7 @@ from ...files.chunks import Layout, write_part
 from ...files.division import in_lines
 from ...files.libraries import h5py
 from ...files.parts import Part
+from ...files.parts import part_of as block_of
 from ...files.selection import Box, selected
 from ...ranks.agreement import agreed, nothing
 
@@ -67,7 +68,7 @@ def part_of(written: Written) -> Part:
     u = written.u.block()
     if written.where is None:
         u = in_lines(u)
-    return written.box.within(u)
+    return written.box.within(block_of(u))
 
 
 def write_parts(comm: MPI.Intracomm, path: Path, parts: Sequence[Part], layouts: Sequence[Layout]) -> None:
@@ -112,7 +113,7 @@ def gathered(u: Any, index: Sequence[Any]) -> Array | None:
     if all(not isinstance(key, slice) for key in keys):
         raise ValueError(f"gslice {index!r} leaves no axis: take one slice at least")
     box = selected(keys, shape, "gslice")
-    part = box.within(u.block())
+    part = box.within(block_of(u.block()))
     parts = MPI.COMM_WORLD.gather((part.start, np.ascontiguousarray(part.block)))
     if parts is None:
         return None
