@@ -17,7 +17,7 @@ kernels = Extension(
     ],
     include_dirs=["cython_kernels"],
     # the loops of small tiles lose a tenth where they happen to begin in the middle of what a processor fetches at once
-    extra_compile_args=["-O3", "-falign-loops=32"],
+    extra_compile_args=["-O3", "-falign-loops=32", "-g0"],
 )
 
 setup(ext_modules=cythonize([kernels], build_dir="build"))

@@ -30,7 +30,7 @@ def equal(array, whole, message=""):
         np.testing.assert_allclose(gathered, whole, rtol=tolerance, atol=tolerance, err_msg=message)
 
 
-@pytest.mark.parallel([*RANKS, 5])
+@pytest.mark.parallel([*RANKS, 6])
 @settings(max_examples=EXAMPLES)
 @given(spread.arrays(), st.data())
 def test_redistribution_goes_anywhere_also_to_other_shapes(pair, data):
@@ -117,7 +117,7 @@ def test_slices_read_and_write_as_numpys_do(pair, data):
     equal(changed, expected, str(key))
 
 
-@pytest.mark.parallel([*RANKS, 5])
+@pytest.mark.parallel([*RANKS, 6])
 @settings(max_examples=EXAMPLES)
 @given(spread.shapes(1, 3, 5), st.data())
 def test_arrays_of_indices_read_and_write_as_numpys_do(shape, data):

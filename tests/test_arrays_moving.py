@@ -41,7 +41,7 @@ def blocks(draw, shape):
     return xp.Distribution(maps, [order.get(k) for k in range(len(shape))], dims)
 
 
-@pytest.mark.parallel([*RANKS, 4, 5])
+@pytest.mark.parallel([*RANKS, 4, 6])
 @settings(max_examples=12)
 @given(spread.shapes(0, 3, 6), st.data())
 def test_margins_have_the_points_of_any_neighbours(shape, data):
@@ -105,7 +105,7 @@ def test_margins_of_views_and_their_refusals():
     gc.collect()
 
 
-@pytest.mark.parallel([*RANKS, 5])
+@pytest.mark.parallel([*RANKS, 6])
 @settings(max_examples=EXAMPLES)
 @given(spread.arrays(), st.data())
 def test_each_rank_takes_the_points_it_asks_for(pair, data):
@@ -120,7 +120,7 @@ def test_each_rank_takes_the_points_it_asks_for(pair, data):
         np.testing.assert_equal(found.dtype, whole.dtype)
 
 
-@pytest.mark.parallel([*RANKS, 5])
+@pytest.mark.parallel([*RANKS, 6])
 @settings(max_examples=EXAMPLES)
 @given(spread.arrays(), st.data())
 def test_gathering_and_scattering_go_on_while_others_work(pair, data):
@@ -192,7 +192,7 @@ def test_functions_of_blocks():
             expect_everywhere(error, match, call)
 
 
-@pytest.mark.parallel([1, 2, 3, 5])
+@pytest.mark.parallel([1, 2, 3, 6])
 def test_groups_of_ranks_hold_replicas_and_reduce_them_by_themselves():
     ctx = xp.Context()
     rng = np.random.default_rng(1)

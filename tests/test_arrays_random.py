@@ -33,7 +33,7 @@ def normals(words):
     return np.stack([radius * np.cos(2 * np.pi * second), radius * np.sin(2 * np.pi * second)], axis=-1).reshape(-1)
 
 
-@pytest.mark.parallel([*RANKS, 5])
+@pytest.mark.parallel([*RANKS, 6])
 @settings(max_examples=12)
 @given(spread.shapes(longest=9), st.integers(1, 2**64), st.integers(0, 2**64 - 1), st.data())
 def test_numbers_are_those_of_the_indices(shape, span, low, data):

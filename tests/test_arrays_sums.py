@@ -19,7 +19,7 @@ RANKS = [1, 2, 3]
 EXAMPLES = 8
 
 
-@pytest.mark.parallel([*RANKS, 5])
+@pytest.mark.parallel([*RANKS, 6])
 @settings(max_examples=EXAMPLES)
 @given(spread.shapes(), st.data())
 def test_inner_products_are_numpys_on_the_gathered_arrays(shape, data):
@@ -77,7 +77,7 @@ def bits(array):
     return repr(whole.tolist()) if whole.dtype.char in "gG" else whole.tobytes()
 
 
-@pytest.mark.parallel([1, 3, 5])
+@pytest.mark.parallel([1, 3, 6])
 @settings(max_examples=7)
 @given(spread.shapes(1), st.sampled_from(["f8", "f4", "D", "F", "g", "f2"]), st.data())
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

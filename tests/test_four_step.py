@@ -77,7 +77,7 @@ def check_plan(fft, what=""):
             np.testing.assert_equal(fft.dtype(output), array.dtype, what)
 
 
-@pytest.mark.parallel([1, 2, 5])
+@pytest.mark.parallel([1, 2, 7])
 def test_any_length():
     """Every length up to 30 and harder ones: more ranks than rows, than columns, than points."""
     methods = itertools.cycle(METHODS)

@@ -199,7 +199,7 @@ def test_what_was_made_for_a_communicator_goes_with_it():
             gc.collect()
         comm.Free()
 
-    repeated(use, 30, 150)
+    repeated(use, 20, 60)
 
 
 @pytest.mark.parallel(2)

@@ -178,14 +178,12 @@ def test_hang_shows_stack_of_every_rank(inner_session, command):
 
 @pytest.mark.parametrize("command", [ALONE, BULK], ids=["alone", "bulk"])
 def test_lone_failure_is_shown_and_ends_the_job(inner_session, command):
-    text = inner_session(LONE_FAILURE, *command)
+    """The next test runs all the same, in a job of its own if there are jobs."""
+    text = inner_session(LONE_FAILURE + NEXT, *command)
     _expect(text, "test_lone_failure (call) on rank 1 of 2", "RuntimeError: only here")
+    _expect(text, *["1 failed, 1 passed"] * (command == ALONE))
     if "most recent call first" in text:
         raise AssertionError(f"ended by the time limit only:\n{text}")
-
-
-def test_next_test_runs_after_a_job_has_ended_early(inner_session):
-    _expect(inner_session(LONE_FAILURE + NEXT), "1 failed, 1 passed")
 
 
 def test_crash_after_the_test_is_a_failure(inner_session):
@@ -197,20 +195,13 @@ def test_failed_setup_is_shown_and_ends_the_job(inner_session):
     _expect(text, "test_setup_failure (setup) on rank 1 of 2", "RuntimeError: only here")
 
 
-def test_failure_of_one_rank_fails_all(inner_session):
-    text = inner_session(PARTIAL_FAILURE)
+def test_failures_of_some_ranks_fail_all_and_are_shown_once(inner_session):
+    text = inner_session(PARTIAL_FAILURE + DIFFERENT_FAILURES + COMMON_FAILURE)
+    _expect(text, "3 failed")
     _expect_once(text, "test_partial_failure (call) on rank 1 of 3")
     _expect_once(text, "E           RuntimeError: only here")
-
-
-def test_different_failures_are_shown(inner_session):
-    text = inner_session(DIFFERENT_FAILURES)
     _expect_once(text, "E           RuntimeError: only on rank 0")
     _expect_once(text, "E           RuntimeError: only on rank 1")
-
-
-def test_common_failure_is_shown_once(inner_session):
-    text = inner_session(COMMON_FAILURE)
     _expect_once(text, "E       AssertionError: rank 2: no rank 2 wanted")
 
 
