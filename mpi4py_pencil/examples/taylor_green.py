@@ -148,11 +148,10 @@ class NavierStokes:
         # all factors are real: numpy would make complex numbers of them, at twice the work
         slope, u_hat, start, total = (pairs(each) for each in (slope, u_hat, start, total))
         k = [k[0], k[1], np.repeat(k[2], 2, axis=-1)]
-        self.project_tile(slope, k)
+        self.project_tile(slope, k, self.dt)
         if number == 0:
             start[...] = total[...] = u_hat
-        slope -= self.nu * squared(k) * u_hat
-        slope *= self.dt
+        slope -= self.dt * self.nu * squared(k) * u_hat
         along = ADVANCES[number]
         if along is None:
             np.add(total, WEIGHTS[number] * slope, out=u_hat)
@@ -161,14 +160,14 @@ class NavierStokes:
             slope *= along
             np.add(start, slope, out=u_hat)
 
-    def project_tile(self, a: Array, k: Sequence[Array]) -> None:
-        """Remove from `a`, in place, the dealiased wavenumbers and the gradient: a - k (k·a)/k²."""
+    def project_tile(self, a: Array, k: Sequence[Array], factor: float = 1) -> None:
+        """Remove from `a`, in place, the dealiased wavenumbers and the gradient, a - k (k·a)/k², and multiply it."""
         gradient = k[0] * a[0] + k[1] * a[1] + k[2] * a[2]
         gradient /= np.maximum(squared(k), 1)
         for i in range(3):
             a[i] -= k[i] * gradient
-        for each, largest in zip(k, self.cutoff, strict=True):
-            a *= abs(each) <= largest
+        x, y, z = (abs(each) <= largest for each, largest in zip(k, self.cutoff, strict=True))
+        a *= factor * x * y * z
 
     def project(self, a: Array) -> None:
         """Remove the same from all of this rank's modes."""
