@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .description import product, product_text
 from .layout.arrays import cut, refuse_no_array, truth
 from .layout.way import Way
 from .plan.arguments import Request
@@ -144,6 +145,7 @@ class Pointwise:
         functions: tuple[Function | None, Function, Function | None],
     ) -> None:
         self.fft = fft
+        self._routes = routes
         self._asked = asked
         self._values: tuple[Any, ...] = ()
         self._arrays: dict[str, Array] = {}
@@ -208,6 +210,17 @@ class Pointwise:
                 self._values, self._arrays, self._returned = (), {}, []
             fft._cut_off(result)
             return result if self._asked.reduce is None else (result, self._reduced(fft.comm.allgather(mine)))
+
+    def description(self) -> dict[str, Any]:
+        """What it holds on this rank, in figures, as plain data of dicts and int. Local.
+
+        How many fields go in and out, the trips through memory and the exchanges, and the bytes held for these.
+        """
+        return product(self.fft._asked, self._routes, (self._asked.inputs, self._asked.outputs))
+
+    def describe(self) -> str:
+        """The `description` as text for people. Local."""
+        return product_text(self.description())
 
     def _prepared(
         self, u_hat: Any, out: Any, values: tuple[Any, ...], arrays: dict[str, Any]

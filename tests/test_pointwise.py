@@ -553,3 +553,31 @@ def test_arrays_of_the_same_ranks_in_another_order():
     expect_everywhere(ValueError, "u is distributed as", partial(one.forward, newDistArray(other, False)))
     expect_everywhere(ValueError, "u_hat is distributed as", partial(one.pointwise(squared), newDistArray(other)))
     one.forward(newDistArray(PFFT(WORLD.Dup(), (6, 6), dtype=complex), False, val=1))
+
+
+@pytest.mark.parallel([1, 2, 4])
+def test_what_is_told_is_what_is_done_and_held():
+    """Trips as a timed call has them, an exchange for each divided axis there and back, and two arrays at the most."""
+    for shape, grid in (((32, 32, 64), None), ((16, 8, 12), [0, 0, 1])):
+        fft = PFFT(WORLD, shape, dtype=float, grid=grid, method="shared")
+        squares = fft.pointwise(partial(products), inputs=6, outputs=3)
+        BLOCK[0] = 3
+        told = squares.description()
+        u_hat = modes(fft, (6,), 7)
+        squares(u_hat)
+        with fft.timings() as timings:
+            squares(u_hat)
+        stages = [stage.what for stage in timings.stages]
+        same_everywhere(stages)
+        divided = max(sum(n > 1 for n in pencil.sizes) for pencil in (fft.input.pencil, fft.output.pencil))
+        with everywhere():
+            np.testing.assert_equal([told["inputs"], told["outputs"]], [6, 3])
+            np.testing.assert_equal(told["passes"], stages.count("sweep"))
+            np.testing.assert_equal(told["exchanges"], 2 * divided)
+            unit = math.prod(fft.shape(True)) * fft.dtype(True).itemsize
+            np.testing.assert_equal(told["memory"]["local_array"], unit)
+            # two exchanges, or two trips without one, hold two arrays of a field
+            np.testing.assert_array_less(told["memory"]["inputs"], 2.3 * 6 * unit + 1)
+            np.testing.assert_array_less(told["memory"]["outputs"], 2.3 * 3 * unit + 1)
+            text = squares.describe()
+            check("6 fields to 3 fields" in text and f"{told['passes']} trips" in text, text)

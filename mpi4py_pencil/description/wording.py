@@ -17,8 +17,8 @@ def _heading(told: dict[str, Any]) -> list[str]:
     exchanges = sum(step["step"] == "exchange" for step in told["steps"])
     ranks = f"{told['ranks']} in a grid of {_shape(told['grid'])}" if told["ranks"] > 1 else "1"
     if told["nodes"] is not None:
-        ranks += f" on {_count(told['nodes'], 'node')}, up to {told['ranks_per_node']} a node"
-    trips = f"{_count(told['passes'], 'trip')} through memory, {_count(exchanges, 'exchange')}"
+        ranks += f" on {count(told['nodes'], 'node')}, up to {told['ranks_per_node']} a node"
+    trips = f"{count(told['passes'], 'trip')} through memory, {count(exchanges, 'exchange')}"
     return [
         f"ranks    {ranks}",
         f"engine   {told['engine']}, {told['precision']} precision",
@@ -31,8 +31,8 @@ def _arrays(told: dict[str, Any]) -> list[str]:
     rows = [["", "shape", "dtype", f"block of rank {told['rank']}", ""]]
     for name in ("input", "output"):
         side = told[name]
-        rows.append([name, _shape(side["shape"]), side["dtype"], _shape(side["block"]), _bytes(side["bytes"])])
-    return _columns(rows, "<<<<>")
+        rows.append([name, _shape(side["shape"]), side["dtype"], _shape(side["block"]), bytes_of(side["bytes"])])
+    return columns(rows, "<<<<>")
 
 
 def _steps(told: Sequence[dict[str, Any]]) -> list[str]:
@@ -48,7 +48,7 @@ def _steps(told: Sequence[dict[str, Any]]) -> list[str]:
     idle = any(step.get("idle_ranks") for step in told)
     pairs = sorted({number for number in numbers if numbers.count(number) > 1})
     return [
-        *_columns([row if idle else row[:-1] for row in rows], "><<>>>>"),
+        *columns([row if idle else row[:-1] for row in rows], "><<>>>>"),
         *(f"Pass {number} takes its two sweeps plane by plane, in one trip." for number in pairs),
     ]
 
@@ -62,7 +62,7 @@ def _exchanges(told: dict[str, Any]) -> list[str]:
     rows = [["exchange", "", "method", "peers", "messages", "largest", "sent", *near]]
     for step in found:
         rows += _exchange_rows(step, f"rank {told['rank']}")
-    return _columns(rows, "<<<>>>>>>>") + _notes(told["method"], found)
+    return columns(rows, "<<<>>>>>>>") + _notes(told["method"], found)
 
 
 def _notes(asked: str, exchanges: Sequence[dict[str, Any]]) -> list[str]:
@@ -89,15 +89,15 @@ def _exchange_rows(step: dict[str, Any], who: str) -> list[list[Any]]:
 
     def amounts(which: dict[str, Any]) -> list[str]:
         messages = "-" if shared else str(which["boxes"])
-        return [messages, _bytes(which["largest_box"]), _bytes(which["sent"])]
+        return [messages, bytes_of(which["largest_box"]), bytes_of(which["sent"])]
 
     mine, most = amounts(step), amounts(busiest)
     rows = [[axes, who, step["method"], step["peers"], *mine]]
     more = [new if new != old else "" for old, new in zip(mine, most, strict=True)]
     if nodes is None:
         return rows + ([["", "busiest rank", "", "", *more]] if any(more) else [])
-    leaves, most_leave, node_leaves = (_bytes(nodes[k]) for k in ("leaves", "busiest_leaves", "busiest_node_leaves"))
-    rows[0] += [nodes["peers"], _bytes(nodes["stays"]), leaves]
+    leaves, most_leave, node_leaves = (bytes_of(nodes[k]) for k in ("leaves", "busiest_leaves", "busiest_node_leaves"))
+    rows[0] += [nodes["peers"], bytes_of(nodes["stays"]), leaves]
     if any(more) or most_leave != leaves:
         rows.append(["", "busiest rank", "", "", *more, "", "", most_leave if most_leave != leaves else ""])
     if nodes["busiest_node_leaves"]:
@@ -109,14 +109,14 @@ def _reserved(told: dict[str, Any]) -> list[str]:
     """What the plan holds."""
     memory = told["memory"]
     unit = memory["local_array"]
-    rows = [["memory", f"of rank {told['rank']}", f"in local arrays of {_bytes(unit)}" if unit else ""]]
+    rows = [["memory", f"of rank {told['rank']}", f"in local arrays of {bytes_of(unit)}" if unit else ""]]
     for name in ("outboxes", "inbox", "windows", "tiles", "total"):
         if memory[name]:
-            rows.append([name, _bytes(memory[name]), f"{memory[name] / unit:.2f}" if unit else ""])
-    return _columns(rows, "<>>")
+            rows.append([name, bytes_of(memory[name]), f"{memory[name] / unit:.2f}" if unit else ""])
+    return columns(rows, "<>>")
 
 
-def _columns(rows: Sequence[Sequence[Any]], sides: str) -> list[str]:
+def columns(rows: Sequence[Sequence[Any]], sides: str) -> list[str]:
     """Rows as lines, their cells aligned to the left (<) or to the right (>)."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -131,12 +131,12 @@ def _shape(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape))
 
 
-def _count(n: int, noun: str) -> str:
+def count(n: int, noun: str) -> str:
     """So many things."""
     return f"{n} {noun}{'s' * (n != 1)}"
 
 
-def _bytes(n: float) -> str:
+def bytes_of(n: float) -> str:
     """An amount of memory in the unit that fits."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if n < 1024:

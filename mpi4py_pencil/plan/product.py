@@ -163,12 +163,12 @@ class Product:
         listed: list[Stage] = []
         for k, leg in enumerate(back[:-1]):
             made = leg.instructions(source if k == 0 else None, None) if k or start is None else start
-            listed.append((leg.name, SWEEP, made))
+            listed.append((f"backward {leg.name}", SWEEP, made))
         listed.append(("function", SWEEP, middle))
         last = len(forth) - 1
         for k, leg in enumerate(forth[1:], 1):
             made = leg.instructions(None, target if k == last else None) if k < last or end is None else end
-            listed.append((leg.name, SWEEP, made))
+            listed.append((f"forward {leg.name}", SWEEP, made))
         return listed
 
     def _pair(self, side: int) -> tuple[np.longdouble, np.longdouble]:
