@@ -2,10 +2,11 @@
 
     mpiexec -n 2 python benchmarks/steps.py --size 128
 
-All three take the same Runge-Kutta steps of the rotational form with the same functions of numpy; they take turns, and
-their velocities are compared. The first is the example of the package, whose products are made by `PFFT.pointwise`. The
-others hold velocity, vorticity and their product in arrays, made once, and work on slabs that stay in cache. What is
-not installed is named.
+All take the same Runge-Kutta steps of the rotational form, in turns, and their velocities are compared; all but those
+that numba compiles with the same functions of numpy. The first is the example of the package, whose products are made
+by `PFFT.pointwise`. The solvers with fields hold velocity, vorticity and their product in arrays, made once, and work
+on slabs that stay in cache. What a step takes at least is measured beside them: its transforms alone, and a copy of as
+many bytes as its stages read and write of velocity, slope, start and sum. What is not installed is named.
 """
 
 from __future__ import annotations
@@ -102,6 +103,33 @@ def mpi4py_fft(like: NavierStokes, padded: bool) -> WithFields:
     return WithFields(like, (u.shape, u_hat.shape), fft.forward, fft.backward)
 
 
+def transforms_alone(like: NavierStokes) -> Callable[[], None]:
+    """The transforms of a step: of six components backward and of three forward, four times."""
+    fft = like.fft
+    modes, points = np.zeros(fft.shape(True), complex), np.zeros(fft.shape(False))
+
+    def step() -> None:
+        for _ in WEIGHTS:
+            for _ in range(6):
+                fft.backward(modes, points)
+            for _ in range(3):
+                fft.forward(points, modes)
+
+    return step
+
+
+def arrays_alone(like: NavierStokes) -> Callable[[], None]:
+    """Copies of as much as a step moves: slope and start are read, velocity and sum are read and written."""
+    source, target = np.ones_like(np.asarray(like.u_hat)), np.zeros_like(np.asarray(like.u_hat))
+
+    def step() -> None:
+        for _ in WEIGHTS:
+            for _ in range(3):
+                np.copyto(target, source)
+
+    return step
+
+
 def seconds(step: Callable[[], None]) -> float:
     """Of one step, on the slowest rank."""
     COMM.Barrier()
@@ -118,11 +146,16 @@ def main(size: int, dealias: str, repeat: int) -> None:
     """Measure, and print a row for each."""
     solver = NavierStokes(COMM, (size,) * 3, NU, DT, dealias=dealias)
     solver.set_velocity(taylor_green)
-    others = {"with fields": unfused(solver)}
+    others: dict[str, Any] = {"with fields": unfused(solver)}
     if find_spec("mpi4py_fft") is not None:
         others["mpi4py-fft"] = mpi4py_fft(solver, dealias == "3/2")
     steps: dict[str, Callable[[], None]] = {"without fields": solver.step}
+    if find_spec("numba") is not None:
+        from compiled import compiled
+
+        others |= {"compiled": compiled(COMM, solver, False), "and fused": compiled(COMM, solver, True)}
     steps |= {name: other.step for name, other in others.items()}
+    steps |= {"transforms alone": transforms_alone(solver), "arrays alone": arrays_alone(solver)}
     times: dict[str, list[float]] = {name: [] for name in steps}
     for turn in range(1 + repeat):
         for name, step in steps.items():
@@ -143,9 +176,10 @@ def report(size: int, dealias: str, times: dict[str, list[float]], wrong: dict[s
     for name, taken in times.items():
         median = statistics.median(taken)
         off = f"  differs by {wrong[name]:.0e}" if name in wrong else ""
-        print(f"{name:16}{1e3 * median:9.1f} ms a step  {median / first:5.2f} x{off}")
-    if "mpi4py-fft" not in times:
-        print("mpi4py-fft is not installed")
+        print(f"{name:18}{1e3 * median:9.1f} ms a step  {median / first:5.2f} x{off}")
+    for name, package in (("mpi4py-fft", "mpi4py-fft"), ("compiled", "numba")):
+        if name not in times:
+            print(f"{package} is not installed")
 
 
 if __name__ == "__main__":
