@@ -171,6 +171,18 @@ def test_efficiency():
     np.testing.assert_equal(found, wanted)
 
 
+def test_steps():
+    """All that is installed makes the same steps."""
+    status, output, errors = program("steps.py", "--size", 8, "--repeat", 1, launcher=("mpiexec", "-n", "2"))
+    np.testing.assert_equal(status, 0, errors)
+    differences = [float(line.split("differs by")[1]) for line in output.splitlines() if "differs by" in line]
+    peers = 1 + (find_spec("mpi4py_fft") is not None) + 2 * (find_spec("numba") is not None)
+    np.testing.assert_equal(len(differences), peers, output)
+    np.testing.assert_array_less(differences, 1e-16)
+    for name in ("without fields", "transforms alone", "arrays alone"):
+        np.testing.assert_equal(f"\n{name}" in output, True, output)
+
+
 def test_files(tmp_path):
     launcher = ("mpiexec", "-n", "2")
     status, output, errors = program(
