@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 Function = Callable[..., Any]
 Components = tuple[int, ...]
+_PAGES = 64 * 1024
 # So many numbers at the most are passed to a compiled function.
 _MOST_NUMBERS = 32
 _REDUCE: dict[str, Callable[[Any, Any], Any]] = {"max": np.maximum, "min": np.minimum, "sum": np.add}
@@ -97,7 +98,8 @@ def address_of(function: Any) -> int | None:
     if isinstance(function, ctypes._CFuncPtr):  # type: ignore[attr-defined]
         return ctypes.cast(function, ctypes.c_void_p).value
     found = getattr(function, "address", function)
-    return int(found) if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
+    # in the first pages of memory there is nothing, so that null pointers are found out
+    return int(found) if isinstance(found, int) and not isinstance(found, bool) and found >= _PAGES else None
 
 
 def _filled(name: str, out: Array, returned: Any) -> None:

@@ -96,6 +96,9 @@ def test_generators_go_on_and_are_alike_on_all_ranks():
     check(xp.random.default_rng(3).uniform() == again.random(()), "a number of no axes")
     ctx = xp.Context(MPI.COMM_SELF)
     check(xp.random.default_rng(3, context=ctx).random(4).context is ctx, "the context is lost")
+    if WORLD.rank == 0:  # what a context makes concerns its own ranks alone
+        check(ctx.random.default_rng(3).random(4).context is ctx, "the context is lost")
+        check(ctx.fft.fftfreq(4).context is ctx, "the context is lost")
     for error, match, call in (
         (ValueError, "seed", lambda: xp.random.default_rng(-1)),
         (ValueError, "seed", lambda: xp.random.default_rng("1")),
@@ -105,6 +108,8 @@ def test_generators_go_on_and_are_alike_on_all_ranks():
         (TypeError, "float64 or float32", lambda: again.random(3, dtype="D")),
         (ValueError, "negative", lambda: again.normal(0, -1, 3)),
         (ValueError, "negative", lambda: again.random((-1,))),
+        (TypeError, "shape must be a length", lambda: again.random(3.5)),
+        (AttributeError, "make a generator, rng = default_rng", lambda: xp.random.normal(size=3)),
     ):
         expect_everywhere(error, match, call)
     if WORLD.size > 1:

@@ -284,6 +284,7 @@ def test_refusals():
     copied = lambda x, out: np.copyto(out, x)  # noqa: E731
     for arguments, kind, message in (
         ({"function": "f"}, TypeError, "function must be a function, or the address of a compiled one, not str"),
+        ({"function": 3}, TypeError, "function must be a function, or the address of a compiled one, not int"),
         ({"before": 3}, TypeError, "before must be a function, not int"),
         ({"inputs": 0}, TypeError, "inputs must be a positive int"),
         ({"outputs": (2, 1.5)}, TypeError, "outputs must be a positive int"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -81,9 +82,16 @@ class Context:
         found = namespace(name)
         if name.startswith("__"):
             raise AttributeError(f"a Context has no {name!r}")
-        from . import CREATION
+        if isinstance(found, ModuleType):
+            made = SimpleNamespace(**{each: self._here(getattr(found, each)) for each in found.__all__})
+            self.__dict__[name] = made
+            return made
+        return self._here(found)
 
-        return functools.partial(found, context=self) if name in CREATION else found
+    def _here(self, found: Any) -> Any:
+        """A function of the namespace, bound to this context if it asks for one."""
+        asks = isinstance(found, FunctionType) and "context" in (found.__kwdefaults__ or {})
+        return functools.partial(found, context=self) if asks else found
 
     def __repr__(self) -> str:
         """The ranks and the grid."""
@@ -108,6 +116,8 @@ class Context:
             Where the arguments do not fit together.
         """
         shape = (shape,) if isinstance(shape, (int, np.integer)) else shape
+        if not isinstance(shape, Sequence) or not all(hasattr(n, "__index__") for n in shape):
+            raise TypeError(f"shape must be a length, or a sequence of lengths, not {said(shape)}")
         shape = tuple(n.__index__() for n in shape)
         if shape and min(shape) < 0:
             raise ValueError(f"shape {shape} has a negative length")
@@ -147,6 +157,8 @@ class Context:
         """
 
         def asked() -> tuple[int, ...]:
+            if not isinstance(mask, (Sequence, np.ndarray)):
+                raise TypeError(f"mask must be a sequence of numbers, one for each rank, not {said(mask)}")
             found = tuple(number.__index__() for number in mask)
             if len(found) != self.size or min(found) < 0:
                 raise ValueError(f"mask {list(found)} must have a number, 0 or more, for each of the {self.size} ranks")

@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..philox import WORDS, Counted, checked_seed, normal
+from .. import philox
+from ..philox import WORDS, Counted, checked_seed
 from ..ranks.agreement import agreed
 from .axes import Axis, Block, Indices
 from .context import Context, world
@@ -53,6 +54,12 @@ def default_rng(seed: int | None = None, *, context: Context | None = None) -> G
     if seed is None:
         seed = context.comm.bcast(secrets.randbits(128))
     return Generator(agreed(context.comm, lambda: checked_seed(seed), lambda found: {"seed": found}), context)
+
+
+def __getattr__(name: str) -> Any:
+    """Refuse what numpy.random has beside generators, and say where it is."""
+    hint = f": make a generator, rng = default_rng(seed), and call rng.{name}" if hasattr(Generator, name) else ""
+    raise AttributeError(f"module {__name__!r} has no {name!r}{hint}")
 
 
 class Generator:
@@ -110,7 +117,7 @@ class Generator:
             for at in range(-before, out.size, _CHUNK):
                 count = min(_CHUNK, out.size - at)
                 words = generator.bit_generator.random_raw(count + count % 2)
-                numbers = normal(words.reshape(-1, 2)).view(np.float64)
+                numbers = philox.normal(words.reshape(-1, 2)).view(np.float64)
                 skipped = max(0, -at)
                 np.multiply(numbers[skipped:count], np.sqrt(2), out=out[at + skipped : at + count], casting="same_kind")
 
