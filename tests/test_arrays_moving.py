@@ -230,3 +230,34 @@ def test_groups_of_ranks_hold_replicas_and_reduce_them_by_themselves():
     g = group.ones(4)
     parent.Free()
     expect_everywhere(ValueError, "freed", g.to_numpy)
+
+
+@pytest.mark.parallel([1, 2, 3])
+def test_what_one_rank_alone_cannot_do_is_everyones_affair():
+    """What cannot be sent, numbers that MPI does not have, masks that would be lost."""
+    ctx = xp.Context()
+    last = ctx.rank == ctx.size - 1
+    masked = np.ma.masked_array([1.0, 2.0], [0, 1])
+    for error, match, call in (
+        (BaseException, "pickle", lambda: ctx.apply(lambda: (lambda: 1) if last else 1)),
+        (ValueError, "disagree on mask" if ctx.size > 1 else None, lambda: ctx.group([2**40 + last] * ctx.size)),
+        (TypeError, "whole numbers", lambda: ctx.group([0.5] * ctx.size)),
+        (TypeError, "mask would be lost", lambda: xp.bcast(masked)),
+        (TypeError, "mask would be lost", lambda: xp.take_points(xp.arange(2), np.ma.masked_array([0], [1]))),
+    ):
+        if match:
+            expect_everywhere(error, match, call)
+    check(ctx.group([2**40] * ctx.size) is ctx.group([7] * ctx.size), "a group is made again")
+    equal(xp.bcast(np.arange(3.0) if ctx.rank == 0 else xp.ones(2)), np.arange(3.0))
+
+
+@pytest.mark.parallel([1, 2, 3])
+def test_points_are_named_by_any_whole_numbers():
+    for axes in (["block"], ["cyclic"], None):
+        g = xp.arange(1000.0, distribution=axes)
+        for dtype in ("u1", "i1", "u8", "i8"):
+            kind = dtype if g.context.rank else "i8"
+            found = xp.take_points(g, np.array([5, 100], kind))
+            with everywhere():
+                np.testing.assert_array_equal(found, [5, 100])
+    expect_everywhere(IndexError, "out of bounds", lambda: xp.take_points(xp.arange(9), np.array([2**63], "u8")))

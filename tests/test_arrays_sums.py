@@ -203,3 +203,30 @@ def test_programs_end_that_wait_for_nothing(tmp_path, start, end):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode or done.stdout.count("done") != 2:
         pytest.fail(f"{done.returncode}: {done.stdout}{done.stderr}")
+
+
+@pytest.mark.parallel([1, 2, 3])
+def test_means_of_foreign_byte_order():
+    """Are in this machine's, as numpy's, on ranks without points too."""
+    whole = np.arange(12.0).reshape(4, 3).astype(">f8")
+    g = xp.asarray(whole, distribution=["block", None])
+    for reproducible in (False, True):
+        for x, numbers in ((g, whole), (g[0], whole[0])):
+            found = [getattr(x, name)(reproducible=reproducible) for name in ("sum", "mean", "var", "std")]
+            values = [each.to_numpy() for each in found]
+            with everywhere():
+                wanted = [getattr(numbers, name)() for name in ("sum", "mean", "var", "std")]
+                np.testing.assert_allclose(values, wanted, rtol=1e-15)
+                np.testing.assert_equal({each.dtype.str for each in found}, {np.dtype(float).str})
+
+
+@pytest.mark.parallel([2])
+def test_what_all_have_may_have_bytes_of_nobodys(monkeypatch):
+    """Those between long double numbers."""
+    monkeypatch.setenv("MPI4PY_PENCIL_CHECK", "1")
+    junk = np.frombuffer(bytes([MPI.COMM_WORLD.rank + 1]) * 64, np.uint8).copy()
+    a = np.ndarray(4, np.longdouble, junk)
+    a[...] = [1, np.inf, np.nan, 1 + np.finfo(np.longdouble).eps]
+    found = xp.asarray(a).to_numpy()
+    with everywhere():
+        np.testing.assert_array_equal(found, a)

@@ -156,6 +156,20 @@ def test_what_nobody_waits_for_is_there_when_the_program_ends(tmp_path):
     np.testing.assert_equal({*names(tmp_path)}, {"run", "script.py", "u.h5", "u.npy"})
 
 
+LOST = """
+from mpi4py import MPI
+from mpi4py_pencil import arrays as xp, files
+comm = MPI.COMM_WORLD.Dup()
+files.save("g.npy", xp.Context(comm).ones(4), wait=False)
+comm.Free()
+"""
+
+
+def test_what_is_lost_is_told_when_the_program_ends(tmp_path):
+    done = subprocess.run([sys.executable, "-c", LOST], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    check("is not there: its communicator was freed" in done.stderr, done.stderr, MPI.COMM_SELF)
+
+
 def test_a_rank_that_fails_does_not_keep_others_waiting(tmp_path):
     done = run(tmp_path, 1)
     check(done.returncode != 0 and "this rank has failed" in done.stderr, done.stderr, MPI.COMM_SELF)

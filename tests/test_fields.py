@@ -186,6 +186,7 @@ def test_what_cannot_be_written_or_read():
             (lambda: files.File(directory / "other.h5"), ValueError, "other.h5 was not written by"),
             (lambda: files.File(path, "w", compression=10), ValueError, "compression must be 1 to 9"),
             (lambda: files.File(path, "w", domain=[(0, np.inf)]), ValueError, "domain must have the coordinates"),
+            (lambda: files.File(path, "w", domain=3), TypeError, "domain must have the coordinates"),
             (lambda: files.File(path, "w", single=1), TypeError, "single must be True or False"),
             (lambda: read.write(4, {"u": u}), ValueError, "was opened with mode 'r'"),
             (lambda: file.write(-1, {"u": u}), ValueError, "step must be a whole number"),

@@ -206,6 +206,14 @@ def test_distributions_refused():
     for call in (lambda: plot_blocks(Blocks(whole, [np.ones((2, 2), complex)])), lambda: plot_slice([1j, 2])):
         with pytest.raises(TypeError, match="values are complex128"):
             call()
+    g = xp.Context(MPI.COMM_SELF).ones(3)
+    for call in (lambda: plot_owners(g), lambda: plot_slice(np.ones(3), g)):
+        with pytest.raises(TypeError, match=r"no distribution: pass its \.distribution"):
+            call()
+    holes = np.arange(24.0).reshape(4, 6)
+    holes[1, 2:4] = np.nan, np.inf
+    image = plot_slice(holes).axes[0].images[0]
+    np.testing.assert_equal((image.norm.vmin, image.norm.vmax), (0, 23))
     truths = plot_blocks(Blocks(whole, [np.eye(2, dtype=bool)]))
     np.testing.assert_equal(texts(truths.axes[0]), ["True", "False", "False", "True"])
 

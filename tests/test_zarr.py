@@ -188,3 +188,20 @@ def test_without_zarr(monkeypatch):
     monkeypatch.setitem(sys.modules, "zarr", None)
     with pytest.raises(ImportError, match=r"this file needs zarr: pip install 'mpi4py-pencil\[zarr\]'"):
         files.File("u.zarr", "w")
+
+
+@pytest.mark.parallel([1, 2])
+def test_names_and_types_of_all_kinds():
+    """Names that begin like those of times and steps; the other byte order."""
+    g = xp.asarray(np.arange(12.0).reshape(3, 4).astype(">f8"))
+    with shared_directory() as directory:
+        file = files.File(directory / "u.zarr", "w")
+        for step in (0, 1):
+            file.write(step, {"timescale": g, "steps": g + step})
+        found = file.read("steps", out=xp.zeros((3, 4))).to_numpy()
+        with everywhere():
+            np.testing.assert_equal(file.steps("timescale"), [0, 1])
+            np.testing.assert_array_equal(found, np.arange(12.0).reshape(3, 4) + 1)
+        out = xp.zeros((3, 4))
+        out.local.flags.writeable = MPI.COMM_WORLD.rank > 0
+        expect_everywhere(ValueError, "out is read-only", lambda: file.read("steps", out=out))

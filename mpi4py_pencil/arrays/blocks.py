@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
+from mpi4py import MPI
 
+from ..layout.arrays import refuse_masked
 from ..ranks.agreement import agreed, nothing
 from .context import Context, world
 from .globalarray import GlobalArray
@@ -39,11 +41,11 @@ def apply(function: Callable[..., Any], /, *args: Any, context: Context | None =
             raise ValueError("an array is of a context with another communicator")
         return x.local
 
-    def called() -> Any:
-        return function(*map(local, args), **{name: local(x) for name, x in kwargs.items()})
+    def called() -> bytes:
+        made = function(*map(local, args), **{name: local(x) for name, x in kwargs.items()})
+        return MPI.pickle.dumps(made)  # here, where all learn that it cannot be sent
 
-    results: list[Any] = over.comm.allgather(agreed(over.comm, called, nothing))
-    return results
+    return [MPI.pickle.loads(made) for made in over.comm.allgather(agreed(over.comm, called, nothing))]
 
 
 def take_points(x: GlobalArray, /, *index: Any) -> Plain:
@@ -79,6 +81,8 @@ def take_points(x: GlobalArray, /, *index: Any) -> Plain:
     def asked() -> list[Plain]:
         if len(index) != x.ndim:
             raise ValueError(f"{len(index)} arrays of indices are given for an array with {x.ndim} axes")
+        for k, which in enumerate(index):
+            refuse_masked(f"the indices of axis {k}", which)
         found = np.broadcast_arrays(
             *(np.asarray(which) if np.size(which) else np.asarray(which, int) for which in index)
         )

@@ -159,12 +159,19 @@ class Context:
         def asked() -> tuple[int, ...]:
             if not isinstance(mask, (Sequence, np.ndarray)):
                 raise TypeError(f"mask must be a sequence of numbers, one for each rank, not {said(mask)}")
+            if not all(hasattr(number, "__index__") for number in mask):
+                raise TypeError(f"mask {said(mask)} must have whole numbers")
             found = tuple(number.__index__() for number in mask)
             if len(found) != self.size or min(found) < 0:
                 raise ValueError(f"mask {list(found)} must have a number, 0 or more, for each of the {self.size} ranks")
             return found
 
-        found = agreed(self.comm, asked, lambda found: {"mask": found})
+        def in_turn(found: tuple[int, ...]) -> tuple[int, ...]:
+            # the same groups have the same communicator, whatever they are called
+            order = {number: k for k, number in enumerate(dict.fromkeys(found))}
+            return tuple(order[number] for number in found)
+
+        found = in_turn(agreed(self.comm, asked, lambda found: {"mask": found}))
         cache = cache_of(self.comm)
         if ("group", found) not in cache:
             cache["group", found] = _Group(Context(communicator(self.comm.Split(found[self.rank], self.rank))))

@@ -343,6 +343,9 @@ def bounded(which: Indices, n: int, axis: int) -> Indices:
     IndexError
         Where one is out of bounds.
     """
+    if which.dtype.kind == "u" and which.size and which.max() > n:
+        raise IndexError(f"index {which.max()} is out of bounds for axis {axis} with size {n}")
+    which = which.astype(np.int64, copy=False)  # small and unsigned ones cannot be counted with
     bad = which[(which < -n) | (which >= n)]
     if bad.size:
         raise IndexError(f"index {bad.flat[0]} is out of bounds for axis {axis} with size {n}")

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..exchange.memory import item
+from ..layout.arrays import refuse_masked
 from ..ranks.agreement import agreed
 from .context import Context, world
 from .creation import Divided, placed
@@ -77,12 +78,14 @@ def _of_root(array: Any, root: int, context: Context | None) -> GlobalArray:
     def given() -> Any:
         if not 0 <= root < context.size:
             raise ValueError(f"root {root!r} must be one of the {context.size} ranks")
+        if context.rank != root:
+            return None
         refuse_local([array])
+        refuse_masked("array", array)
         if isinstance(array, GlobalArray):
             raise TypeError("array is a global array already: from_numpy takes what one rank has")
-        data = np.asarray(array) if context.rank == root else None
-        if data is not None:
-            checked(data.dtype)
+        data = np.asarray(array)
+        checked(data.dtype)
         return data
 
     data = agreed(context.comm, given, lambda found: {"root": root})

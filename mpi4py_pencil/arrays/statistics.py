@@ -87,7 +87,8 @@ def reduced(
 
 def _reproducible(x: GlobalArray, plan: _Plan, keepdims: bool, dtype: Any, where: Any) -> Plain:
     """The sums of floating numbers that are the same however the array is divided. Collective."""
-    block = x.local if dtype is None else x.local.astype(dtype, copy=False)
+    # in the byte order of this machine, which numpy's own sums have
+    block = x.local.astype(np.dtype(x.dtype if dtype is None else dtype).newbyteorder("="), copy=False)
     if where is not True:
         block = np.where(assigned(x.context, x.distribution, where), block, block.dtype.type(0))
     for line in plan.lines[:1]:
@@ -286,7 +287,7 @@ def mean(
 
 def _inexact(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The type of a mean."""
-    return np.dtype(np.float64) if dtype.kind in "biu" else dtype
+    return np.dtype(np.float64) if dtype.kind in "biu" else dtype.newbyteorder("=")
 
 
 def _counted(x: GlobalArray, axis: Any, keepdims: bool, where: Any) -> Any:

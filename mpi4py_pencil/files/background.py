@@ -106,11 +106,8 @@ def _come_back_at_exit() -> None:
 def _at_exit() -> None:
     """Finish what was begun, unless a rank ends with an error: then it may be elsewhere than the others."""
     failed = getattr(sys, "last_type", None) is not None
-    for begun in list(_all):
-        if MPI.Is_finalized():
-            return
-        if not begun.comm:  # has been freed: nobody can come together
-            continue
+    lost = [begun for begun in _all if MPI.Is_finalized() or not begun.comm]
+    for begun in [each for each in _all if each not in lost]:
         if failed:
             for rank in set(range(begun.comm.Get_size())) - {begun.comm.Get_rank()}:
                 begun.comm.Isend([b"", 0, MPI.BYTE], rank, _GIVEN_UP).Free()
@@ -118,6 +115,11 @@ def _at_exit() -> None:
             _finish([begun])
         else:
             raise RuntimeError("what was being written when the program ended is not there: a rank ended with an error")
+    if lost and not failed:
+        raise RuntimeError(
+            "what was begun with wait=False is not there: its communicator was freed, or MPI finalized, before "
+            "files.wait() was called"
+        )
 
 
 def _all_come(comm: MPI.Intracomm) -> bool:

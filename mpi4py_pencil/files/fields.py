@@ -22,7 +22,7 @@ from ..ranks.agreement import agreed, nothing, told
 from ..ranks.communicators import check_alive, communicator
 from . import background, hdf5, zarr3
 from .division import division_of, same_ranks
-from .parts import Distributed, distributed, part_of, shape_of
+from .parts import Distributed, distributed, local, part_of, shape_of
 from .selection import Box, selected
 from .staged import staged
 from .variables import Axis, Wanted, check_name
@@ -193,7 +193,7 @@ class File:
         self.wait()
         agreed(
             self.comm,
-            lambda: self._mine("out", out),
+            lambda: self._written_to("out", out),
             lambda _: {"name": name, "step": step, "out": division_of(out).said},
         )
         row = told(self.comm, lambda: self._format.find(self.path, name, step, shape_of(out), out.dtype))
@@ -261,6 +261,13 @@ class File:
         found: Distributed = distributed(name, u)
         if not same_ranks(division_of(found).comm, self.comm):
             raise ValueError(f"{name} is an array of other ranks than those of this file")
+        return found
+
+    def _written_to(self, name: str, u: Any) -> Distributed:
+        """The same, if it may be written."""
+        found = self._mine(name, u)
+        if not local(found).flags.writeable:
+            raise ValueError(f"{name} is read-only: it cannot be written")
         return found
 
     def _asked(self, step: Any, fields: Any, time: Any, wait: Any) -> tuple[list[_Written], int, float]:
@@ -356,6 +363,8 @@ def _coordinates(domain: Any) -> list[Any] | None:
     """The coordinates along each axis: all of them as a list, or the start and the length of a period by name."""
     if domain is None:
         return None
+    if not isinstance(domain, (Sequence, np.ndarray)):
+        raise TypeError(f"domain must have the coordinates or (start, length) of each axis, not {said(domain)}")
     found: list[Any] = []
     for axis in domain:
         values = np.asarray(axis, float)

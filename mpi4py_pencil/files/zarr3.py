@@ -14,6 +14,7 @@ import itertools
 import json
 import math
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -132,7 +133,7 @@ def _there(path: Path) -> dict[str, There]:
 
 def _is_field(name: str) -> bool:
     """Whether a variable over time is a field, or a slice of one."""
-    return not name.startswith(("time", "step"))
+    return not re.fullmatch("(time|step)(_.*)?", name)
 
 
 def check(path: Path) -> None:
@@ -203,7 +204,9 @@ def make_room(path: Path, wanted: Sequence[Wanted], step: int, filters: dict[str
             known = group[f"step{kind}"][...] if f"step{kind}" in there else []
             rows[kind] = row_of(path, known, step)
         for each in wanted:
-            check_fits(path, each, there.get(each.name), rows[each.kind])
+            # zarr tells of types in the byte order of this machine
+            native = each._replace(dtype=each.dtype.newbyteorder("="))
+            check_fits(path, native, there.get(each.name), rows[each.kind])
         for each in wanted:
             if each.name not in there:
                 _create(group, each, filters, ranks)

@@ -62,6 +62,8 @@ def plot_owners(distributions: Distribution | Sequence[Distribution], titles: Se
     titles = [str(d) for d in every] if titles is None else list(titles)
     if not every or len(titles) != len(every):
         raise ValueError(f"{len(every)} distributions and {len(titles)} titles; give a title for each, or none")
+    for each in every:
+        _check_distribution(each)
     runs = [drawable(d) for d in every]
     lines = all(d.ndim == 1 for d in every)
     rows = len(every) if lines else -(-len(every) // 4)
@@ -290,7 +292,8 @@ def refuse_complex(values: Array) -> None:
 
 def scaled(values: Array) -> dict[str, Any]:
     """The colours of values: of both signs around white, else from dark to light."""
-    most, least = float(np.max(values)), float(np.min(values))
+    finite = values[np.isfinite(values)]
+    most, least = (float(finite.max()), float(finite.min())) if finite.size else (0.0, 0.0)
     if least >= 0:
         return {"cmap": "viridis", "vmin": least, "vmax": max(most, least + 1e-300)}
     return {"cmap": "RdBu_r", "vmin": -max(most, -least), "vmax": max(most, -least)}
@@ -328,6 +331,13 @@ def indexed(set_ticks: Any, indices: Array) -> None:
 # --- A slice of a field ----------------------------------------------------------------------------------------
 
 
+def _check_distribution(given: Any) -> None:
+    """Refuse, with TypeError, what is no distribution, and say where an array has its own."""
+    if not all(hasattr(given, name) for name in ("axes", "dims", "shape")):
+        hint = ": pass its .distribution" if hasattr(given, "distribution") else ""
+        raise TypeError(f"a {type(given).__name__} is no distribution{hint}")
+
+
 def plot_slice(values: ArrayLike, distribution: Distribution | None = None, title: str = "") -> Figure:
     """Draw a slice of a field, with the borders between the ranks that hold it.
 
@@ -356,6 +366,8 @@ def plot_slice(values: ArrayLike, distribution: Distribution | None = None, titl
     if field.ndim not in (1, 2) or not field.size:
         raise ValueError(f"values of shape {field.shape} are no slice: there must be points, along one axis or two")
     refuse_complex(field)
+    if distribution is not None:
+        _check_distribution(distribution)
     if distribution is not None and distribution.shape != field.shape:
         raise ValueError(f"distribution is of shape {distribution.shape}, the values are of {field.shape}")
     figure = Figure(figsize=(6.4, 5.2 if field.ndim == 2 else 3.6), layout="constrained", facecolor="white")
