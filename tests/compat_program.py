@@ -9,11 +9,13 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pytest
 import scipy.fft
 from mpi4py import MPI
 from mpi4py_fft import PFFT, DistArray, HDF5File, NCFile, fftw, generate_xdmf, newDistArray
 from mpi4py_fft.distarray import DistArray as OfModule
-from mpi4py_fft.libfft import FFT
+from mpi4py_fft.fftw import fftw_xfftn
+from mpi4py_fft.libfft import FFT, FFTBase
 from mpi4py_fft.mpifft import Transform
 from mpi4py_fft.pencil import Pencil, Subcomm, Transfer
 from support import check, everywhere, gather_global, rng
@@ -58,9 +60,19 @@ def a_plan_owns_its_arrays():
     close(out, (modes * u.size)[fft.local_slice(True)].astype(np.complex64), "of other dtypes", 10)
     close(fft.forward(2), np.where(np.indices(modes.shape).any(0), 0, 2 + 0j)[fft.local_slice(True)], "of a number")
     close(fft.backward(modes[fft.local_slice(True)], normalize=True), mine / u.size, "backward that scales")
+    fft.forward(mine)
+    check(np.array_equal(fft.forward.input_array, mine), "an array given alone is not in the plan's own")
+    fft.forward(None, out)
+    close(out, fft.forward.output_array.astype(np.complex64), "the result is not in the plan's own array too", 10)
     back = newDistArray(fft, False)
     check(fft.backward(modes[fft.local_slice(True)], back) is back, "the DistArray given")
     close(back, mine, "into a DistArray")
+    check(PFFT(WORLD, (4, 6, 8), axes=np.array([0, 2, 1])).axes == ((0,), (2,), (1,)), "axes as an array of numpy's")
+    for factor in (0.1, [1, 0.9, 1], np.nan):
+        with pytest.raises(ValueError, match=r"padding .* must be 1 or more"):
+            PFFT(WORLD, (8, 9, 10), padding=factor)
+    with pytest.raises(ValueError, match=r"padding .* must be 1 or more"):
+        FFT((8, 9), padding=0.5)
     fft.destroy()
 
 
@@ -170,6 +182,7 @@ def arrays_keep_their_class():
     moved = u.redistribute(2) if u.commsizes[3] > 1 else u.redistribute(0)
     close(moved, filled[moved.local_slice()], "redistributed")
     check(moved.redistribute(out=u) is u, "out is given back")
+    close(last := u.redistribute(-1), filled[last.local_slice()], "by an axis counted from the end")
     close(u, filled[u.local_slice()], "and back")
     part = u.get((1, slice(None), 3, slice(None)))
     check((part is None) == (WORLD.rank > 0), "get gives the part to rank 0 alone")
@@ -178,6 +191,7 @@ def arrays_keep_their_class():
     fortran = np.asfortranarray(filled[u.local_slice()])
     close(DistArray(u.global_shape, u.subcomm[1:], buffer=fortran, rank=1, alignment=1), u, "a buffer in Fortran order")
     check(DistArray((5,), val=2)[1] == 2, "one axis")
+    check(Subcomm(WORLD, np.array([0, 1]))[1].Get_size() == 1, "dimensions as an array of numpy's")
 
 
 def transforms_are_subclassed():
@@ -284,6 +298,7 @@ def serial_transforms():
     a[...] = x = numbers(a.shape, float, 8)
     check(plan() is plan.output_array and a is plan.input_array, "the plan's arrays")
     close(odd(plan().copy(), out := fftw.aligned((4, 7)), normalize=True), x, "an odd length, into an array")
+    check(fftw.fftlib["D"] is fftw_xfftn and issubclass(FFT, FFTBase), "names that programs import")
     check(fftw.get_alignment(out) == 32 and fftw.flag_dict["FFTW_MEASURE"] == 0, "alignment and flags")
     for backend, dtype in product(("fftw", "pyfftw", "numpy", "scipy"), "dD"):
         for axes in (None, (1,), (0, 1)):
@@ -310,6 +325,8 @@ def files():
         again = newDistArray(fft, False, rank=1)
         again.read(f"{where}/{name}", "u", 5 if name == "u.h5" else 1)
         close(again, u, name)
+    with pytest.raises(ValueError, match="has the shape"):
+        DistArray((4, 8, 10)).read(f"{where}/u.h5", "v", 5)
     if WORLD.rank == 0:
         generate_xdmf(f"{where}/u.h5")
         with importlib.import_module("h5py").File(f"{where}/u.h5") as h5:

@@ -12,10 +12,12 @@ from mpi4py import MPI
 
 from ..distarray import DistArray as Block
 from ..distarray import transfer_between
+from ..layout.pencil import whole_axis
 from ..layout.subcomm import Subcomm as Grid
 from .pencil import Pencil, Subcomm, Transfer
 
 Plain = np.ndarray[Any, Any]
+comm = MPI.COMM_WORLD
 
 
 class DistArray(np.ndarray):
@@ -172,6 +174,7 @@ class DistArray(np.ndarray):
         DistArray
             This array, `out`, or a new one.
         """
+        axis = None if axis is None else whole_axis(axis, self.dimensions)
         if axis is not None and axis == self.alignment:
             return self
         if axis is not None and isinstance(out, DistArray) and axis != out.alignment:

@@ -19,7 +19,11 @@ Array = np.ndarray[Any, Any]
 _TINY = 1e-6
 
 
-class FFT:
+class FFTBase:
+    """What all transforms of this rank's array are: ``mpi4py_fft.libfft.FFTBase``."""
+
+
+class FFT(FFTBase):
     """A transform of this rank's array, as ``mpi4py_fft.libfft.FFT``: it owns the arrays before and after.
 
     Where padding truncates an even number of modes, the highest one is halved to both signs and put together again, for
@@ -233,7 +237,10 @@ def _factor(padding: Any, axis: int) -> float:
     """The padding of an axis."""
     if padding is False:
         return 1.0
-    return float(padding[axis] if np.ndim(padding) else padding)
+    factor = float(padding[axis] if np.ndim(padding) else padding)
+    if not factor >= 1 - _TINY:
+        raise ValueError(f"padding {padding!r} must be 1 or more: there are no fewer points than modes")
+    return factor
 
 
 def _with_fftw(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
+from ..layout.arrays import whole_number
 from ..layout.pencil import lengths, whole_axis
 from ..layout.way import Way
 from ..plan.arguments import scales
@@ -257,8 +258,8 @@ def _groups(axes: Any, ndim: int, darray: Any) -> tuple[tuple[int, ...], ...]:
     if axes is None:
         order = range(ndim) if darray is None else np.roll(range(ndim), ndim - 1 - darray.alignment)
         return tuple((int(axis),) for axis in order)
-    given = [axes] if hasattr(axes, "__index__") else list(axes)
-    grouped = [[axis] if hasattr(axis, "__index__") else list(axis) for axis in given]
+    given = [axes] if whole_number(axes) else list(axes)
+    grouped = [[axis] if whole_number(axis) else list(axis) for axis in given]
     groups = tuple(tuple(whole_axis(axis, ndim, f"axes {axes!r}: ") for axis in group) for group in grouped)
     chosen = [axis for group in groups for axis in group]
     if not groups or not all(groups) or len(set(chosen)) < len(chosen):
@@ -271,6 +272,8 @@ def _padded(modes: Sequence[int], groups: Any, padding: Any) -> tuple[tuple[int,
     if padding is False or padding is None:
         return tuple(modes), False
     factors = [float(f) for f in (padding if np.ndim(padding) else [padding] * len(modes))]
+    if not all(factor >= 1 - 1e-6 for factor in factors):
+        raise ValueError(f"padding {padding!r} must be 1 or more: there are no fewer points than modes")
     if len(factors) != len(modes):
         raise ValueError(f"padding {padding!r} must be one number, or one for each of the {len(modes)} axes")
     points = list(modes)

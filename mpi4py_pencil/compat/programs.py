@@ -118,8 +118,9 @@ def fitting(array: Any, like: Array, written: bool = False) -> Array | None:
 def between(transform: Any, run: Callable[[Array, Array], None], input_array: Any, output_array: Any) -> Any:
     """Run a program between the arrays given, or the transform's own where there are none or they do not fit."""
     source, target = transform.input_array, transform.output_array
+    both = input_array is not None and output_array is not None
     if input_array is not None:
-        given = fitting(input_array, source)
+        given = fitting(input_array, source) if both else None
         if given is None:
             source[...] = input_array
         else:
@@ -127,7 +128,7 @@ def between(transform: Any, run: Callable[[Array, Array], None], input_array: An
     if output_array is None:
         run(source, target)
         return target
-    direct = fitting(output_array, target, written=True)
+    direct = fitting(output_array, target, written=True) if both else None
     run(source, target if direct is None else direct)
     if direct is None:
         output_array[...] = target

@@ -24,3 +24,6 @@ def register(package: str) -> None:
     for name, module in list(sys.modules.items()):
         if name == package or name.startswith(package + "."):
             sys.modules[_NAME + name.removeprefix(package)] = module
+    fftw = sys.modules[f"{package}.fftw"]
+    for precision in ("fftwf_xfftn", "fftw_xfftn", "fftwl_xfftn"):
+        sys.modules[f"{_NAME}.fftw.{precision}"] = getattr(fftw, precision)

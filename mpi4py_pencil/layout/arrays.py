@@ -25,6 +25,7 @@ __all__ = [
     "strides",
     "truth",
     "view_at",
+    "whole_number",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -118,6 +119,11 @@ def _said_of_all(values: Any) -> str:
 def _cut_off(text: str) -> str:
     """A text that is not too long for a message."""
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def whole_number(value: Any) -> bool:
+    """Whether a value is one whole number; arrays of numpy's, which may hold several, are not."""
+    return hasattr(value, "__index__") and not getattr(value, "ndim", 0)
 
 
 def truth(name: str, value: Any) -> bool:

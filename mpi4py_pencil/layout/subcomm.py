@@ -11,6 +11,7 @@ from mpi4py import MPI
 
 from ..ranks.agreement import agreed
 from ..ranks.communicators import KEYVAL, NODE, cache_of, communicator, free_cached, on_node
+from .arrays import whole_number
 
 # Of an array of numpy's.
 _MOST_AXES = 64
@@ -160,7 +161,7 @@ def dimensions(dims: Any, name: str) -> list[int]:
         Where they are something else.
     """
     try:
-        if hasattr(dims, "__index__"):
+        if whole_number(dims):
             if not dims.__index__() <= _MOST_AXES:
                 raise ValueError(f"{name} {dims!r} are more axes than the {_MOST_AXES} that an array may have")
             return [0] * dims.__index__()

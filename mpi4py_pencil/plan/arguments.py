@@ -11,7 +11,7 @@ import numpy as np
 
 from ..engines import checked_engine, default_engine
 from ..exchange import checked_method
-from ..layout.arrays import said, truth
+from ..layout.arrays import said, truth, whole_number
 from ..layout.pencil import lengths, whole_axis
 from ..layout.subcomm import complete, dimensions
 from ..layout.way import Way
@@ -207,8 +207,8 @@ def _groups(axes: Any, ndim: int) -> tuple[tuple[int, ...], ...]:
     if axes is None:
         return tuple((axis,) for axis in range(ndim))
     try:
-        given = [axes] if hasattr(axes, "__index__") else list(axes)
-        grouped = [[axis] if hasattr(axis, "__index__") else list(axis) for axis in given]
+        given = [axes] if whole_number(axes) else list(axes)
+        grouped = [[axis] if whole_number(axis) else list(axis) for axis in given]
     except TypeError:
         raise TypeError(f"axes must be an int, or a sequence of ints or of groups of ints, not {said(axes)}") from None
     groups = tuple(tuple(whole_axis(axis, ndim, f"axes {axes!r}: ") for axis in group) for group in grouped)

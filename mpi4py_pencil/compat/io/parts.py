@@ -103,6 +103,9 @@ def opened(path: Path, mode: str) -> Any:
 def read_into(path: Path, name: str, row: tuple[int, ...], u: Any) -> None:
     """Read this rank's block of a dataset, at a row of it."""
     with opened(path, "r") as file:
+        there = file[name].shape[len(row) :]
+        if there != tuple(u.global_shape):
+            raise ValueError(f"{name} in {path} has the shape {there}, the array to be filled {tuple(u.global_shape)}")
         np.asarray(u)[...] = file[name][(*row, *u.local_slice())]
 
 
