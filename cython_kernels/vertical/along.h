@@ -149,22 +149,11 @@ static void pack_along(whole_lines_at from, whole_lines_at to, ptrdiff_t lines, 
     }
 }
 
-static void edit_along(const vertical_side *side, ANYWHERE *line) {
+/* The edits of a side, in a copy of a line. */
+static void edit_along(const vertical_side *side, char *line) {
     for (ptrdiff_t n = 0; n < side->edit_count; n++) {
-        const ptrdiff_t *edit = side->edits + 3 * n, end = single(edit) ? edit[1] + 1 : edit[2];
-        ANYWHERE *y = line + 2 * edit[2];
-        for (ptrdiff_t i = edit[1]; i < end; i++)
-            for (int part = 0; part < 2; part++) {
-                ANYWHERE *x = line + 2 * i + part;
-                switch (edit[0]) {
-                case EDIT_ZERO: *x = 0; break;
-                case EDIT_COPY: y[part] = *x; break;
-                case EDIT_ADD: *x += y[part]; break;
-                case EDIT_REAL: *x = part ? 0 : *x; break;
-                case EDIT_HALVE: *x /= 2; break;
-                case EDIT_DOUBLE: *x *= 2; break;
-                }
-            }
+        const ptrdiff_t *edit = side->edits + 3 * n, points = single(edit) ? 1 : edit[2] - edit[1];
+        edit_pairs(edit[0], (REAL *)(line + edit[1] * POINT), (REAL *)(line + edit[2] * POINT), 2 * points);
     }
 }
 
@@ -188,7 +177,7 @@ static void copy_in(const vertical_sweep *v, char *const *bases, ptrdiff_t first
             const ptrdiff_t *piece = side->pieces + n * (PIECE_OUTER + v->outer_count);
             memcpy(line + piece[PIECE_AT], begin_of(v, piece, bases[n], first + g), piece[PIECE_POINTS] * width_of(side));
         }
-        edit_along(side, (ANYWHERE *)line);
+        edit_along(side, line);
     }
 }
 
@@ -196,7 +185,7 @@ static void copy_out(const vertical_sweep *v, char *const *bases, ptrdiff_t firs
     const vertical_side *side = &v->target;
     for (ptrdiff_t g = 0; g < lines; g++) {
         char *line = from.begin + g * from.apart;
-        edit_along(side, (ANYWHERE *)line);
+        edit_along(side, line);
         for (ptrdiff_t n = 0; n < side->count; n++) {
             const ptrdiff_t *piece = side->pieces + n * (PIECE_OUTER + v->outer_count);
             const ptrdiff_t bytes = piece[PIECE_POINTS] * width_of(side);

@@ -41,6 +41,7 @@ static void ask_for_some(passage *a) {
 INLINE void pass(passage *a, const int r, const int reads, const int writes, const int twiddled) {
     const ptrdiff_t row = a->row, m = a->m, s = a->s, ahead = a->ahead, apart = a->apart, bytes = a->groups * GROUP;
     const REAL *w = a->twiddles, scale = a->scale, scale_im = a->scale_im;
+    const int asks = reads == IN_TILE && a->soon;
     const int one = reads == REALS || writes == REALS ? 2 : 1;
     for (ptrdiff_t p = 0; p < m; p++, w += 2 * (r - 1))
         for (ptrdiff_t q = 0; q < s; q++) {
@@ -51,7 +52,7 @@ INLINE void pass(passage *a, const int r, const int reads, const int writes, con
                 for (int j = 0; j < r; j++)
                     for (int k = 0; k < one; k++) at[one * j + k] = a->rows[one * (q + p + m * s * j) + k];
             }
-            if (reads == IN_TILE && a->soon) ask_for_some(a);
+            if (asks) ask_for_some(a);
             for (ptrdiff_t g = 0, there = 0; g < bytes; g += GROUP, there += apart) {
                 C x[13];
                 UNROLL

@@ -71,18 +71,24 @@ static int find_rows(const vertical_sweep *v, const vertical_side *side, char *c
     return 1;
 }
 
-/* The edits of a side, in the rows that these points have in the tile. */
+/* An edit of a point of lines whose real and imaginary parts follow each other, `y` being the other point of it. */
+INLINE void edit_pairs(ptrdiff_t what, REAL *x, REAL *y, ptrdiff_t numbers) {
+    for (ptrdiff_t k = 0; k < numbers; k++) switch (what) {
+        case EDIT_ZERO: x[k] = 0; break;
+        case EDIT_COPY: y[k] = x[k]; break;
+        case EDIT_ADD: x[k] += y[k]; break;
+        case EDIT_REAL: x[k] = k % 2 ? 0 : x[k]; break;
+        case EDIT_HALVE: x[k] /= 2; break;
+        case EDIT_DOUBLE: x[k] *= 2; break;
+        }
+}
+
+/* The edits of a side, in the rows that these points have in the tile; but zeros, which lie nowhere. */
 static void edit_rows(const vertical_side *side, const placed *p) {
     for (ptrdiff_t n = 0; n < side->edit_count; n++) {
         const ptrdiff_t *edit = side->edits + 3 * n;
         REAL *x = (REAL *)row_of(p, counted(p, edit[1])), *y = (REAL *)row_of(p, counted(p, edit[2]));
-        for (ptrdiff_t k = 0; k < p->bytes / (ptrdiff_t)sizeof(REAL); k++) switch (edit[0]) {
-            case EDIT_COPY: y[k] = x[k]; break;
-            case EDIT_ADD: x[k] += y[k]; break;
-            case EDIT_REAL: x[k] = k % 2 ? 0 : x[k]; break;
-            case EDIT_HALVE: x[k] /= 2; break;
-            case EDIT_DOUBLE: x[k] *= 2; break;
-            }
+        if (edit[0] != EDIT_ZERO) edit_pairs(edit[0], x, y, p->bytes / (ptrdiff_t)sizeof(REAL));
     }
 }
 

@@ -19,7 +19,7 @@ from numpy import e, inf, nan, newaxis, pi
 from . import fft, linalg, operands, random
 from .axes import Block, Cyclic, Unstructured
 from .blocks import apply, take_points
-from .context import Context
+from .context import Context, makes_arrays
 from .creation import (
     arange,
     asarray,
@@ -179,25 +179,6 @@ from .statistics import (
 )
 
 __array_api_version__ = "2024.12"
-
-# The functions that make arrays of nothing of the kind: a Context makes them over its own ranks.
-CREATION = (
-    "apply",
-    "arange",
-    "asarray",
-    "bcast",
-    "empty",
-    "eye",
-    "from_distarray",
-    "from_dlpack",
-    "from_numpy",
-    "fromfunction",
-    "full",
-    "linspace",
-    "ones",
-    "scattering",
-    "zeros",
-)
 
 __all__ = [
     "Block",
@@ -378,7 +359,8 @@ __all__ = [
     "zeros_like",
 ]
 
-_MAKE = {*CREATION, "result_type"}
-operands.guard(globals(), [name for name in __all__ if name not in _MAKE])
+# those that make arrays take operands of any kind
+_GUARDED = [name for name in __all__ if name != "result_type" and not makes_arrays(globals()[name])]
+operands.guard(globals(), _GUARDED)
 operands.guard(vars(linalg), linalg.__all__)
 operands.guard(vars(fft), fft.__all__)

@@ -38,6 +38,11 @@ def namespace(name: str, *default: Any) -> Any:
     return getattr(arrays, name, *default)
 
 
+def makes_arrays(found: Any) -> bool:
+    """Whether what stands in the namespace is a function that makes arrays, over the ranks of its `context`."""
+    return isinstance(found, FunctionType) and "context" in (found.__kwdefaults__ or {})
+
+
 class Context:
     """A communicator and a grid of its ranks, over which arrays are divided; also a namespace of all functions.
 
@@ -90,8 +95,7 @@ class Context:
 
     def _here(self, found: Any) -> Any:
         """A function of the namespace, bound to this context if it asks for one."""
-        asks = isinstance(found, FunctionType) and "context" in (found.__kwdefaults__ or {})
-        return functools.partial(found, context=self) if asks else found
+        return functools.partial(found, context=self) if makes_arrays(found) else found
 
     def __repr__(self) -> str:
         """The ranks and the grid."""
@@ -166,12 +170,10 @@ class Context:
                 raise ValueError(f"mask {list(found)} must have a number, 0 or more, for each of the {self.size} ranks")
             return found
 
-        def in_turn(found: tuple[int, ...]) -> tuple[int, ...]:
-            # the same groups have the same communicator, whatever they are called
-            order = {number: k for k, number in enumerate(dict.fromkeys(found))}
-            return tuple(order[number] for number in found)
-
-        found = in_turn(agreed(self.comm, asked, lambda found: {"mask": found}))
+        found = agreed(self.comm, asked, lambda found: {"mask": found})
+        # the same groups have the same communicator, whatever they are called
+        order = {number: k for k, number in enumerate(dict.fromkeys(found))}
+        found = tuple(order[number] for number in found)
         cache = cache_of(self.comm)
         if ("group", found) not in cache:
             cache["group", found] = _Group(Context(communicator(self.comm.Split(found[self.rank], self.rank))))

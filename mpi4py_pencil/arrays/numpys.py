@@ -15,6 +15,7 @@ from .distribution import Distribution
 from .dtypes import checked
 from .globalarray import GlobalArray, refuse_local, whole_on
 from .pending import Pending
+from .redistribution import product_between
 
 Plain: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -96,7 +97,4 @@ def _of_root(array: Any, root: int, context: Context | None) -> GlobalArray:
 
 def _start(x: GlobalArray, target: Distribution, finish: Any) -> Pending[Any]:
     """Start to bring an array to another distribution. Collective."""
-    context = x.context
-    shape, wanted = target.local_shape(context.rank), target.lists(context.rank)
-    plan = context.kept(("moved", x.distribution, target), lambda: context.product(x.distribution, wanted, shape))
-    return plan.start(context.own, x.local, finish)
+    return product_between(x.context, x.distribution, target).start(x.context.own, x.local, finish)

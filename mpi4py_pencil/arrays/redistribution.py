@@ -38,15 +38,23 @@ def moved(context: Context, source: Distribution, target: Distribution, block: P
             transfer_between(a, b, block.dtype).forward(block, out)
             return out
 
+    if source.shape == target.shape:
+        return product_between(context, source, target).pull(block)
     shape = target.local_shape(context.rank)
 
-    def plan() -> Product | Points:
-        if source.shape == target.shape:
-            return context.product(source, target.lists(context.rank), shape)
-        index = reshaped(target.indices(context.rank), target.shape, source.shape)
-        return context.points(source, index, shape)
+    def points() -> Points:
+        return context.points(source, reshaped(target.indices(context.rank), target.shape, source.shape), shape)
 
-    return context.kept(("moved", source, target), plan).pull(block).reshape(shape)
+    return context.kept(("reshaped", source, target), points).pull(block).reshape(shape)
+
+
+def product_between(context: Context, source: Distribution, target: Distribution) -> Product:
+    """What brings blocks from a distribution to another one of the same shape. Collective at the first time."""
+
+    def made() -> Product:  # the lists are as long as the block: they are for the plan alone
+        return context.product(source, target.lists(context.rank), target.local_shape(context.rank))
+
+    return context.kept(("moved", source, target), made)
 
 
 def remapped(context: Context, source: Distribution, target: Distribution, block: Plain, maps: list[Any]) -> Plain:

@@ -68,7 +68,7 @@ class FFT(FFTBase):
         self.padding = padding
         self.backend = backend
         self.real_transform = self.dtype.kind == "f" and backend != "scipy"
-        self.padding_factor = _factor(padding, self.axes[-1])
+        self.padding_factor = factor_of(padding, self.axes[-1])
         pair = (transforms or {}).get(tuple(self.axes))
         plan: Callable[..., Any] = _BACKENDS[backend]
         self._planner = functools.partial(plan, self.shape, self.axes, self.dtype, pair, kw)
@@ -233,7 +233,7 @@ def _axes(axes: Any, ndim: int) -> list[int]:
     return found
 
 
-def _factor(padding: Any, axis: int) -> float:
+def factor_of(padding: Any, axis: int) -> float:
     """The padding of an axis."""
     if padding is False:
         return 1.0

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from ..layout.arrays import whole_number
 from ..layout.pencil import lengths, whole_axis
 from ..layout.way import Way
-from ..plan.arguments import scales
+from ..plan.arguments import axis_groups
 from ..transforms import Fourier
 from . import spaces
-from .libfft import FFT, family_of
+from .libfft import FFT, factor_of, family_of
 from .pencil import Pencil, Subcomm
 from .programs import Programs, Stage, between, described, fused
 
@@ -258,24 +257,16 @@ def _groups(axes: Any, ndim: int, darray: Any) -> tuple[tuple[int, ...], ...]:
     if axes is None:
         order = range(ndim) if darray is None else np.roll(range(ndim), ndim - 1 - darray.alignment)
         return tuple((int(axis),) for axis in order)
-    given = [axes] if whole_number(axes) else list(axes)
-    grouped = [[axis] if whole_number(axis) else list(axis) for axis in given]
-    groups = tuple(tuple(whole_axis(axis, ndim, f"axes {axes!r}: ") for axis in group) for group in grouped)
-    chosen = [axis for group in groups for axis in group]
-    if not groups or not all(groups) or len(set(chosen)) < len(chosen):
-        raise ValueError(f"axes {axes!r} must name each axis once at the most, and one at least")
-    return groups
+    return axis_groups(axes, ndim)
 
 
 def _padded(modes: Sequence[int], groups: Any, padding: Any) -> tuple[tuple[int, ...], Any]:
     """The points along each axis, and by how much they are more than the modes. The argument is not changed."""
     if padding is False or padding is None:
         return tuple(modes), False
-    factors = [float(f) for f in (padding if np.ndim(padding) else [padding] * len(modes))]
-    if not all(factor >= 1 - 1e-6 for factor in factors):
-        raise ValueError(f"padding {padding!r} must be 1 or more: there are no fewer points than modes")
-    if len(factors) != len(modes):
+    if np.ndim(padding) and len(padding) != len(modes):
         raise ValueError(f"padding {padding!r} must be one number, or one for each of the {len(modes)} axes")
+    factors = [factor_of(padding, axis) for axis in range(len(modes))]
     points = list(modes)
     for group in groups:
         axis = group[0]
@@ -333,4 +324,4 @@ def _programs(start: Pencil, stages: Sequence[Stage | None]) -> Programs | None:
     pencil = described(start.subcomm, start.shape, start.axis)
     if not fused() or pencil is None or len(known) < len(stages):
         return None
-    return Programs(pencil, known, scales("forward", math.prod(each.size for stage in known for each in stage)))
+    return Programs(pencil, known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,8 +15,8 @@ from ..files.parts import ranks_of
 from ..layout.pencil import Pencil
 from ..layout.subcomm import Subcomm
 from ..layout.way import Way
-from ..plan.arguments import lines_of
-from ..plan.pipeline import Pipeline, Route, Scales
+from ..plan.arguments import lines_of, scales
+from ..plan.pipeline import Pipeline, Route
 from ..plan.steps import Exchange, Step, Sweep
 from ..plan.timing import Clock
 from ..ranks.agreement import agreed, nothing
@@ -45,14 +46,13 @@ class Programs:
         Of the points: of communicators of one grid.
     stages : sequence of Stage
         What is computed; before each but the first the alignment goes to the axis of its first transform.
-    scales : (longdouble, longdouble)
-        What the result is multiplied with, and with what where it is to be normalised.
     """
 
-    def __init__(self, pencil: Pencil, stages: Sequence[Stage], scales: Scales) -> None:
+    def __init__(self, pencil: Pencil, stages: Sequence[Stage]) -> None:
+        transforms = [each for stage in stages for each in stage]
         self._steps = steps_of(pencil, stages)
-        self._scales = scales
-        self._lines = lines_of([each for stage in stages for each in stage])
+        self._scales = scales("forward", math.prod(each.size for each in transforms))
+        self._lines = lines_of(transforms)
 
     @functools.cached_property
     def _made(self) -> tuple[Calls, tuple[Pipeline, Pipeline]]:

@@ -7,12 +7,10 @@ can compute too, a call is a program; wherever a condition is not met, it is wha
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..layout.way import Way
-from ..plan.arguments import scales
 from ..transforms import Fourier
 from .programs import Programs, Stage, between, described, fused, steps_of
 
@@ -111,4 +109,4 @@ def _programs(bases: Sequence[Any], points: Any, arrays: Sequence[Any]) -> Progr
     ends = pencil.subshape, steps_of(pencil, stages)[-1].after.subshape
     if ends != tuple(array.shape for array in arrays) or dtype != arrays[1].dtype:
         return None
-    return Programs(pencil, stages, scales("forward", math.prod(each.size for stage in stages for each in stage)))
+    return Programs(pencil, stages)

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from ..layout.arrays import said
 from ..ranks.agreement import told
 from . import rows
 from .chunks import Layout, Pieces, collect, compressed, exchanged, write_part
@@ -24,7 +23,7 @@ from .parts import Part, part_of
 from .rows import annotate, check, find, make_room, read, steps, undo
 from .selection import Box
 from .staged import staged
-from .variables import Wanted
+from .variables import Wanted, level_of
 
 __all__ = [
     "SUFFIXES",
@@ -55,11 +54,8 @@ def filters(compression: Any) -> dict[str, Any]:
         return {}
     if isinstance(compression, Mapping):
         return dict(compression)
-    if isinstance(compression, (bool, np.bool_)) or not hasattr(compression, "__index__") or not 1 <= compression <= 9:
-        raise ValueError(
-            f"compression must be 1 to 9, or a dict such as hdf5plugin's filters are, not {said(compression)}"
-        )
-    return {"compression": "gzip", "compression_opts": int(compression), "shuffle": True}
+    level = level_of(compression, "a dict such as hdf5plugin's filters are")
+    return {"compression": "gzip", "compression_opts": level, "shuffle": True}
 
 
 def refuse(path: Path, dtype: np.dtype[Any]) -> None:

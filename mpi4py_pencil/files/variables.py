@@ -69,6 +69,19 @@ def check_name(name: Any) -> None:
         raise ValueError(f"fields has the name {name!r}, as a dimension of the file is called")
 
 
+def level_of(compression: Any, otherwise: str) -> int:
+    """A level of compression; `otherwise` says what else might have been given.
+
+    Raises
+    ------
+    ValueError
+        Where it is none.
+    """
+    if isinstance(compression, (bool, np.bool_)) or not hasattr(compression, "__index__") or not 1 <= compression <= 9:
+        raise ValueError(f"compression must be 1 to 9, or {otherwise}, not {said(compression)}")
+    return int(compression)
+
+
 def row_of(path: Path, known: Sequence[Any], step: int) -> int:
     """The index of a step behind those that are known: that of the last one, if it is the same, or a new one.
 

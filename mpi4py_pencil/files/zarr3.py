@@ -37,7 +37,7 @@ from .libraries import zarr
 from .parts import Part, part_of
 from .selection import Box
 from .staged import remove_directory, temporary_name
-from .variables import DOMAIN, Axis, There, Wanted, check_fits, check_holds, coordinates, row_of
+from .variables import DOMAIN, Axis, There, Wanted, check_fits, check_holds, coordinates, level_of, row_of
 from .variables import find as row_known
 
 SUFFIXES = (".zarr",)
@@ -63,12 +63,8 @@ def filters(compression: Any) -> dict[str, Any]:
         return {"compressors": None}
     if isinstance(compression, Mapping):
         return dict(compression)
-    if isinstance(compression, (bool, np.bool_)) or not hasattr(compression, "__index__") or not 1 <= compression <= 9:
-        raise ValueError(
-            f"compression must be 1 to 9, or a dict for zarr's create_array, {{'compressors': …}}, "
-            f"not {said(compression)}"
-        )
-    return {"compressors": [codecs.BloscCodec(cname="zstd", clevel=int(compression), shuffle="shuffle")]}
+    level = level_of(compression, "a dict for zarr's create_array, {'compressors': …}")
+    return {"compressors": [codecs.BloscCodec(cname="zstd", clevel=level, shuffle="shuffle")]}
 
 
 def refuse(path: Path, dtype: np.dtype[Any]) -> None:

@@ -132,7 +132,7 @@ def request(
         Where an argument is wrong; the message names it, its value, and what would be right.
     """
     modes = lengths(shape)
-    groups = _groups(axes, len(modes))
+    groups = axis_groups(axes, len(modes))
     chosen = [axis for group in groups for axis in group]
     kind = _dtype(dtype)
     families = _families(transforms, chosen, len(modes))
@@ -202,7 +202,7 @@ def _tune(tune: Any) -> str | None:
     return tune
 
 
-def _groups(axes: Any, ndim: int) -> tuple[tuple[int, ...], ...]:
+def axis_groups(axes: Any, ndim: int) -> tuple[tuple[int, ...], ...]:
     """The axes to transform, in groups, counted from the front."""
     if axes is None:
         return tuple((axis,) for axis in range(ndim))

@@ -368,8 +368,8 @@ def plot_slice(values: ArrayLike, distribution: Distribution | None = None, titl
     refuse_complex(field)
     if distribution is not None:
         _check_distribution(distribution)
-    if distribution is not None and distribution.shape != field.shape:
-        raise ValueError(f"distribution is of shape {distribution.shape}, the values are of {field.shape}")
+        if distribution.shape != field.shape:
+            raise ValueError(f"distribution is of shape {distribution.shape}, the values are of {field.shape}")
     figure = Figure(figsize=(6.4, 5.2 if field.ndim == 2 else 3.6), layout="constrained", facecolor="white")
     axes = figure.subplots()
     if field.ndim == 2:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
+from ...files.chunks import Layout
 from ...ranks.agreement import agreed, told
-from .parts import Written, as_written, opened
+from .parts import Written, as_written, opened, part_of, write_parts
 
 
 class FileBase:
@@ -90,10 +91,13 @@ class FileBase:
         OSError, TypeError, ValueError
             On every rank, where that cannot be done.
         """
-        self._write(step, [each for name, listed in fields.items() for each in _fields(name, listed, as_scalar)])
+        every = [each for name, listed in fields.items() for each in _fields(name, listed, as_scalar)]
+        parts = [part_of(each) for each in every]
+        layouts = told(self._comm, lambda: self._room(step, every))
+        write_parts(self._comm, self.path, parts, layouts)
 
-    def _write(self, step: int, fields: Sequence[Written]) -> None:
-        """Write fields of one step. Collective."""
+    def _room(self, step: int, fields: Sequence[Written]) -> list[Layout]:
+        """Make room for a step of fields. Of rank 0."""
         raise NotImplementedError
 
 

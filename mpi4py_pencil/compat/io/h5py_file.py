@@ -12,9 +12,8 @@ import numpy as np
 
 from ...files.chunks import Layout
 from ...files.libraries import h5py
-from ...ranks.agreement import told
 from .file_base import FileBase, coordinates
-from .parts import Written, opened, part_of, read_into, write_parts
+from .parts import Written, opened, read_into
 
 
 class HDF5File(FileBase):
@@ -39,12 +38,6 @@ class HDF5File(FileBase):
     def backend() -> str:
         """Which kind of file it is."""
         return "hdf5"
-
-    def _write(self, step: int, fields: Sequence[Written]) -> None:
-        """Write fields of one step. Collective."""
-        parts = [part_of(each) for each in fields]
-        layouts = told(self._comm, lambda: self._room(step, fields))
-        write_parts(self._comm, self.path, parts, layouts)
 
     def _room(self, step: int, fields: Sequence[Written]) -> list[Layout]:
         """Make room for a step of fields. Of rank 0."""

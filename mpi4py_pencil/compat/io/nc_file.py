@@ -12,9 +12,8 @@ import numpy as np
 
 from ...files.chunks import Layout, chunk_of, starts
 from ...files.libraries import h5py
-from ...ranks.agreement import told
 from .file_base import FileBase, coordinates
-from .parts import Written, opened, part_of, read_into, write_parts
+from .parts import Written, opened, read_into
 
 _AXES = "xyzrst"
 _COMPONENTS = "ijk"
@@ -59,12 +58,6 @@ class NCFile(FileBase):
         if "time" not in file:
             file.create_dataset("time", (0,), "<f8", maxshape=(None,), chunks=(512,), fillvalue=np.nan)
             file["time"].make_scale("time")
-
-    def _write(self, step: int, fields: Sequence[Written]) -> None:
-        """Write fields of one step. Collective."""
-        parts = [part_of(each) for each in fields]
-        layouts = told(self._comm, lambda: self._room(step, fields))
-        write_parts(self._comm, self.path, parts, layouts)
 
     def _room(self, step: int, fields: Sequence[Written]) -> list[Layout]:
         """Make room for a step of fields. Of rank 0."""
