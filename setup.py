@@ -8,10 +8,11 @@ from setuptools import Extension, setup
 vertical = Path("cython_kernels/vertical")
 kernels = Extension(
     "mpi4py_pencil._kernels",
-    sources=["cython_kernels/kernels.pyx", *sorted(map(str, vertical.glob("*.c")))],
+    sources=["cython_kernels/kernels.pyx", "cython_kernels/polling.c", *sorted(map(str, vertical.glob("*.c")))],
     depends=[
         "cython_kernels/copy.h",
         "cython_kernels/flags.h",
+        "cython_kernels/polling.h",
         "cython_kernels/slices.h",
         *map(str, vertical.glob("*.h")),
     ],

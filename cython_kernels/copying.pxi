@@ -45,6 +45,7 @@ cdef int run_copy(void *data, char *source, char *target, Py_ssize_t start, Py_s
         index[k] = 0
     while True:
         copy_rows(f, c.source_strides[inner], t, c.target_strides[inner], c.extents[inner], c.width, c.stream)
+        poll_if_due()
         k = inner - 1
         while k >= 0:
             index[k] += 1

@@ -68,6 +68,14 @@ cdef extern from "flags.h" nogil:
     void raise_flag(char *, long long)
     int reached(const Py_ssize_t *, Py_ssize_t, long long, Py_ssize_t)
 
+cdef extern from "polling.h" nogil:
+    ctypedef struct polling:
+        void (*call)(void *) noexcept nogil
+        void *data
+        double every, next
+    void poll_if_due()
+    polling *set_polled(polling *)
+
 cdef extern from "slices.h" nogil:
     void slices_f8(const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *, double *)
     void largest_f8(const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, double *, double *)

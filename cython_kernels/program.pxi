@@ -65,13 +65,14 @@ cdef class Program(Operation):
     Parameters
     ----------
     instructions : sequence of (Operation, int, int)
-        As `Instructions` has them.
+        As `Instructions` has them; if one is essential, so is the whole.
     """
 
     cdef Instructions instructions
 
     def __init__(self, instructions):
         self.instructions = Instructions(instructions)
+        self.essential = any(operation.essential for operation, _, _ in self.instructions.kept)
         self.function, self.data = run_program, <void *>&self.instructions.list
 
     def execute(self, Py_ssize_t source_at, Py_ssize_t target_at, bint normalize, bint agreed=False,
@@ -113,6 +114,8 @@ cdef class Program(Operation):
         for operation, _, _ in self.instructions.kept:
             if isinstance(operation, Counting):
                 (<Counting>operation).counters.abandon()
+            elif isinstance(operation, Program):
+                (<Program>operation).abandon()
         return 0
 
     cdef int finish(self, Py_ssize_t at) except -1:
@@ -224,6 +227,60 @@ cdef class Threads(Operation):
 cdef int run_threads(void *data, char *source, char *target, Py_ssize_t start, Py_ssize_t stop,
                      bint normalize) except -1 with gil:
     return (<Threads>data).share(<Py_ssize_t>source, <Py_ssize_t>target, normalize)
+
+
+cdef class Polled(Operation):
+    """An operation between whose tiles a function is called again and again, while messages travel.
+
+    What the function raises is raised once the operation has ended, and it is not called again before.
+
+    Parameters
+    ----------
+    operation : Operation
+        Whose tiles those of this thread are, not those of its `Threads`.
+    called : callable
+        Called without arguments.
+    every : float
+        Seconds from one call to the next, if tiles are as short as that.
+    """
+
+    cdef Operation operation
+    cdef object called, raised
+    cdef polling state
+
+    def __init__(self, Operation operation, called, double every):
+        self.operation, self.called = operation, called
+        self.count = operation.count
+        self.essential = operation.essential
+        self.state.call, self.state.data, self.state.every, self.state.next = poll, <void *>self, every, 0
+        self.function, self.data = run_polled, <void *>self
+
+
+    cdef int carry_out(self, char *source, char *target, Py_ssize_t start, Py_ssize_t stop, bint normalize) except -1:
+        cdef polling *before = set_polled(&self.state)
+        try:
+            with nogil:
+                self.operation.function(self.operation.data, source, target, start, stop, normalize)
+        finally:
+            set_polled(before)
+        raised, self.raised = self.raised, None
+        if raised is not None:
+            raise raised
+        return 0
+
+
+cdef int run_polled(void *data, char *source, char *target, Py_ssize_t start, Py_ssize_t stop,
+                    bint normalize) except -1 with gil:
+    return (<Polled>data).carry_out(source, target, start, stop, normalize)
+
+
+cdef void poll(void *data) noexcept with gil:
+    polled = <Polled>data
+    if polled.raised is None:
+        try:
+            polled.called()
+        except BaseException as error:
+            polled.raised = error
 
 
 cdef double now() noexcept nogil:

@@ -83,6 +83,7 @@ cdef class Sweep(Operation):
                     execute()
                     with nogil:
                         self.scatter(target_at, index, b, nb, c, nc, scale)
+                        poll_if_due()
             start += 1
             k = self.outer.shape[0] - 1
             while k >= 0:

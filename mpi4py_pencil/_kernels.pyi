@@ -98,6 +98,9 @@ class Planes(Operation):
         self, listed: Sequence[Instruction], memory: np.ndarray[Any, np.dtype[np.uint8]], plane_bytes: int
     ) -> None: ...
 
+class Polled(Operation):
+    def __init__(self, operation: Operation, called: Callable[[], object], every: float) -> None: ...
+
 class Threads(Operation):
     def __init__(self, submit: Callable[..., Future[None]], programs: Sequence[Program]) -> None: ...
 

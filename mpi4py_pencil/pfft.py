@@ -274,10 +274,13 @@ class PFFT:
         groups = [[axis + rank for axis in group] for group in asked.joined]
         return steps(Pencil(self.subcomm, asked.points, self.axes[-1]).with_components(components), transforms, groups)
 
-    def _route(self, planned: Sequence[Step]) -> Route:
-        """The passes of these steps, and exchanges between them. Collective over the ranks."""
+    def _route(self, planned: Sequence[Step], components: int = 0) -> Route:
+        """The passes of these steps, and exchanges between them, never cut along so many of the first axes.
+
+        Collective over the ranks.
+        """
         asked = self._asked
-        return Route(self.comm, planned, asked.method, self._tiles, self._pool, _scales(asked), self._clock)
+        return Route(self.comm, planned, asked.method, self._tiles, self._pool, _scales(asked), self._clock, components)
 
     @property
     def forward(self) -> Direction:
@@ -357,8 +360,8 @@ class PFFT:
             lambda: wanted(inputs, outputs, before, after, places, reduce, self._asked),
             lambda found: found.arguments(),
         )
-        routes = self._route(self._steps(asked.inputs)), self._route(self._steps(asked.outputs))
-        return agreed(self.comm, lambda: Pointwise(self, routes, asked, (before, function, after)), nothing)
+        into, out = (self._route(self._steps(part), len(part)) for part in (asked.inputs, asked.outputs))
+        return agreed(self.comm, lambda: Pointwise(self, (into, out), asked, (before, function, after)), nothing)
 
     def _product(
         self, routes: tuple[Route, Route], components: tuple[tuple[int, ...], tuple[int, ...]], applied: Functions

@@ -9,7 +9,7 @@ import numpy as np
 from mpi4py import MPI
 
 from ._kernels import ABSOLUTE, SOURCE, TARGET, Call, Operation, Program
-from .exchange import Boxed, Memory, checked_method, chosen_method, open_boxed, say_no_room, segment_bytes
+from .exchange import Boxed, Memory, Turn, checked_method, chosen_method, open_boxed, say_no_room, segment_bytes
 from .exchange.alltoallw import Typing
 from .exchange.lent import Lent
 from .exchange.placement import Placed
@@ -84,8 +84,8 @@ class Transfer:
         if self.method == "alltoallw":
             shapes = (a.subshape, b.subshape)
             return _Typed(moved, itemsize, shapes), _Typed(back, itemsize, shapes[::-1])
-        memory = Memory(segment_bytes(moved, itemsize))
-        there, home = open_boxed(self.method, moved, itemsize, tuple(range(len(a.shape))), memory)
+        turn = Turn(Memory(segment_bytes(moved, itemsize)))
+        there, home = open_boxed(self.method, moved, itemsize, tuple(range(len(a.shape))), (turn, turn))
         me = moved.comm.Get_rank()
         return _Boxed(there, me, itemsize), _Boxed(home, me, itemsize)
 

@@ -174,7 +174,7 @@ def test_a_slab_by_hand():
     (exchange_,) = of("exchange", told)
     np.testing.assert_equal((exchange_["boxes"], exchange_["sent"]), (3, 3 * 64 * 64 * 129 * 16))
     np.testing.assert_equal(told["memory"]["windows"], 32.25 * mib)
-    np.testing.assert_equal((told["memory"]["outboxes"], told["memory"]["inbox"]), (0, 0))
+    np.testing.assert_equal(told["memory"]["buffers"], 0)
 
 
 # --- Real plans ---------------------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def test_memory_is_what_a_plan_reserves(monkeypatch):
             with everywhere():
                 np.testing.assert_equal(told["windows"], reserved["shared"])
                 np.testing.assert_equal(told["total"], reserved["private"] + reserved["shared"])
-                np.testing.assert_equal(told["outboxes"] + told["inbox"] + told["tiles"], reserved["private"])
+                np.testing.assert_equal(told["buffers"] + told["tiles"], reserved["private"])
 
 
 @pytest.mark.parallel([2])
@@ -294,7 +294,7 @@ def test_65536_ranks(capfd):
     np.testing.assert_equal([line.split()[0] for line in steps], ["pass", "1", "exchange", "2", "exchange", "3"])
     np.testing.assert_equal({line.find(" x ") > 0 for line in steps[1:]}, {True})
     np.testing.assert_equal(re.split(r" {2,}", exchanges[1])[:5], ["2 -> 1", "rank 0", "alltoallv", "255", "255"])
-    np.testing.assert_equal([line.split()[0] for line in held], ["memory", "outboxes", "inbox", "tiles", "total"])
+    np.testing.assert_equal([line.split()[0] for line in held], ["memory", "buffers", "tiles", "total"])
     np.testing.assert_equal([line for line in output.splitlines() if line != line.rstrip() or len(line) > 120], [])
 
 

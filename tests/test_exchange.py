@@ -18,7 +18,16 @@ from support import RANKS, check, everywhere, expect_everywhere, rng, same_every
 
 from mpi4py_pencil import Pencil, Subcomm
 from mpi4py_pencil._kernels import Call, Program
-from mpi4py_pencil.exchange import METHODS, Memory, checked_method, chosen_method, methods, open_exchange, segment_bytes
+from mpi4py_pencil.exchange import (
+    METHODS,
+    Memory,
+    Turn,
+    checked_method,
+    chosen_method,
+    methods,
+    open_exchange,
+    segment_bytes,
+)
 from mpi4py_pencil.exchange import window as window_module
 from mpi4py_pencil.exchange.window import Window, on_one_node
 from mpi4py_pencil.layout.boxes import boxes
@@ -57,9 +66,9 @@ class Opened:
         moved = boxes(before, after)
         self.comm = moved.comm
         blocks = [local_bytes(pencil, itemsize) for pencil in self.pencils]
-        memory = Memory(max(segment_bytes(moved, itemsize), *blocks))
+        turn = Turn(Memory(max(segment_bytes(moved, itemsize), *blocks)))
         shapes = (before.subshape, after.subshape)
-        self.ways = open_exchange(method, moved, shapes, itemsize, order, memory)
+        self.ways = open_exchange(method, moved, shapes, itemsize, order, (turn, turn))
 
     def check_round(self, way, whole):
         """Send a global array one way and compare what arrives."""
@@ -121,7 +130,7 @@ def test_each_peer_s_box_is_unpacked_once_and_is_there():
     shape, dims = (7, 5), [0, 1]
     start = Pencil(Subcomm(WORLD, dims), shape, 1)
     whole = noise(shape, 16)
-    for method in ("shared", "alltoallv", "pairwise"):
+    for method in ("shared", "alltoallv", "pairwise", "hybrid"):
         opened = Opened(method, start, start.pencil(0), 16, (0, 1))
         for way in (0, 1) * 3:
             move = opened.ways[way]

@@ -1,5 +1,6 @@
 #include "compiler.h"
 #include "vertical.h"
+#include "polling.h"
 #include "lanes.h"
 #include "butterflies.h"
 #include "passes.h"
@@ -146,6 +147,7 @@ void RUN(const vertical_sweep *v, char *source, char *target, ptrdiff_t start, p
             next = next_lines(v, to, first);
             if (v->along) sweep_along(v, from, to, first, next, scale);
             else sweep_lines(v, from, to, first, next, scale);
+            poll_if_due();
         }
         for (ptrdiff_t k = v->outer_count - 1; k >= 0 && ++v->index[k] == v->outer[k]; k--) v->index[k] = 0;
     }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..exchange import segment_bytes
-from ..layout.boxes import boxes
+from ..exchange import Memory, room, segment_bytes, turns
+from ..layout.boxes import Boxes, boxes
 from ..layout.way import Way
 from ..plan.arguments import Request
 from ..plan.leg import count_lines, planes_between
@@ -17,22 +17,27 @@ from ..sweep.tiles import tile_bytes
 def held(trips: Sequence[Pass], methods: Sequence[str], asked: Request) -> dict[str, int]:
     """Bytes that the plan holds on this rank: as `pipeline.Route` reserves them."""
     remaining = iter(methods)
-    sizes, turns, inboxes, windows = [0], set(), 0, 0
-    for turn, trip in enumerate(trips[:-1]):
-        itemsize = trip.sweeps[-1].transform.dtype.itemsize
+    moved: list[Boxes | int] = []
+    itemsizes, used = [], set()
+    windows = 0
+    memory = Memory(0)
+    both = [turns(memory, [t.exchange is None for t in way.order(trips[:-1])]) for way in Way]
+    for trip, there, home in zip(trips[:-1], both[0], both[1][::-1], strict=True):
+        itemsizes.append(trip.sweeps[-1].transform.dtype.itemsize)
         if trip.exchange is None:
-            turns.add(turn % 2)
-            sizes.append(math.prod(trip.sweeps[-1].after.subshape) * itemsize)
+            moved.append(math.prod(trip.sweeps[-1].after.subshape) * itemsizes[-1])
+            used |= {there.out, home.out}
             continue
-        sizes.append(segment_bytes(boxes(trip.exchange.before, trip.exchange.after), itemsize))
-        if next(remaining) == "shared":
-            windows += sizes[-1]
-        else:
-            turns.add(turn % 2)
-            inboxes = 1
+        parts = boxes(trip.exchange.before, trip.exchange.after)
+        moved.append(parts)
+        method = next(remaining)
+        if method in ("shared", "hybrid"):
+            windows += segment_bytes(parts, itemsizes[-1])
+        if method != "shared":
+            used |= {there.into, home.into}
+            used |= {there.out, home.out} if method != "hybrid" else set()
     private = {
-        "outboxes": len(turns) * max(sizes),
-        "inbox": inboxes * max(sizes),
+        "buffers": len(used) * Memory(room(moved, itemsizes)).nbytes,
         "tiles": asked.threads * _tiles(trips, asked.tile_bytes, asked.backend == "vertical"),
     }
     return {**private, "windows": windows, "total": sum(private.values()) + windows}

@@ -110,7 +110,7 @@ def _reserved(told: dict[str, Any]) -> list[str]:
     memory = told["memory"]
     unit = memory["local_array"]
     rows = [["memory", f"of rank {told['rank']}", f"in local arrays of {bytes_of(unit)}" if unit else ""]]
-    for name in ("outboxes", "inbox", "windows", "tiles", "total"):
+    for name in ("buffers", "windows", "tiles", "total"):
         if memory[name]:
             rows.append([name, bytes_of(memory[name]), f"{memory[name] / unit:.2f}" if unit else ""])
     return columns(rows, "<>>")

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from .._kernels import Call, Operation
 from ..layout.boxes import Boxes
 from ..sweep.instruction import Instruction, anywhere
-from .memory import Memory, item, window
+from .memory import Turn, item, window
+from .parts import Parts
 from .placement import Placed
 
 
@@ -22,21 +23,24 @@ class Alltoallv:
         Bytes of a point.
     order : tuple of int
         The order of the axes in a box, the outermost first.
-    memory : Memory
+    turn : Turn
         Where outbox and inbox lie.
     """
 
     method = "alltoallv"
     # the boxes have left the outbox when `deliver` has ended, and nobody waits for the inbox
     claim = release = Operation()
+    # not in parts
+    outward: Parts | None = None
+    inward: Parts | None = None
 
-    def __init__(self, boxes: Boxes, itemsize: int, order: tuple[int, ...], memory: Memory) -> None:
+    def __init__(self, boxes: Boxes, itemsize: int, order: tuple[int, ...], turn: Turn) -> None:
         self._comm = boxes.comm
-        self._memory = memory
-        self.outbox, self.inbox = memory.sides(boxes, order, itemsize)
+        self._memory = turn.memory
+        self.outbox, self.inbox = turn.sides(boxes, order, itemsize)
         self._item = item(itemsize)
-        self._send = self._message(memory.outbox(0), self.outbox, itemsize)
-        self._receive = self._message(memory.inbox(0), self.inbox, itemsize)
+        self._send = self._message(turn.outbox(0), self.outbox, itemsize)
+        self._receive = self._message(turn.inbox(0), self.inbox, itemsize)
 
     def _message(self, buffer: int, placed: Sequence[Placed], itemsize: int) -> list[object]:
         """A buffer, counts and displacements in items; nothing goes from a rank to itself."""

@@ -11,7 +11,8 @@ from .._kernels import Call, Operation
 from ..layout.arrays import keep, natural
 from ..layout.boxes import Box, Boxes
 from ..sweep.tiles import Strides
-from .memory import Memory, free, item, window
+from .memory import Turn, free, item, window
+from .parts import Parts
 from .placement import Placed
 
 # Layouts of arrays whose datatypes are kept; beyond that the oldest are freed.
@@ -94,14 +95,17 @@ class Alltoallw:
     method = "alltoallw"
     # the boxes have left the outbox when `deliver` has ended, and nobody waits for the inbox
     claim = release = Operation()
+    # not in parts
+    outward: Parts | None = None
+    inward: Parts | None = None
 
     def __init__(
-        self, boxes: Boxes, itemsize: int, memory: Memory, shapes: tuple[tuple[int, ...], tuple[int, ...]]
+        self, boxes: Boxes, itemsize: int, turn: Turn, shapes: tuple[tuple[int, ...], tuple[int, ...]]
     ) -> None:
-        self._memory = memory
+        self._memory = turn.memory
         self._typing = Typing(boxes, itemsize)
         sides = []
-        for shape, reserve in zip(shapes, (memory.outbox, memory.inbox), strict=True):
+        for shape, reserve in zip(shapes, (turn.outbox, turn.inbox), strict=True):
             box = Box((0,) * len(shape), shape)
             sides.append([Placed(box, reserve(box.size * itemsize), natural(shape, itemsize))])
         self.outbox, self.inbox = sides

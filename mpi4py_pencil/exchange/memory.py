@@ -3,59 +3,122 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from mpi4py import MPI
 
-from ..layout.boxes import Boxes
+from ..layout.boxes import Box, Boxes
+from ..sweep.cache import CACHE_LINE
 from ..sweep.tiles import Bytes, aligned_bytes
 from .placement import Placed, offsets, place
 
+if TYPE_CHECKING:
+    from .messages import Messages
+
+# Of a side's boxes those to its own rank lie elsewhere.
+NONE = Box((0,), (0,))
+
 
 class Memory:
-    """Buffers shared by the exchanges of a plan, which come one after the other.
+    """Three buffers shared by the exchanges of a plan, which come one after the other.
 
-    While a sweep reads the outbox (its rank's own box) and the inbox of one exchange, it writes the outbox of the next:
-    so two outboxes take turns and one inbox serves all. The buffers are made when they are first asked for.
+    While a sweep reads what an exchange has brought, its inbox and its rank's own box in the outbox, it writes the
+    outbox of the next; and what that brings already arrives where the boxes of the one before were sent from. So a
+    rank's own box lies at the end of its buffer, beyond what may arrive. They are made when they are first asked for.
 
     Parameters
     ----------
     nbytes : int
-        As many as the largest outbox or inbox needs.
+        Of a buffer: see `room`.
     """
 
     def __init__(self, nbytes: int) -> None:
-        self.nbytes = nbytes
-        self.turn = 0
-        self._buffers: dict[str, Bytes] = {}
+        self.nbytes = -(-nbytes // CACHE_LINE) * CACHE_LINE
+        self.last: Messages | None = None  # of the exchange that came last
+        self._buffers: dict[int, Bytes] = {}
+
+    def buffer(self, number: int, nbytes: int) -> int:
+        """The address of a buffer that has room for so much."""
+        if nbytes > self.nbytes:
+            raise ValueError(f"a buffer needs {nbytes} bytes, the memory was made for {self.nbytes}")
+        if number not in self._buffers:
+            self._buffers[number] = aligned_bytes(self.nbytes)
+        return self._buffers[number].ctypes.data
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The buffers of one direction of an exchange.
+
+    Attributes
+    ----------
+    memory : Memory
+        Whose they are.
+    out, into : int
+        That of the outbox, and that of the inbox.
+    """
+
+    memory: Memory
+    out: int = 0
+    into: int = 1
 
     def outbox(self, nbytes: int) -> int:
-        """The address of the outbox whose turn it is."""
-        return self._buffer(f"outbox {self.turn % 2}", nbytes)
+        """The address of the outbox."""
+        return self.memory.buffer(self.out, nbytes)
 
     def inbox(self, nbytes: int) -> int:
         """The address of the inbox."""
-        return self._buffer("inbox", nbytes)
+        return self.memory.buffer(self.into, nbytes)
 
     def sides(self, boxes: Boxes, order: tuple[int, ...], itemsize: int) -> tuple[list[Placed], list[Placed]]:
-        """Contiguous boxes in the outbox and in the inbox; a rank's box to itself stays in the outbox."""
-        sends, outbytes = offsets(boxes.sends, itemsize)
-        receives, inbytes = offsets(boxes.receives, itemsize)
-        out, inn = self.outbox(outbytes), self.inbox(inbytes)
+        """Contiguous boxes in the outbox and in the inbox; a rank's box to itself stays at the end of the outbox."""
         me = boxes.comm.Get_rank()
-        into = [inn + at for at in receives]
-        into[me] = out + sends[me]
-        outbox = place(boxes.sends, [out + at for at in sends], order, itemsize)
-        return outbox, place(boxes.receives, into, order, itemsize)
+        sends, receives = (
+            offsets([box if q != me else NONE for q, box in enumerate(side)], itemsize)
+            for side in (boxes.sends, boxes.receives)
+        )
+        out, into = self.outbox(sends[1]), self.inbox(receives[1])
+        own = out + self.memory.nbytes - offsets([boxes.sends[me]], itemsize)[1]
+        places = [[base + at for at in found] for base, (found, _) in ((out, sends), (into, receives))]
+        for side in places:
+            side[me] = own
+        outbox = place(boxes.sends, places[0], order, itemsize)
+        return outbox, place(boxes.receives, places[1], order, itemsize)
 
-    def _buffer(self, name: str, nbytes: int) -> int:
-        """The address of a buffer."""
-        if nbytes > self.nbytes:
-            raise ValueError(f"the {name} needs {nbytes} bytes, the memory was made for {self.nbytes}")
-        if name not in self._buffers:
-            self._buffers[name] = aligned_bytes(self.nbytes)
-        return self._buffers[name].ctypes.data
+
+def turns(memory: Memory, stays: Sequence[bool]) -> list[Turn]:
+    """The buffers of exchanges in a row, of which some only stay with their rank.
+
+    None is written, nor filled by others, while the sweep before still reads there, but what was sent from there.
+    """
+    found: list[Turn] = []
+    read: tuple[int, ...] = ()
+    for staying in stays:
+        out = next(k for k in range(3) if k not in read)
+        if staying:
+            found.append(Turn(memory, out, out))
+        else:
+            free = [k for k in range(3) if k not in (*read, out)]
+            found.append(Turn(memory, out, free[0] if free else found[-1].out))
+        read = (found[-1].out, found[-1].into)
+    return found
+
+
+def room(moved: Sequence[Boxes | int], itemsizes: Sequence[int]) -> int:
+    """Bytes of a buffer for exchanges in a row, in either direction; of those that stay the bytes are given instead."""
+    most, before = 0, (0, 0)
+    for parts, itemsize in zip(moved, itemsizes, strict=True):
+        if isinstance(parts, int):
+            most, before = max(most, parts), (0, 0)
+            continue
+        own = parts.sends[parts.comm.Get_rank()]
+        mine, given, taken = (offsets(side, itemsize)[1] for side in ((own,), parts.sends, parts.receives))
+        # beside what arrives there may lie the own box of the exchange before, and on the way back that of this one
+        most = max(most, given, taken, taken - mine + before[0], before[1] + mine)
+        before = mine, given - mine
+    return most
 
 
 def window(address: int, nbytes: int) -> MPI.buffer:

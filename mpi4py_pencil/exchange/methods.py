@@ -15,13 +15,21 @@ from ..ranks.agreement import agreed, nothing
 from ..sweep.instruction import Instruction
 from .alltoallv import Alltoallv
 from .alltoallw import Alltoallw
-from .memory import Memory
+from .hybrid import Hybrid
+from .memory import Turn
 from .pairwise import Pairwise
+from .parts import Cut, Parts
 from .placement import Placed, offsets
 from .shared import Shared
-from .window import Window, on_one_node, room_for
+from .window import Window, near, on_one_node, room_for
 
-METHODS = ("auto", "shared", "alltoallv", "alltoallw", "pairwise")
+METHODS = ("auto", "shared", "alltoallv", "alltoallw", "pairwise", "hybrid")
+# Boxes of fewer bytes on the average go by one Alltoallv, for which libraries join them.
+_SMALL = 2**15
+
+
+Turns = tuple[Turn, Turn]
+Cuts = tuple[Cut | None, Cut | None]
 
 
 class Exchange(Protocol):
@@ -33,11 +41,15 @@ class Exchange(Protocol):
         Its name.
     outbox, inbox : list of Placed
         The boxes and where they lie.
+    outward, inward : Parts or None
+        Its parts as they are given and as they are taken, where it is cut.
     """
 
     method: str
     outbox: list[Placed]
     inbox: list[Placed]
+    outward: Parts | None
+    inward: Parts | None
 
     @property
     def claim(self) -> Operation:
@@ -49,7 +61,7 @@ class Exchange(Protocol):
 
     @property
     def release(self) -> Operation:
-        """Say that the inbox has been read."""
+        """Say that the inbox has been read, and see that the outbox has been."""
 
 
 class Boxed(Exchange, Protocol):
@@ -78,7 +90,9 @@ def segment_bytes(boxes: Boxes, itemsize: int) -> int:
 
 
 def chosen_method(comm: MPI.Intracomm, method: str, boxes: Boxes, itemsize: int) -> str:
-    """What `method` means for these peers: "auto" is shared memory where they share it, Alltoallv where not.
+    """What `method` means for these peers: for "auto" shared memory where they share it, and messages where not.
+
+    Messages are one Alltoallv where boxes are small; else they are pairwise, or hybrid where some peers share memory.
 
     Collective over `comm`, which may hold several groups of peers; for each the answer is its own.
 
@@ -88,25 +102,43 @@ def chosen_method(comm: MPI.Intracomm, method: str, boxes: Boxes, itemsize: int)
         On every rank: where shared memory is asked for and some peers are on several nodes, or have no room for it.
     """
     # only errors are everyone's: "auto" may find something else for other peers
-    chosen = agreed(comm, lambda: _method_of_peers(method, boxes, itemsize), nothing)
-    no_room = method == "auto" and chosen != "shared" and on_one_node(boxes.comm)
-    if comm.allreduce(no_room, MPI.LOR):
-        say_no_room(comm, "exchanging by Alltoallv instead")
+    chosen, short = agreed(comm, lambda: _method_of_peers(method, boxes, itemsize), nothing)
+    if comm.allreduce(short, MPI.LOR):
+        say_no_room(comm, "exchanging by messages instead")
     return chosen
 
 
-def _method_of_peers(method: str, boxes: Boxes, itemsize: int) -> str:
-    """What `method` means for the peers, over which this is collective."""
-    if method not in ("auto", "shared"):
-        return method
+def _method_of_peers(method: str, boxes: Boxes, itemsize: int) -> tuple[str, bool]:
+    """What `method` means for the peers, over which this is collective, and whether that is so for want of room."""
+    if method not in ("auto", "shared", "hybrid"):
+        return method, False
     one_node = on_one_node(boxes.comm)
-    if one_node and room_for(boxes.comm, segment_bytes(boxes, itemsize)):
-        return "shared"
-    if method == "auto":
+    if method == "shared" and not one_node:
+        raise ValueError("method 'shared' needs all peers on one node; use 'auto', 'hybrid', 'alltoallv' or 'pairwise'")
+    wanted = method if method != "auto" else "shared" if one_node else _messages(boxes, itemsize)
+    if wanted not in ("shared", "hybrid") or _room(wanted, boxes, itemsize):
+        return wanted, False
+    if method != "auto":
+        raise MemoryError(f"method {method!r} needs more room in /dev/shm than there is; use 'auto' or 'alltoallv'")
+    return ("alltoallv" if one_node else "pairwise"), True
+
+
+def _messages(boxes: Boxes, itemsize: int) -> str:
+    """By which method messages go. Collective over the peers."""
+    size = boxes.comm.Get_size()
+    sent = boxes.comm.allreduce(sum(box.size for box in boxes.sends)) * itemsize
+    if sent < _SMALL * size**2:
         return "alltoallv"
-    if one_node:
-        raise MemoryError("method 'shared' needs more room in /dev/shm than there is; use 'auto' or 'alltoallv'")
-    raise ValueError("method 'shared' needs all peers on one node; use 'auto', 'alltoallv' or 'pairwise'")
+    shared = boxes.comm.allreduce(len(near(boxes.comm).ranks) > 1, MPI.LOR)
+    return "hybrid" if shared else "pairwise"
+
+
+def _room(method: str, boxes: Boxes, itemsize: int) -> bool:
+    """Whether there is room for a method's windows. Collective over the peers."""
+    nbytes = segment_bytes(boxes, itemsize)
+    if method == "shared":
+        return room_for(boxes.comm, nbytes)
+    return bool(boxes.comm.allreduce(room_for(near(boxes.comm).comm, nbytes), MPI.LAND))
 
 
 def say_no_room(comm: MPI.Intracomm, instead: str) -> None:
@@ -130,14 +162,15 @@ def open_chosen(
     shapes: tuple[tuple[int, ...], tuple[int, ...]],
     itemsize: int,
     order: tuple[int, ...],
-    memory: Memory,
+    turns: Turns,
+    cuts: Cuts = (None, None),
 ) -> tuple[Exchange, Exchange]:
     """The two directions of an exchange by what `method`, which may be "auto", means: as `open_exchange`.
 
     Collective over `comm`: where one rank has no memory for it, all raise.
     """
     chosen = chosen_method(comm, method, boxes, itemsize)
-    return agreed(comm, lambda: open_exchange(chosen, boxes, shapes, itemsize, order, memory), nothing)
+    return agreed(comm, lambda: open_exchange(chosen, boxes, shapes, itemsize, order, turns, cuts), nothing)
 
 
 def open_exchange(
@@ -146,7 +179,8 @@ def open_exchange(
     shapes: tuple[tuple[int, ...], tuple[int, ...]],
     itemsize: int,
     order: tuple[int, ...],
-    memory: Memory,
+    turns: Turns,
+    cuts: Cuts = (None, None),
 ) -> tuple[Exchange, Exchange]:
     """The two directions of an exchange. Collective over the peers.
 
@@ -162,20 +196,37 @@ def open_exchange(
         Bytes of a point.
     order : tuple of int
         The order of the axes in a box, the outermost first.
-    memory : Memory
-        Where outboxes and inboxes lie unless they are in a shared window.
+    turns : pair of Turn
+        For either direction where outboxes and inboxes lie unless they are in a shared window.
+    cuts : pair of (Cut or None)
+        For either direction where it is cut into parts, if the method has any.
     """
     if method == "alltoallw":
-        back = boxes.reversed()
-        return Alltoallw(boxes, itemsize, memory, shapes), Alltoallw(back, itemsize, memory, (shapes[1], shapes[0]))
-    return open_boxed(method, boxes, itemsize, order, memory)
+        there = Alltoallw(boxes, itemsize, turns[0], shapes)
+        return there, Alltoallw(boxes.reversed(), itemsize, turns[1], (shapes[1], shapes[0]))
+    return open_boxed(method, boxes, itemsize, order, turns, cuts)
 
 
-def open_boxed(method: str, boxes: Boxes, itemsize: int, order: tuple[int, ...], memory: Memory) -> tuple[Boxed, Boxed]:
+def open_boxed(
+    method: str,
+    boxes: Boxes,
+    itemsize: int,
+    order: tuple[int, ...],
+    turns: Turns,
+    cuts: Cuts = (None, None),
+) -> tuple[Boxed, Boxed]:
     """The two directions of an exchange of contiguous boxes: as `open_exchange`, but for "alltoallw"."""
-    back = boxes.reversed()
+    (there, home), (cut, cut_back), back = turns, cuts, boxes.reversed()
     if method == "shared":
         window = Window(boxes.comm, segment_bytes(boxes, itemsize))
         return Shared(boxes, itemsize, order, window), Shared(back, itemsize, order, window)
-    kind = Pairwise if method == "pairwise" else Alltoallv
-    return kind(boxes, itemsize, order, memory), kind(back, itemsize, order, memory)
+    if method == "hybrid":
+        node = near(boxes.comm)
+        window = Window(node.comm, segment_bytes(boxes, itemsize))
+        return (
+            Hybrid(boxes, itemsize, order, there, cut, node, window),
+            Hybrid(back, itemsize, order, home, cut_back, node, window),
+        )
+    if method == "pairwise":
+        return Pairwise(boxes, itemsize, order, there, cut), Pairwise(back, itemsize, order, home, cut_back)
+    return Alltoallv(boxes, itemsize, order, there), Alltoallv(back, itemsize, order, home)

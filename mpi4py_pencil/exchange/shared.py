@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..layout.boxes import Boxes
 from ..sweep.instruction import Instruction, anywhere
+from .parts import Parts
 from .placement import offsets, place
 from .window import Window
 
@@ -14,6 +15,9 @@ class Shared:
     """One direction of an exchange through a window. The parameters are those of `Alltoallv`, and the window."""
 
     method = "shared"
+    # not in parts
+    outward: Parts | None = None
+    inward: Parts | None = None
 
     def __init__(self, boxes: Boxes, itemsize: int, order: tuple[int, ...], window: Window) -> None:
         comm = boxes.comm

@@ -193,6 +193,40 @@ def on_one_node(comm: MPI.Intracomm) -> bool:
     return bool(cache[on_one_node])
 
 
+class Near:
+    """The ranks of a communicator with which this one shares memory.
+
+    Collective over `parent`, with which it is kept.
+
+    Attributes
+    ----------
+    comm : MPI.Intracomm
+        These ranks.
+    ranks : list of int
+        Their numbers in `parent`.
+    """
+
+    def __init__(self, parent: MPI.Intracomm) -> None:
+        self.comm: MPI.Intracomm = parent.Split_type(MPI.COMM_TYPE_SHARED)  # type: ignore[assignment]
+        if not _seen_by_all(self.comm):
+            self.comm.Free()
+            self.comm = MPI.COMM_SELF.Dup()
+        self.ranks: list[int] = self.comm.allgather(parent.Get_rank())
+
+    def free(self) -> None:
+        """Free the communicator, as its parent is."""
+        self.comm.Free()
+
+
+def near(comm: MPI.Intracomm) -> Near:
+    """The ranks of `comm` with which this one shares memory. Collective over `comm` at the first call."""
+    cache = cache_of(comm)
+    if Near not in cache:
+        cache[Near] = Near(comm)
+    found: Near = cache[Near]
+    return found
+
+
 def _seen_by_all(comm: MPI.Intracomm) -> bool:
     """Whether a file in the shared memory of one rank is there for all: in containers each may have its own.
 

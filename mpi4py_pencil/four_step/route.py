@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
 from ..engines import engine
-from ..exchange import Exchange, Memory, open_chosen, segment_bytes
+from ..exchange import Exchange, Memory, open_chosen, room, turns
 from ..layout.arrays import keep
 from ..layout.boxes import Boxes, boxes
 from ..layout.partition import block
@@ -85,7 +86,13 @@ class OneWay:
             *((lines.name, SWEEP, sweep) for lines, sweep in self._sweeps),
             (end, COPY, empty.instructions(target)),
         ]
-        return Program(self._name, chained(passes, self._exchanges), self._clock)
+        whole = [(name, what, partial(_whole, listed)) for name, what, listed in passes]
+        return Program(self._name, chained(whole, self._exchanges), self._clock)
+
+
+def _whole(listed: list[Instruction], _: None) -> list[Instruction]:
+    """A pass that is not cut."""
+    return listed
 
 
 @dataclass(frozen=True)
@@ -163,12 +170,12 @@ def open_route(
     moved = moves(points, between.comm), between, moves(modes, between.comm)
     shapes = [_lengths(moved[0]), (columns.subshape, rows.subshape), _lengths(moved[2])]
     dtypes = line.dtype, line.complex_dtype, line.complex_dtype
-    memory = Memory(max(segment_bytes(each, dtype.itemsize) for each, dtype in zip(moved, dtypes, strict=True)))
+    memory = Memory(room(moved, [dtype.itemsize for dtype in dtypes]))
+    there, home = turns(memory, [False] * 3), turns(memory, [False] * 3)[::-1]
     opened = []
-    for turn, (each, sides, dtype) in enumerate(zip(moved, shapes, dtypes, strict=True)):
-        memory.turn = turn
+    for each, sides, dtype, both in zip(moved, shapes, dtypes, zip(there, home, strict=True), strict=True):
         order = tuple(range(len(sides[0])))
-        opened.append(open_chosen(comm, line.method, each, sides, dtype.itemsize, order, memory))
+        opened.append(open_chosen(comm, line.method, each, sides, dtype.itemsize, order, both))
     rank = between.comm.Get_rank()
     return agreed(comm, lambda: _bound(line, places, rank, moved, opened, pool, clock), nothing)
 

@@ -30,12 +30,14 @@ from .leg import (
     DirectedSweep,
     Part,
     Side,
+    Stretch,
     contiguous,
     kernel_between,
     parts_between,
     placed_in,
     plane_axes,
     thread_bounds,
+    within,
 )
 
 Array = np.ndarray[Any, Any]
@@ -146,8 +148,8 @@ class FusedPass:
         self._stream = nbytes > cache.CACHED_BYTES
         self._threads = len(tiles) if self._stream else 1
 
-    def instructions(self, apply: Apply | Compiled) -> list[Instruction]:
-        """What carries out the pass, in which both halves have sweeps where the function is compiled."""
+    def instructions(self, apply: Apply | Compiled, stretch: Stretch | None = None) -> list[Instruction]:
+        """What carries out the pass or a stretch of it; both halves have sweeps where the function is compiled."""
         if 0 in self._shape:
             return []
         whole = any(len(half.sweeps) == 2 for half in self._halves)
@@ -155,7 +157,7 @@ class FusedPass:
         sides = [half.placed(0) for half in self._halves if half.sweeps]
         axes = self._axis, self._other, self._outer
         shares = []
-        for thread, bounds in enumerate(thread_bounds(self._shape, divisible, self._threads)):
+        for thread, bounds in enumerate(thread_bounds(within(self._shape, stretch), divisible, self._threads)):
             parts = parts_between(bounds, self._outer, sides)
             loops = [_Loop(self._halves, part, axes, self._tiles[thread], self._stream, apply) for part in parts]
             shares.append([loop.instruction for loop in loops])

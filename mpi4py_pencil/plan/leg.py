@@ -29,6 +29,8 @@ Strides = tuple[int, ...]
 # Start and size along each axis of a part of the local array.
 Part = tuple[tuple[int, int], ...]
 Side = Sequence[Placed] | Spread
+# The axis along which a local array is cut, counted from the last, and where a stretch of it starts and stops.
+Stretch = tuple[int, int, int]
 
 # An item of any type.
 _ZERO = np.zeros(1, np.clongdouble)
@@ -107,14 +109,19 @@ class Leg:
         there = self._sides[side]
         return natural(there.shape, self._itemsizes[side]) if isinstance(there, Spread) else None
 
-    def instructions(self, source: Strides | None, target: Strides | None) -> list[Instruction]:
-        """What carries out the pass, where these are the strides of the caller's arrays, if there is one on a side."""
+    def instructions(
+        self, source: Strides | None, target: Strides | None, stretch: Stretch | None = None
+    ) -> list[Instruction]:
+        """What carries out the pass, where these are the strides of the caller's arrays, if there is one on a side.
+
+        The first stretch of it fills the gaps too.
+        """
         places = (ABSOLUTE if source is None else SOURCE), (ABSOLUTE if target is None else TARGET)
-        listed = [] if target is None else self._zeros(target)
+        listed = [] if target is None or (stretch and stretch[1]) else self._zeros(target)
         if self._empty:
             return listed
         sides = [placed_in(side, array) for side, array in zip(self._sides, (source, target), strict=True)]
-        return listed + side_by_side(self._pool, self._shares(sides, places))
+        return listed + side_by_side(self._pool, self._shares(sides, places, stretch))
 
     def _zeros(self, target: Strides) -> list[Instruction]:
         """What fills the part of the caller's array that holds no modes."""
@@ -125,14 +132,15 @@ class Leg:
             for gap in side.gaps
         ]
 
-    def _shares(self, sides: Sequence[Sequence[Placed]], places: tuple[int, int]) -> list[list[Instruction]]:
+    def _shares(
+        self, sides: Sequence[Sequence[Placed]], places: tuple[int, int], stretch: Stretch | None
+    ) -> list[list[Instruction]]:
         """What each thread does."""
         axes = self._outer
         if axes is None:
             axes = tuple(k for k in range(len(self._sweeps[0].extents)) if k != self._sweeps[0].axis)
-        extents = self._sweeps[0].extents
         shares = []
-        for thread, bounds in enumerate(thread_bounds(extents, axes, self._threads)):
+        for thread, bounds in enumerate(thread_bounds(within(self._sweeps[0].extents, stretch), axes, self._threads)):
             parts = parts_between(bounds, axes, sides)
             shares.append([(self._operation(part, sides, places, thread), *places) for part in parts])
         return shares
@@ -188,14 +196,27 @@ def kernel_between(
     return make(pair, sweep.axis, [size for _, size in part], source, target, scales, outer, stream, planes)
 
 
-def thread_bounds(extents: Sequence[int], axes: Sequence[int], threads: int) -> list[Part]:
-    """The parts of a local array that threads have: it is divided along the longest of these axes, if there is one."""
-    shared = max(axes, key=lambda k: extents[k], default=None)
+def within(extents: Sequence[int], stretch: Stretch | None) -> Part:
+    """A local array as a part, or a stretch of it."""
+    part = [(0, n) for n in extents]
+    if stretch is not None:
+        axis, start, stop = stretch
+        part[axis] = (start, stop - start)
+    return tuple(part)
+
+
+def thread_bounds(whole: Part, axes: Sequence[int], threads: int) -> list[Part]:
+    """The parts of a local array, or of a part of it, that threads have: the longest of these axes is divided."""
+    shared = max(axes, key=lambda k: whole[k][1], default=None)
     count = 1 if shared is None else threads
-    return [
-        tuple(block(n, count, thread) if k == shared else (0, n) for k, n in enumerate(extents))
-        for thread in range(count)
-    ]
+    found = []
+    for thread in range(count):
+        part = list(whole)
+        if shared is not None:
+            start, size = block(whole[shared][1], count, thread)
+            part[shared] = (whole[shared][0] + start, size)
+        found.append(tuple(part))
+    return found
 
 
 def count_lines(shape: Sequence[int], axis: int) -> int:

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from ..exchange import Exchange, Local, Memory, open_chosen, segment_bytes
+from ..exchange import Exchange, Local, Memory, Turn, open_chosen, room, turns
 from ..layout.arrays import keep, overlap
 from ..layout.boxes import Box, boxes, spread
 from ..layout.pencil import Pencil
 from ..layout.way import Way
 from ..ranks.agreement import agreed, nothing
 from ..sweep.tiles import Strides, Tiles
+from .cuts import cuts_of
 from .leg import DirectedSweep, Leg, Side
 from .passes import Pass, local_bytes, passes
 from .program import Program, chained
@@ -82,7 +83,7 @@ class Pipeline:
         """The program for arrays of the caller with these strides."""
         last = len(self._legs) - 1
         passes = [
-            (leg.name, SWEEP, leg.instructions(source if k == 0 else None, target if k == last else None))
+            (leg.name, SWEEP, partial(leg.instructions, source if k == 0 else None, target if k == last else None))
             for k, leg in enumerate(self._legs)
         ]
         program = Program(self._name, chained(passes, self._exchanges), self._clock)
@@ -110,6 +111,8 @@ class Route:
         What the pipelines multiply with, and with what where they are asked to normalise.
     clock : Clock
         What they report to.
+    components : int, optional
+        So many of the first axes are never cut along.
     """
 
     def __init__(
@@ -121,10 +124,11 @@ class Route:
         pool: ThreadPoolExecutor | None,
         scales: Scales,
         clock: Clock,
+        components: int = 0,
     ) -> None:
         self._comm = comm
         self.trips = passes(steps)
-        self.between = _open(comm, self.trips, method)
+        self.between = _open(comm, self.trips, method, components)
         self._tiles = tiles
         self._scales = scales
         self._clock = clock
@@ -182,28 +186,34 @@ def end_of(trip: Pass, side: Way) -> Pencil:
     return (trip.sweeps[0].before, trip.sweeps[-1].after)[side]
 
 
-def _open(comm: MPI.Intracomm, trips: Sequence[Pass], method: str) -> list[tuple[Exchange, Exchange]]:
+def _open(comm: MPI.Intracomm, trips: Sequence[Pass], method: str, components: int) -> list[tuple[Exchange, Exchange]]:
     """What lies between the passes, in both directions. Collective over `comm`."""
     moved = [None if t.exchange is None else boxes(t.exchange.before, t.exchange.after) for t in trips[:-1]]
     blocks = [(trip.sweeps[-1].after.subshape, trip.sweeps[-1].transform.dtype) for trip in trips[:-1]]
-    needed = [
-        segment_bytes(parts, dtype.itemsize) if parts else local_bytes(shape, dtype)
-        for parts, (shape, dtype) in zip(moved, blocks, strict=True)
-    ]
-    memory = Memory(max(needed, default=0))
+    needed = [parts or local_bytes(*block) for parts, block in zip(moved, blocks, strict=True)]
+    memory = Memory(room(needed, [dtype.itemsize for _, dtype in blocks]))
+    stays = [parts is None for parts in moved]
+    there, home = turns(memory, stays), turns(memory, stays[::-1])[::-1]
+    cuts = zip(*(cuts_of(trips, way, components) for way in Way), strict=True)
     between: list[tuple[Exchange, Exchange]] = []
-    for turn, (parts, (shape, dtype)) in enumerate(zip(moved, blocks, strict=True)):
-        memory.turn = turn
-        order = _order(trips[turn], trips[turn + 1])
-        exchange = trips[turn].exchange
+    for k, (parts, (shape, dtype), both, cut) in enumerate(
+        zip(moved, blocks, zip(there, home, strict=True), cuts, strict=True)
+    ):
+        order = _order(trips[k], trips[k + 1])
+        exchange = trips[k].exchange
         if parts is None or exchange is None:
             box = Box((0,) * len(shape), shape)
-            here = agreed(comm, partial(Local, box, dtype.itemsize, order, memory), nothing)
-            between.append((here, here))
+            forward, backward = agreed(comm, partial(_local, box, dtype.itemsize, order, both), nothing)
+            between.append((forward, backward))
         else:
             shapes = (exchange.before.subshape, exchange.after.subshape)
-            between.append(open_chosen(comm, method, parts, shapes, dtype.itemsize, order, memory))
+            between.append(open_chosen(comm, method, parts, shapes, dtype.itemsize, order, both, cut))
     return between
+
+
+def _local(box: Box, itemsize: int, order: tuple[int, ...], both: tuple[Turn, Turn]) -> tuple[Local, Local]:
+    """What stays with its rank, in both directions."""
+    return Local(box, itemsize, order, both[0]), Local(box, itemsize, order, both[1])
 
 
 def _order(trip: Pass, after: Pass) -> tuple[int, ...]:

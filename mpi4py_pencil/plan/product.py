@@ -7,9 +7,10 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -22,15 +23,17 @@ from ..layout.way import Way
 from ..sweep.instruction import Instruction
 from ..sweep.tiles import Strides, Tiles
 from .fused import Apply, Compiled, FusedPass, Half
-from .leg import DirectedSweep, Side
+from .leg import DirectedSweep, Side, Stretch
 from .passes import Pass
 from .pipeline import Route, directed
-from .program import Program, Stage, chained
+from .program import Program, Sweeping, chained
 from .timing import SWEEP, Clock
 
 Array = np.ndarray[Any, Any]
 Slices = tuple[slice, ...]
 Components = tuple[int, ...]
+# Of a pass or a stretch of it.
+Instructions = Callable[[Stretch | None], list[Instruction]]
 
 
 @dataclass(frozen=True)
@@ -150,24 +153,19 @@ class Product:
         exchanges = [*self._back.exchanges(Way.BACKWARD), *self._forth.exchanges(Way.FORWARD)]
         return Program("product", chained(self._passes(source, target), exchanges), self._clock)
 
-    def _passes(self, source: Strides, target: Strides) -> list[Stage]:
+    def _passes(self, source: Strides, target: Strides) -> list[Sweeping]:
         """The passes: what lies between exchanges."""
         back, forth = self._back.legs(Way.BACKWARD, self._pair(0)), self._forth.legs(Way.FORWARD, self._pair(1))
         start = None if self._functions.before is None else self._start(self._functions.before)
         end = None if self._functions.after is None else self._end(self._functions.after)
-        middle = self._middle(source, target)
-        if start is not None and self._single[0]:
-            middle = start + middle
-        if end is not None and self._single[1]:
-            middle = middle + end
-        listed: list[Stage] = []
+        listed: list[Sweeping] = []
         for k, leg in enumerate(back[:-1]):
-            made = leg.instructions(source if k == 0 else None, None) if k or start is None else start
+            made = partial(leg.instructions, source if k == 0 else None, None) if k or start is None else start
             listed.append((f"backward {leg.name}", SWEEP, made))
-        listed.append(("function", SWEEP, middle))
+        listed.append(("function", SWEEP, self._middle(source, target, start, end)))
         last = len(forth) - 1
         for k, leg in enumerate(forth[1:], 1):
-            made = leg.instructions(None, target if k == last else None) if k < last or end is None else end
+            made = partial(leg.instructions, None, target if k == last else None) if k < last or end is None else end
             listed.append((f"forward {leg.name}", SWEEP, made))
         return listed
 
@@ -175,8 +173,10 @@ class Product:
         """The scale of a direction, whatever a call asks for."""
         return self._scales[side], self._scales[side]
 
-    def _middle(self, source: Strides, target: Strides) -> list[Instruction]:
-        """Backward's last pass, the function, and forward's first."""
+    def _middle(
+        self, source: Strides, target: Strides, start: Instructions | None, end: Instructions | None
+    ) -> Instructions:
+        """Backward's last pass, the function, and forward's first; and the functions of modes where these are all."""
         inward, outward = self._back.trips[0], self._forth.trips[0]
         (read, _), (_, written) = self._back.sides(Way.BACKWARD)[-1], self._forth.sides(Way.FORWARD)[0]
         theirs: list[tuple[Side, int, Strides]] = [(read, SOURCE, source), (written, TARGET, target)]
@@ -195,9 +195,20 @@ class Product:
                 self._components, (inward, outward), (Way.BACKWARD, Way.FORWARD), ends, scales, strict=True
             )
         ]
-        return FusedPass(shape, (halves[0], halves[1]), self._tiles, self._pool).instructions(self._functions.middle)
+        fused = FusedPass(shape, (halves[0], halves[1]), self._tiles, self._pool)
+        first, last = start if self._single[0] else None, end if self._single[1] else None
 
-    def _start(self, before: Apply) -> list[Instruction]:
+        def instructions(stretch: Stretch | None = None) -> list[Instruction]:
+            begins, ends = stretch is None or stretch[1] == 0, stretch is None or stretch[2] == shape[stretch[0]]
+            return [
+                *(first(None) if first and begins else ()),
+                *fused.instructions(self._functions.middle, stretch),
+                *(last(None) if last and ends else ()),
+            ]
+
+        return instructions
+
+    def _start(self, before: Apply) -> Instructions:
         """The function of modes before, and backward's first pass."""
         call, between = self._call, self._between[0]
 
@@ -210,9 +221,10 @@ class Product:
         if not self._single[0]:
             written = self._back.sides(Way.BACKWARD)[0][1]
             half = Half(components, dtype, _swept(trip, Way.BACKWARD, len(components)), written)
-        return FusedPass(self._modes(), (Half((), dtype), half), self._tiles, self._pool).instructions(apply)
+        fused = FusedPass(self._modes(), (Half((), dtype), half), self._tiles, self._pool)
+        return partial(fused.instructions, apply)
 
-    def _end(self, after: Apply) -> list[Instruction]:
+    def _end(self, after: Apply) -> Instructions:
         """Forward's last pass, and the function of modes after."""
         call, between = self._call, self._between[1]
 
@@ -226,7 +238,8 @@ class Product:
             read = self._forth.sides(Way.FORWARD)[-1][0]
             swept = _swept(trip, Way.FORWARD, len(components))
             half = Half(components, dtype, swept, read, scale=self._scales[1])
-        return FusedPass(self._modes(), (half, Half((), dtype)), self._tiles, self._pool).instructions(apply)
+        fused = FusedPass(self._modes(), (half, Half((), dtype)), self._tiles, self._pool)
+        return partial(fused.instructions, apply)
 
 
 def _swept(trip: Pass, way: Way, rank: int) -> tuple[DirectedSweep, ...]:

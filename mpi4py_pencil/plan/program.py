@@ -2,31 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .. import _kernels
+from .._kernels import SOURCE, TARGET, Polled
 from ..exchange import Exchange
 from ..layout.arrays import address
 from ..sweep.instruction import Instruction, anywhere
+from .leg import Stretch
 from .timing import EXCHANGE, WAIT, Clock
 
 Array = np.ndarray[Any, Any]
 # The stage, what is done in it, and by which instructions.
 Stage = tuple[str, str, Sequence[Instruction]]
+# What is done in a pass, and the instructions of it: of all of it, or of a stretch.
+Sweeping = tuple[str, str, Callable[[Stretch | None], Sequence[Instruction]]]
+# Seconds from one look after what travels to the next: a network is not to run dry, and a look takes a microsecond.
+_EVERY = 1e-4
 
 
-def chained(passes: Sequence[Stage], exchanges: Sequence[Exchange]) -> list[Stage]:
+def chained(passes: Sequence[Sweeping], exchanges: Sequence[Exchange]) -> list[Stage]:
     """The stages of passes with an exchange between any two."""
     stages: list[Stage] = []
-    for k, (name, what, listed) in enumerate(passes):
-        before, after = exchanges[:k][-1:], exchanges[k : k + 1]
-        stages += [(name, WAIT, [anywhere(each.claim)]) for each in after]
-        stages.append((name, what, [*listed, *(anywhere(each.release) for each in before)]))
-        stages += [(name, EXCHANGE, [anywhere(each.deliver)]) for each in after]
+    ends: list[Exchange | None] = [None, *exchanges, None]
+    for k, ((name, what, _), before, after) in enumerate(zip(passes, ends[:-1], ends[1:], strict=True)):
+        if after is not None:
+            stages.append((name, WAIT, [anywhere(after.claim)]))
+        stages += _in_parts(passes[k], passes[k - 1][0], before, after)
+        if before is not None:
+            stages.append((name, what, [anywhere(before.release)]))
+        if after is not None and after.outward is None:
+            stages.append((name, EXCHANGE, [anywhere(after.deliver)]))
     return stages
+
+
+def _in_parts(sweeping: Sweeping, name_before: str, before: Exchange | None, after: Exchange | None) -> Iterator[Stage]:
+    """A pass, in stretches where an exchange is cut: each is swept once what it reads has come, and then it goes.
+
+    Where the pass is cut along one axis for what comes and along another for what goes, it begins once all has come.
+    """
+    name, what, sweep = sweeping
+    coming = None if before is None else before.inward
+    going = None if after is None else after.outward
+    one = going or coming
+    if one is None:
+        yield name, what, sweep(None)
+        return
+    poll = one.poll if coming is None or going is None else partial(_both, coming.poll, going.poll)
+    apart = coming is not None and coming.axis != one.axis
+    waits, starts = (list(zip(p.ends, p.operations, strict=True)) if p else [] for p in (coming, going))
+    cuts = sorted({0, *(end for end, _ in starts), *(end for end, _ in waits if not apart)})
+    there = 0
+    for start, stop in itertools.pairwise(cuts):
+        while waits and (apart or there < stop):
+            there, wait = waits.pop(0)
+            yield name_before, EXCHANGE, [anywhere(wait)]
+        listed = sweep((one.axis, start, stop))
+        if listed:
+            yield name, what, [(Polled(_kernels.Program(listed), poll, _EVERY), SOURCE, TARGET)]
+        while starts and starts[0][0] <= stop:
+            yield name, EXCHANGE, [anywhere(starts.pop(0)[1])]
+    yield name_before, EXCHANGE, [anywhere(wait) for _, wait in waits]
+    yield name, EXCHANGE, [anywhere(start) for _, start in starts]
+
+
+def _both(first: Callable[[], object], second: Callable[[], object]) -> None:
+    """Call both."""
+    first()
+    second()
 
 
 class Program:

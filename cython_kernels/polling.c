@@ -1,0 +1,4 @@
+/* What is called between tiles by this thread. */
+#include "polling.h"
+
+__thread polling *polled;

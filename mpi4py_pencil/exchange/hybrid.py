@@ -1,0 +1,81 @@
+"""Exchange through a window with the peers on the same node, and by messages with all others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .._kernels import Call, Operation, Program
+from ..layout.boxes import Box, Boxes
+from ..sweep.instruction import Instruction, anywhere
+from .memory import NONE, Turn
+from .messages import Messages
+from .parts import Cut, Parts
+from .placement import offsets, place
+from .window import Near, Window
+
+
+class Hybrid:
+    """One direction of an exchange: the outbox is the window, and what peers on this node want of it they read there.
+
+    The parameters are those of `Pairwise`, the peers on this node, and the window that they share.
+    """
+
+    method = "hybrid"
+
+    def __init__(
+        self,
+        boxes: Boxes,
+        itemsize: int,
+        order: tuple[int, ...],
+        turn: Turn,
+        cut: Cut | None,
+        node: Near,
+        window: Window,
+    ) -> None:
+        sends, _ = offsets(boxes.sends, itemsize)
+        receives, nbytes = offsets([_far(box, q, node) for q, box in enumerate(boxes.receives)], itemsize)
+        segments = dict(zip(node.ranks, window.addresses, strict=True))
+        mine, inbox, theirs = segments[boxes.comm.Get_rank()], turn.inbox(nbytes), boxes.comm.alltoall(sends)
+        into = [segments[q] + theirs[q] if q in segments else inbox + at for q, at in enumerate(receives)]
+        placed = (
+            place(boxes.sends, [mine + at for at in sends], order, itemsize),
+            place(boxes.receives, into, order, itemsize),
+        )
+        far = [q not in segments for q in range(len(sends))]
+        self._messages = found = Messages(boxes, placed, far, order, itemsize, turn.memory, cut)
+        self._near = node.ranks
+        self._window = window  # whose memory is mapped as long as this is there
+        self.outbox, self.inbox, self.outward = found.outbox, found.inbox, found.outward
+        self.inward: Parts | None = found.inward
+        if found.inward is not None:
+            # all that is near is there as soon as the first part is
+            first, *rest = found.inward.operations
+            both = Program([anywhere(window.fence), anywhere(first)])
+            self.inward = Parts(found.inward.axis, found.inward.ends, [both, *rest], found.inward.poll)
+        self.claim: Operation = window.claim
+
+    @property
+    def deliver(self) -> Operation:
+        """Exchange the boxes. Collective over the peers."""
+        start, wait = Call(self._messages.start_all, True), Call(self._messages.wait_all, True)
+        return Program([anywhere(start), anywhere(self._window.fence), anywhere(wait)])
+
+    @property
+    def release(self) -> Operation:
+        """Say that the peers' segments have been read, and wait until the messages have left this rank's."""
+        return Program([anywhere(self._window.release), anywhere(Call(self._messages.finish, True))])
+
+    def unpacking(self, copies: Sequence[Instruction]) -> list[Instruction]:
+        """What delivers, and carries out a copy for each peer's box once it is there. Collective over the peers."""
+        near = [copies[q] for q in self._near]
+        return [
+            anywhere(Call(self._messages.start_all, True)),
+            anywhere(self._window.fence),
+            *near,
+            self._messages.unpacking(copies),
+        ]
+
+
+def _far(box: Box, peer: int, node: Near) -> Box:
+    """What is to arrive of a box: nothing of those that are read where they lie."""
+    return NONE if peer in node.ranks else box

@@ -1,0 +1,218 @@
+"""Messages between a rank and its peers, in parts where an exchange is cut."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from functools import partial
+
+from mpi4py import MPI
+
+from .._kernels import ABSOLUTE, SOURCE, TARGET, Call
+from ..layout.boxes import Box, Boxes
+from ..sweep.instruction import Instruction
+from .memory import Memory, free, item, window
+from .parts import Cut, Parts
+from .placement import Placed, place
+
+_TAG = 0
+
+Requests = list[MPI.Prequest]
+# What the box of each peer is cut into: the part that each is of as it is given, as it is taken, and where it lies.
+Pieces = dict[int, list[tuple[int, int, Placed]]]
+
+
+class Messages:
+    """The boxes of one direction of an exchange that go and come in messages, as persistent requests. Local.
+
+    In step s a rank sends to the rank s after it and receives from the one s before it, so that no rank is the target
+    of all at once.
+
+    Parameters
+    ----------
+    boxes : Boxes
+        What goes where.
+    sides : pair of list of Placed
+        Where the boxes of all peers lie, in the outbox and in the inbox.
+    far : sequence of bool
+        For each peer, whether messages go between it and this rank.
+    order, itemsize : tuple of int, int
+        The order of the axes in a box, and the bytes of a point.
+    memory : Memory
+        From whose outboxes messages are sent, or to whose inboxes.
+    cut : Cut or None
+        Where the exchange is cut into parts.
+
+    Attributes
+    ----------
+    outbox, inbox : list of Placed
+        The boxes of all peers, and what those that travel are cut into.
+    outward, inward : Parts or None
+        The parts as they are given and as they are taken, where there is a cut.
+    """
+
+    def __init__(
+        self,
+        boxes: Boxes,
+        sides: tuple[Sequence[Placed], Sequence[Placed]],
+        far: Sequence[bool],
+        order: tuple[int, ...],
+        itemsize: int,
+        memory: Memory,
+        cut: Cut | None,
+    ) -> None:
+        self._comm, self._memory = boxes.comm, memory
+        me, size = self._comm.Get_rank(), self._comm.Get_size()
+        away, home = ([q for q in ((me + way * s) % size for s in range(1, size)) if far[q]] for way in (1, -1))
+        given, taken = (_pieces(side, q, order, itemsize, cut) for side, q in zip(sides, (away, home), strict=True))
+        self.outbox, self.inbox = _listed(sides[0], given), _listed(sides[1], taken)
+        parts, pieces = (1, 1) if cut is None else (len(cut.given(0)), cut.count)
+        self._parts: list[Requests] = [[] for _ in range(parts)]
+        self._pieces: list[Requests] = [[] for _ in range(pieces)]
+        # the last part in which something of each piece comes
+        self._last = list(range(pieces)) if cut and cut.aligned else [parts - 1] * pieces
+        self._going: Requests = []
+        self._coming: Requests = []
+        self._peers: list[int] = []  # from whom these come
+        self._sent = self._ready = 0  # parts
+        self._before: Messages | None = None
+        unit = item(itemsize)
+        for peer, part, piece, placed in _in_order(taken):
+            request = self._comm.Recv_init(_buffer(placed, itemsize, unit), peer, _TAG)
+            for listed in (self._parts[part], self._pieces[piece], self._coming):
+                listed.append(request)
+            self._peers.append(peer)
+        for peer, part, _, placed in _in_order(given):
+            request = self._comm.Send_init(_buffer(placed, itemsize, unit), peer, _TAG)
+            for listed in (self._parts[part], self._going):
+                listed.append(request)
+        weakref.finalize(self, free, (*self._coming, *self._going))
+        self.outward: Parts | None = None
+        self.inward: Parts | None = None
+        if cut is not None:
+            starts = [Call(partial(self.start, part), True) for part in range(parts)]
+            waits = [Call(partial(self.wait, piece), True) for piece in range(pieces)]
+            ends = cut.given(_extent(boxes.sends, cut.outward)), cut.taken(_extent(boxes.receives, cut.inward))
+            self.outward = Parts(cut.outward - len(order), ends[0], starts, self.poll)
+            self.inward = Parts(cut.inward - len(order), ends[1], waits, self.poll)
+
+    def start(self, part: int, *_: int) -> None:
+        """Say that a part may go. Collective over the peers."""
+        if part == 0:
+            last, self._memory.last = self._memory.last, self
+            self._before = None if last is self else last
+            self._sent = 0
+        self._ready = part + 1
+        self.poll()
+
+    def poll(self) -> None:
+        """Let MPI move on what travels, and the next part go if the one before has come and gone.
+
+        A long message sets out once its receiver has said so, and what says so waits for what travels the other way. So
+        peers that are in the same part say so at the same time, and else send by turns.
+        """
+        if self._sent == self._ready:
+            self._comm.Iprobe()
+        elif self._may_go():
+            self._send()
+
+    def _may_go(self) -> bool:
+        """Whether what went before is out of the way of the next part."""
+        if self._sent:
+            return bool(MPI.Request.Testall(self._parts[self._sent - 1]))
+        # what comes may arrive where the exchange before sends from
+        return self._before is None or self._before.gone()
+
+    def gone(self) -> bool:
+        """Whether all has left the outbox."""
+        self.poll()
+        return self._sent == len(self._parts) and bool(MPI.Request.Testall(self._going))
+
+    def _send(self) -> None:
+        """Let the next part go."""
+        MPI.Prequest.Startall(self._parts[self._sent])
+        self._sent += 1
+        self._before = None
+
+    def _send_up_to(self, part: int) -> None:
+        """Let parts go up to one, all being ready."""
+        while self._sent <= part:
+            if self._sent:
+                MPI.Request.Waitall(self._parts[self._sent - 1])
+            elif self._before is not None:
+                self._before.finish()
+            self._send()
+
+    def wait(self, piece: int, *_: int) -> None:
+        """Wait until a part is there, all parts being ready."""
+        self._send_up_to(self._last[piece])
+        MPI.Request.Waitall(self._pieces[piece])
+
+    def start_all(self, *_: int) -> None:
+        """Say that all parts may go. Collective over the peers."""
+        for part in range(len(self._parts)):
+            self.start(part)
+
+    def wait_all(self, *_: int) -> None:
+        """Wait until all parts are there."""
+        for piece in range(len(self._pieces)):
+            self.wait(piece)
+
+    def unpacking(self, copies: Sequence[Instruction]) -> Instruction:
+        """What carries out the copy for each peer's box in the order in which they arrive."""
+        return Call(partial(self._unpack, copies), True), SOURCE, TARGET
+
+    def _unpack(self, copies: Sequence[Instruction], source: int, target: int) -> None:
+        """Carry out the copies for the boxes that come in messages, in the order in which they arrive."""
+        places = {ABSOLUTE: 0, SOURCE: source, TARGET: target}
+        for _ in self._peers:
+            copy, before, after = copies[self._peers[MPI.Request.Waitany(self._coming)]]
+            copy(places[before], places[after])
+
+    def finish(self, *_: int) -> None:
+        """Wait until all has left the outbox, all parts being ready."""
+        self._send_up_to(len(self._parts) - 1)
+        MPI.Request.Waitall(self._going)
+
+
+def _pieces(
+    side: Sequence[Placed], peers: Sequence[int], order: tuple[int, ...], itemsize: int, cut: Cut | None
+) -> Pieces:
+    """What the boxes of some peers are cut into, contiguous and one after the other."""
+    found: Pieces = {}
+    for peer in peers:
+        whole = side[peer]
+        if not whole.box.size:
+            continue
+        if cut is None:
+            found[peer] = [(0, 0, whole)]
+            continue
+        at = whole.address
+        found[peer] = []
+        for given, taken, box in cut.boxes(whole.box):
+            if box.size:
+                (placed,) = place([box], [at], order, itemsize)
+                found[peer].append((given, taken, placed))
+                at += box.size * itemsize
+    return found
+
+
+def _listed(side: Sequence[Placed], pieces: Pieces) -> list[Placed]:
+    """The boxes of all peers, and in their place the pieces of those that are cut."""
+    return [each for q, whole in enumerate(side) for each in ([p for *_, p in pieces[q]] if q in pieces else [whole])]
+
+
+def _in_order(pieces: Pieces) -> list[tuple[int, int, int, Placed]]:
+    """Peer, part given, part taken and place: a part after the other, and in it a peer after the other."""
+    found = [(peer, *each) for peer, listed in pieces.items() for each in listed]
+    return sorted(found, key=lambda each: each[1])
+
+
+def _buffer(placed: Placed, itemsize: int, unit: MPI.Datatype) -> list[object]:
+    """A contiguous box as mpi4py takes it."""
+    return [window(placed.address, placed.box.size * itemsize), unit]
+
+
+def _extent(boxes: Sequence[Box], axis: int) -> int:
+    """Of the local block along an axis on which all boxes reach all along it."""
+    return max(box.shape[axis] for box in boxes)
