@@ -14,7 +14,6 @@ import numpy as np
 from mpi4py import MPI
 
 from ..distarray import DistArray
-from ..ranks.agreement import checked
 from ..ranks.communicators import cache_of
 from .context import Context, world
 from .distribution import Distribution
@@ -139,7 +138,7 @@ def asarray(
     data = np.asarray(operand(_whole(obj)), None if dtype is None else checked_dtype(dtype))
     checked_dtype(data.dtype)
     context, found = placed(data.shape, distribution, context, device)
-    checked(context.comm, lambda: data, _told)
+    context.checked(lambda: data, _told)
     return GlobalArray(context, found, own_part(found, context.rank, data).copy())
 
 
