@@ -176,7 +176,7 @@ def neutral(ufunc: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def _on_lines(x: GlobalArray) -> Distribution:
-    """The distribution of an array if that is over a grid of all ranks, whose lines have communicators, or one that is."""
+    """The distribution of an array, or one over a grid of all ranks, whose lines have communicators, if it is none."""
     return x.distribution if x.distribution.on_grid_of(x.context.size) else x.context.distribution(x.shape)
 
 
