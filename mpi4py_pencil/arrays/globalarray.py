@@ -674,7 +674,7 @@ def _apply_into(ufunc: Any, args: Sequence[Any], out: tuple[Any, ...], where: An
             refuse_local(out)
             raise TypeError("out must be a GlobalArray: to write to a numpy array use .to_numpy()")
         if o is not first and not _alike(o, first):
-            raise ValueError(f"out has arrays of the distributions {first.distribution} and {o.distribution}: give one")
+            raise ValueError(f"the arrays of out are not of one distribution: {first.distribution}, {o.distribution}")
     wheres = [] if where is True else [where]
     context, found, blocks = conform([first, *wheres, *args])
     if found.shape != first.shape:
