@@ -60,17 +60,11 @@ def reduced(
     reproducible : bool, optional
         Of sums: whether they are to be the same to the bit however the array is divided, see `reproducible`.
     """
-    if x.context.checking:
-        said = {
-            "the call": ufunc.__name__,
-            "axis": axis,
-            "shape": x.shape,
-            "dtype": x.dtype,
-            "how": str(x.distribution),
-        }
-        x.context.checked(lambda: said, lambda said: said)
+    context = x.context
+    if context.checking:
+        _check_alike(ufunc, x, axis)
     axis = tuple(axis) if isinstance(axis, list) else axis
-    plan = x.distribution.kept(("reduced", x.context, axis, keepdims), _Plan.of, x, axis, keepdims)
+    plan = x.distribution.kept(("reduced", context, axis, keepdims), _Plan.of, x, axis, keepdims)
     if plan.source is not x.distribution:
         x = x.redistribute(plan.source)
     if reproducible and np.result_type(x.dtype if dtype is None else dtype).kind in "fc":
@@ -79,11 +73,25 @@ def reduced(
         where = assigned(x.context, x.distribution, where)
     if plan.lines and errors_raised():  # of what one rank has: then it is everyone's error
         call = functools.partial(_of_block, ufunc, x.local, plan, keepdims, dtype, where)
-        partial = agreed(x.context.comm, call, nothing)
+        partial = agreed(context.comm, call, nothing)
     else:
         partial = _of_block(ufunc, x.local, plan, keepdims, dtype, where)
-    made = GlobalArray(x.context, plan.target, combined(ufunc, partial, plan) if plan.lines else partial)
+    if plan.lines:
+        partial = combined(ufunc, partial, plan)
+    made = GlobalArray(context, plan.target, partial)
     return made if initial is None else apply(ufunc, (made, initial))
+
+
+def _check_alike(ufunc: Any, x: GlobalArray, axis: Any) -> None:
+    """Refuse, on every rank, a reduction that is another on one. Collective."""
+    said = {
+        "the call": ufunc.__name__,
+        "axis": axis,
+        "shape": x.shape,
+        "dtype": x.dtype,
+        "how": str(x.distribution),
+    }
+    x.context.checked(lambda: said, lambda said: said)
 
 
 def _of_block(ufunc: Any, block: Plain, plan: _Plan, keepdims: bool, dtype: Any, where: Any) -> Plain:
