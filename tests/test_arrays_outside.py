@@ -318,9 +318,15 @@ def test_errors_of_floating_point_and_read_only_memory_are_everyones_too():
         ("divide by zero", lambda: 1 / g),
         ("divide by zero", lambda: g.__ipow__(-1.0)),
         ("overflow", large.sum),
+        ("overflow", lambda: (xp.ones((1, 5)) * large[:, None]).mean(axis=1)),
     ):
         with np.errstate(divide="raise", over="raise"):
             expect_everywhere((FloatingPointError, RuntimeError), match, call)
+    with np.errstate(over="raise"):
+        rows = xp.astype(large / 1e270, np.float32)[:, None] * np.ones(5, "f4")
+        found = xp.isinf(rows.sum(axis=1, reproducible=True)).to_numpy()
+    with everywhere():
+        np.testing.assert_array_equal(found, [True, True, False, False, False])
     read_only = xp.broadcast_to(g, (2, 5))[1:, 3]  # one rank has it, the others nothing
     expect_everywhere(ValueError, "read-only", lambda: read_only.__setitem__(..., 1))
     expect_everywhere(ValueError, "read-only", lambda: read_only.__iadd__(1))

@@ -68,10 +68,11 @@ def reduced(
     if plan.source is not x.distribution:
         x = x.redistribute(plan.source)
     if reproducible and np.result_type(x.dtype if dtype is None else dtype).kind in "fc":
-        return x.like(_reproducible(x, plan, keepdims, dtype, where), plan.target)
+        with np.errstate(all="ignore"):  # inf and nan come out, and no rank raises alone
+            return x.like(_reproducible(x, plan, keepdims, dtype, where), plan.target)
     if where is not True:
         where = assigned(x.context, x.distribution, where)
-    if plan.lines and errors_raised():  # of what one rank has: then it is everyone's error
+    if errors_raised():  # of what one rank has: then it is everyone's error
         call = functools.partial(_of_block, ufunc, x.local, plan, keepdims, dtype, where)
         partial = agreed(context.comm, call, nothing)
     else:
