@@ -318,6 +318,7 @@ def test_errors_of_floating_point_and_read_only_memory_are_everyones_too():
         ("divide by zero", lambda: 1 / g),
         ("divide by zero", lambda: g.__ipow__(-1.0)),
         ("overflow", large.sum),
+        ("overflow", lambda: xp.astype(large, np.float32)),
         ("overflow", lambda: (xp.ones((1, 5)) * large[:, None]).mean(axis=1)),
     ):
         with np.errstate(divide="raise", over="raise"):

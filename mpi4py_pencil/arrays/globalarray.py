@@ -405,7 +405,8 @@ class GlobalArray:
 
     def astype(self, dtype: Any, copy: bool = True) -> GlobalArray:
         """The array in another data type. Local."""
-        return self.like(self._block.astype(dtype, copy=copy))
+        converted: GlobalArray = apply(lambda block: block.astype(dtype, copy=copy), (self,))
+        return converted
 
     def conj(self) -> GlobalArray:
         """The complex conjugates. Local."""
