@@ -12,6 +12,7 @@ kernels = Extension(
     depends=[
         "cython_kernels/copy.h",
         "cython_kernels/flags.h",
+        "cython_kernels/philox.h",
         "cython_kernels/polling.h",
         "cython_kernels/slices.h",
         *map(str, vertical.glob("*.h")),

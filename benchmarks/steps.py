@@ -1,16 +1,22 @@
 """Time steps of the Taylor-Green solver: without fields in space, with them, and on mpi4py-fft.
 
     mpiexec -n 2 python benchmarks/steps.py --size 128
+    mpiexec -n 2 python benchmarks/steps.py --size 128 --memory
 
 All take the same Runge-Kutta steps of the rotational form, in turns, and their velocities are compared; all but those
 that numba compiles with the same functions of numpy. The first is the example of the package, whose products are made
 by `PFFT.pointwise`. The solvers with fields hold velocity, vorticity and their product in arrays, made once, and work
 on slabs that stay in cache. What a step takes at least is measured beside them: its transforms alone, and a copy of as
 many bytes as its stages read and write of velocity, slope, start and sum. What is not installed is named.
+
+With --memory it is said instead what steps without and with fields take at their peak, on all ranks together, beside
+velocity, slope, start and sum, and beside the plan of one field, which both have. All ranks must share a node.
 """
 
 from __future__ import annotations
 
+import gc
+import os
 import platform
 import statistics
 import time
@@ -20,6 +26,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import click
+import memory
 import numpy as np
 from mpi4py import MPI
 
@@ -130,6 +137,38 @@ def arrays_alone(like: NavierStokes) -> Callable[[], None]:
     return step
 
 
+def peak(make: Callable[[], Callable[[], None]]) -> int:
+    """The bytes that making a step and two of these take at the most, on all ranks together."""
+    gc.collect()
+    processes = COMM.allgather(os.getpid())
+    watch = memory.Watch(processes) if COMM.rank == 0 else None
+    before = COMM.bcast(memory.used(processes) if COMM.rank == 0 else None)
+    step = make()
+    step()
+    step()
+    COMM.Barrier()
+    return int(COMM.bcast(watch.peak() if watch else None)) - before
+
+
+def report_memory(solver: NavierStokes, dealias: str) -> None:
+    """Print what steps without and with fields take."""
+
+    def without() -> Callable[[], None]:
+        solver.product = solver.fft.pointwise(cross, inputs=6, outputs=3, before=with_vorticity)
+        return solver.step
+
+    solver.step()  # touches the state, and imports what is imported late
+    del solver.product
+    state = COMM.allreduce(4 * solver.u_hat.nbytes)
+    taken = [peak(without)]
+    del solver.product
+    taken.append(peak(lambda: unfused(solver).step) - state)  # it has a state of its own
+    if COMM.rank == 0:
+        print(f"Taylor-Green, {solver.shape[0]}³ modes, {dealias}, {COMM.size} ranks; state {state / 2**20:.0f} MiB")
+        for name, each in zip(("without fields", "with fields"), taken, strict=True):
+            print(f"{name:18}{each / 2**20:9.1f} MiB beside it  {each / taken[1]:5.2f} x")
+
+
 def seconds(step: Callable[[], None]) -> float:
     """Of one step, on the slowest rank."""
     COMM.Barrier()
@@ -142,10 +181,14 @@ def seconds(step: Callable[[], None]) -> float:
 @click.option("--size", default=128, show_default=True, help="Modes along each axis.")
 @click.option("--dealias", default="mask", type=click.Choice(["mask", "3/2"]), show_default=True, help="How.")
 @click.option("--repeat", default=7, show_default=True, help="Steps of each.")
-def main(size: int, dealias: str, repeat: int) -> None:
+@click.option("--memory", "of_memory", is_flag=True, help="Measure memory instead of time.")
+def main(size: int, dealias: str, repeat: int, of_memory: bool) -> None:
     """Measure, and print a row for each."""
     solver = NavierStokes(COMM, (size,) * 3, NU, DT, dealias=dealias)
     solver.set_velocity(taylor_green)
+    if of_memory:
+        report_memory(solver, dealias)
+        return
     others: dict[str, Any] = {"with fields": unfused(solver)}
     if find_spec("mpi4py_fft") is not None:
         others["mpi4py-fft"] = mpi4py_fft(solver, dealias == "3/2")

@@ -2,8 +2,8 @@
 """What plans are made of: operations on memory, and programs of them that run without Python. Nothing here checks.
 
 An `Operation` is a sweep of an engine's or of this package's own, a copy, a wait for other ranks, or a call of Python.
-A `Program` is a list of them with the places that each starts from and ends at. `largest` and `slices` are the loops of
-sums that no order changes.
+A `Program` is a list of them with the places that each starts from and ends at. `known_sums`, `lower_sums` and
+`rounded_sums` are the loops of sums that no order changes, `philox` that of random words by their numbers.
 """
 
 import numpy as np
@@ -12,6 +12,7 @@ from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_FillInfo, PyBuffer_Release, 
 from cpython.exc cimport PyErr_SetFromErrno
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport int64_t, uint64_t
 from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
@@ -77,10 +78,14 @@ cdef extern from "polling.h" nogil:
     polling *set_polled(polling *)
 
 cdef extern from "slices.h" nogil:
-    void slices_f8(const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *, double *)
-    void largest_f8(const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, double *, double *)
-    void slices_f16(const long double *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, const long double *, long double *)
-    void largest_f16(const long double *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, long double *, long double *)
+    void sums_f8_known(const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, double *, int64_t *)
+    void sums_f16_known(const long double *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, long double *, int64_t *)
+    void sums_f8_rounded(const int64_t *, ptrdiff_t, double *)
+    void sums_f16_rounded(const int64_t *, ptrdiff_t, long double *)
+    void lower_slices(int64_t *, ptrdiff_t, const int64_t *)
+
+cdef extern from "philox.h" nogil:
+    void philox_words(const uint64_t *, const uint64_t *, const int64_t *, ptrdiff_t, uint64_t *)
 
 # The columns of a table of pieces; the strides of the outer axes follow.
 cdef enum:
@@ -97,3 +102,4 @@ include "copying.pxi"
 include "window.pxi"
 include "program.pxi"
 include "slices.pxi"
+include "philox.pxi"

@@ -6,13 +6,23 @@
 #ifndef MPI4PY_PENCIL_SLICES_H
 #define MPI4PY_PENCIL_SLICES_H
 
+#include <float.h>
+#include <math.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 #if defined(__FAST_MATH__)
 #error "slices are nothing where sums are reordered: compile without -ffast-math"
 #endif
 
 #define SLICES 3
+/* Bits of a bin, and of the lower of the two whole numbers that a sum of slices is kept as. */
+#define BIN 40
+#define LIMB 26
+/* What is known of a sum: its highest bin, whether there is nan, inf, -inf, and two whole numbers for each slice. */
+#define SAID 4
+#define KNOWN (SAID + 2 * SLICES)
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && !defined(__clang__)
 #define FOR_EACH_PROCESSOR __attribute__((target_clones("avx2", "default")))
@@ -154,6 +164,89 @@ static void largest_f16(const long double *x, ptrdiff_t rows, ptrdiff_t row, ptr
     for (ptrdiff_t j = 0; j < columns; j++) {
         most[j] = odd[j] = 0;
         slices_f16_largest(x + j * column, rows, row, most + j, odd + j);
+    }
+}
+
+/* What is known of the sums of the columns of an array, as rows of `state`; and sums that are known as numbers.
+ *
+ * The lowest bin begins with the smallest number; the highest of a sum is the one above which all its numbers are
+ * rounded to 0. Where shifts would overflow, numbers are scaled down by so many bins as what is left out anyway. `work`
+ * has room for 8 numbers of each column.
+ */
+#define DEFINE_STATES(T, NAME, EXPONENTS, FREXP, LDEXP, LEAST, DIGITS, MOST)                                           \
+    static int NAME##_exponent(int64_t bin) { return (LEAST) - (DIGITS) + BIN * (int)bin; }                            \
+    static void NAME##_known(const T *x, ptrdiff_t rows, ptrdiff_t row, ptrdiff_t columns, ptrdiff_t column, T *work,  \
+                             int64_t *state) {                                                                         \
+        T *most = work, *odd = most + columns, *shifts = odd + columns, *sums = shifts + SLICES * columns;             \
+        memset(state, 0, sizeof(int64_t) * KNOWN * (size_t)columns);                                                   \
+        largest_##EXPONENTS(x, rows, row, columns, column, most, odd);                                                 \
+        for (ptrdiff_t j = 0; j < columns; j++) {                                                                      \
+            int exponent = 0;                                                                                          \
+            if (odd[j] == 0) FREXP(most[j], &exponent);                                                                \
+            const int64_t top = odd[j] == 0 && most[j] > 0 ? (exponent + BIN - NAME##_exponent(0)) / BIN - 1 : -1;     \
+            const int down = NAME##_exponent(top) + DIGITS + 2 > MOST ? SLICES : 0;                                    \
+            state[j] = top;                                                                                            \
+            for (int k = 0; k < SLICES; k++) {                                                                         \
+                const int64_t bin = top - down - k > 0 ? top - down - k : 0;                                           \
+                shifts[k * columns + j] = LDEXP((T)1.5, DIGITS + NAME##_exponent(bin));                                \
+            }                                                                                                          \
+        }                                                                                                              \
+        slices_##EXPONENTS(x, rows, row, columns, column, shifts, sums);                                               \
+        for (ptrdiff_t j = 0; j < columns; j++) {                                                                      \
+            const T *from = x + j * column;                                                                            \
+            const int64_t top = state[j];                                                                              \
+            T sum[SLICES], shift[SLICES];                                                                              \
+            for (int k = 0; k < SLICES; k++) sum[k] = sums[k * columns + j], shift[k] = shifts[k * columns + j];       \
+            if (odd[j] != 0) {                                                                                         \
+                for (ptrdiff_t i = 0; i < rows; i++) {                                                                 \
+                    const T each = from[i * row];                                                                      \
+                    if (each != each) state[columns + j] = 1;                                                          \
+                    else if (each - each != 0) state[(each > 0 ? 2 : 3) * columns + j] = 1;                            \
+                }                                                                                                      \
+                continue;                                                                                              \
+            }                                                                                                          \
+            const int down = NAME##_exponent(top) + DIGITS + 2 > MOST ? SLICES : 0;                                    \
+            if (down) {                                                                                                \
+                const T scale = LDEXP((T)1, -BIN * down);                                                              \
+                for (int k = 0; k < SLICES; k++) sum[k] = 0;                                                           \
+                for (ptrdiff_t i = 0; i < rows; i++) {                                                                 \
+                    T each = from[i * row] * scale;                                                                    \
+                    SLICE(each, shift, sum);                                                                           \
+                }                                                                                                      \
+            }                                                                                                          \
+            for (int k = 0; k < SLICES; k++) {                                                                         \
+                const int64_t bin = top - down - k > 0 ? top - down - k : 0;                                           \
+                const int64_t value = (int64_t)LDEXP(sum[k], -NAME##_exponent(bin));                                   \
+                state[(SAID + 2 * k) * columns + j] = value >> LIMB;                                                   \
+                state[(SAID + 2 * k + 1) * columns + j] = value & ((1 << LIMB) - 1);                                   \
+            }                                                                                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static void NAME##_rounded(const int64_t *state, ptrdiff_t columns, T *totals) {                                   \
+        for (ptrdiff_t j = 0; j < columns; j++) {                                                                      \
+            const int64_t *of = state + j;                                                                             \
+            T total = 0; /* the highest first: what cancels there is exact */                                          \
+            for (int k = 0; k < SLICES; k++) {                                                                         \
+                const T high = (T)of[(SAID + 2 * k) * columns], low = (T)of[(SAID + 2 * k + 1) * columns];             \
+                total += LDEXP(LDEXP(high, LIMB) + low, (SLICES - 1 - k) * BIN);                                       \
+            }                                                                                                          \
+            totals[j] = LDEXP(total, NAME##_exponent(of[0] - (SLICES - 1)));                                           \
+            const int nan = of[columns] != 0, above = of[2 * columns] != 0, below = of[3 * columns] != 0;              \
+            if (nan || (above && below)) totals[j] = (T)NAN;                                                           \
+            else if (above || below) totals[j] = above ? (T)INFINITY : -(T)INFINITY;                                   \
+        }                                                                                                              \
+    }
+DEFINE_STATES(double, sums_f8, f8, frexp, ldexp, DBL_MIN_EXP - 1, (DBL_MANT_DIG - 1), DBL_MAX_EXP)
+DEFINE_STATES(long double, sums_f16, f16, frexpl, ldexpl, LDBL_MIN_EXP - 1, (LDBL_MANT_DIG - 1), LDBL_MAX_EXP)
+
+/* Count the slices of sums from the bins `top` on, none of which is below the sum's own. */
+static void lower_slices(int64_t *state, ptrdiff_t columns, const int64_t *top) {
+    for (ptrdiff_t j = 0; j < columns; j++) {
+        const int64_t by = top[j] - state[j];
+        for (int k = SLICES - 1; by > 0 && k >= 0; k--)
+            for (int limb = SAID + 2 * k; limb < SAID + 2 * k + 2; limb++)
+                state[limb * columns + j] = k >= by ? state[(limb - 2 * by) * columns + j] : 0;
+        state[j] = top[j];
     }
 }
 

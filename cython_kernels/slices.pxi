@@ -1,16 +1,5 @@
-def largest(Py_ssize_t at, table, Py_ssize_t most, Py_ssize_t odd, bint double):
-    """Of each column of an array of floating numbers the largest absolute, and 0, or nan if one is not finite."""
-    cdef Py_ssize_t rows, row, columns, column
-    rows, row, columns, column = table
-    with nogil:
-        if double:
-            largest_f8(<const double *>at, rows, row, columns, column, <double *>most, <double *>odd)
-        else:
-            largest_f16(<const long double *>at, rows, row, columns, column, <long double *>most, <long double *>odd)
-
-
-def slices(Py_ssize_t at, table, Py_ssize_t shifts, Py_ssize_t sums, bint double):
-    """Of each column of an array of floating numbers the sums of its slices by three shifts: see slices.h.
+def known_sums(Py_ssize_t at, table, Py_ssize_t work, Py_ssize_t state, bint double):
+    """What is known of the sum of each column of an array of floating numbers: see slices.h.
 
     Parameters
     ----------
@@ -18,16 +7,32 @@ def slices(Py_ssize_t at, table, Py_ssize_t shifts, Py_ssize_t sums, bint double
         The array's address.
     table : tuple of four int
         How many rows there are, the step between them in numbers, and the same of the columns.
-    shifts, sums : int
-        The addresses of three rows of numbers, one for each column.
+    work : int
+        The address of room for eight numbers of each column.
+    state : int
+        The address of ten rows of whole numbers of 64 bits, one for each column.
     double : bool
-        Whether they are of double precision; else they are long.
+        Whether the numbers are of double precision; else they are long.
     """
     cdef Py_ssize_t rows, row, columns, column
     rows, row, columns, column = table
     with nogil:
         if double:
-            slices_f8(<const double *>at, rows, row, columns, column, <const double *>shifts, <double *>sums)
+            sums_f8_known(<const double *>at, rows, row, columns, column, <double *>work, <int64_t *>state)
         else:
-            slices_f16(<const long double *>at, rows, row, columns, column, <const long double *>shifts,
-                       <long double *>sums)
+            sums_f16_known(<const long double *>at, rows, row, columns, column, <long double *>work, <int64_t *>state)
+
+
+def lower_sums(Py_ssize_t state, Py_ssize_t columns, Py_ssize_t top):
+    """Let what is known of sums count from other bins on, none of which is below their own."""
+    with nogil:
+        lower_slices(<int64_t *>state, columns, <const int64_t *>top)
+
+
+def rounded_sums(Py_ssize_t state, Py_ssize_t columns, Py_ssize_t totals, bint double):
+    """Sums as floating numbers."""
+    with nogil:
+        if double:
+            sums_f8_rounded(<const int64_t *>state, columns, <double *>totals)
+        else:
+            sums_f16_rounded(<const int64_t *>state, columns, <long double *>totals)

@@ -246,7 +246,8 @@ class PFFT:
         self._with_components: dict[tuple[int, ...], _Planned] = {}
         self._specs = self._plain.specs
         self.pencil = tuple(spec.pencil for spec in self._specs)
-        self._outside = None if asked.ball is None else asked.ball.outside(self.wavenumbers())
+        outside = None if asked.ball is None else asked.ball.outside(self.wavenumbers())
+        self._outside = None if outside is None else np.broadcast_to(outside, self.shape())
 
     def _planned(self, components: tuple[int, ...] = ()) -> _Planned:
         """What is planned for arrays with these leading component axes. Collective over the ranks at the first use."""
@@ -341,8 +342,6 @@ class PFFT:
         ------
         TypeError, ValueError
             On every rank, where an argument is wrong or not the same everywhere; where the plan is closed.
-        NotImplementedError
-            For `before` and `after` of plans with `truncation`.
 
         Examples
         --------
@@ -357,7 +356,7 @@ class PFFT:
         self._open()
         asked = agreed(
             self.comm,
-            lambda: wanted(inputs, outputs, before, after, places, reduce, self._asked),
+            lambda: wanted(inputs, outputs, before, after, places, reduce),
             lambda found: found.arguments(),
         )
         into, out = (self._route(self._steps(part), len(part)) for part in (asked.inputs, asked.outputs))
@@ -395,10 +394,10 @@ class PFFT:
         """Modes without those outside of the ball, where the plan has one."""
         return u_hat if self._outside is None else np.where(self._outside, 0, u_hat)
 
-    def _cut_off(self, u_hat: Array) -> None:
-        """Make the modes outside of the ball zero, where the plan has one."""
+    def _cut_off(self, u_hat: Array, at: tuple[slice, ...] = ()) -> None:
+        """Make the modes outside of the ball zero, where the plan has one: those at a place in the block, or all."""
         if self._outside is not None:
-            np.copyto(np.asarray(u_hat), 0, where=self._outside)
+            np.copyto(np.asarray(u_hat), 0, where=self._outside[at])
 
     def _open(self) -> _Planned:
         """What is planned for arrays without components; a closed plan is refused."""

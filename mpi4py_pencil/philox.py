@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from . import _kernels
+
 Plain: TypeAlias = "np.ndarray[Any, Any]"
 
 # So many words of 64 bits belong to a number of the counter, which has 256 bits.
@@ -34,6 +36,7 @@ class Counted:
     """
 
     def __init__(self, seed: int) -> None:
+        self._key = seed
         self._philox = np.random.Philox(key=seed)
         self._generator = np.random.Generator(self._philox)
         self._state = self._philox.state
@@ -43,6 +46,21 @@ class Counted:
         self._state["state"]["counter"][:] = [counter >> shift & (2**64 - 1) for shift in (0, 64, 128, 192)]
         self._philox.state = self._state
         return self._generator
+
+    def words(self, counter: int, numbers: Plain) -> Plain:
+        """The words of these numbers, counted from those of a number of the counter on.
+
+        Parameters
+        ----------
+        numbers : ndarray of int64
+            Contiguous, none negative; where words of one number of the counter follow each other they cost once.
+        """
+        start, key = (
+            np.array([x >> k & (2**64 - 1) for k in (0, 64, 128, 192)], np.uint64) for x in (counter, self._key)
+        )
+        found = np.empty(numbers.shape, np.uint64)
+        _kernels.philox(start.ctypes.data, key.ctypes.data, numbers.ctypes.data, numbers.size, found.ctypes.data)
+        return found
 
 
 def normal(words: Plain) -> Plain:

@@ -13,7 +13,6 @@ import numpy as np
 from .description import product, product_text
 from .layout.arrays import cut, refuse_no_array, truth
 from .layout.way import Way
-from .plan.arguments import Request
 from .plan.fused import Compiled
 from .plan.pipeline import Route
 from .plan.product import Functions
@@ -60,19 +59,17 @@ class Wanted:
         return dict(vars(self))
 
 
-def wanted(inputs: Any, outputs: Any, before: Any, after: Any, places: Any, reduce: Any, asked: Request) -> Wanted:
+def wanted(inputs: Any, outputs: Any, before: Any, after: Any, places: Any, reduce: Any) -> Wanted:
     """The arguments of a product, checked.
 
     Raises
     ------
-    TypeError, ValueError, NotImplementedError
+    TypeError, ValueError
         Where one is wrong; the message names it.
     """
     for name, function in (("before", before), ("after", after)):
         if function is not None and not callable(function):
             raise TypeError(f"{name} must be a function, not {type(function).__name__}")
-        if function is not None and (asked.ball is not None or any(reach is not None for reach in asked.reach)):
-            raise NotImplementedError(f"{name} is for plans without truncation: multiply by a mask in {name} instead")
     if reduce is not None and reduce not in _REDUCE:
         raise ValueError(f"reduce {reduce!r} does not exist: use one of {', '.join(map(repr, _REDUCE))}")
     return Wanted(
@@ -210,7 +207,8 @@ class Pointwise:
                 mine = agreed(fft.comm, lambda: self._applied(program, source, result), nothing)
             finally:
                 self._values, self._arrays, self._returned = (), {}, []
-            fft._cut_off(result)
+            if self._after is None:
+                fft._cut_off(result)
             return result if self._asked.reduce is None else (result, self._reduced(fft.comm.allgather(mine)))
 
     def description(self) -> dict[str, Any]:
@@ -218,7 +216,7 @@ class Pointwise:
 
         How many fields go in and out, the trips through memory and the exchanges, and the bytes held for these.
         """
-        return product(self.fft._asked, self._routes, (self._asked.inputs, self._asked.outputs))
+        return product(self.fft._asked, self._routes, (self._asked.inputs, self._asked.outputs), self._product.held)
 
     def describe(self) -> str:
         """The `description` as text for people. Local."""
@@ -232,7 +230,8 @@ class Pointwise:
         self._values, self._arrays, self._returned = values, {k: np.asarray(a) for k, a in arrays.items()}, []
         if self._compiled is not None:
             self._numbers[: len(values)] = values
-        return result, *self._product.prepared(self.fft._within(u_hat), result)
+        source = u_hat if self._before else self.fft._within(u_hat)
+        return result, *self._product.prepared(source, result)
 
     def _applied(self, program: Program, source: Array, result: Array) -> Array | None:
         """What the function returned for all tiles of this rank, as one; None where there are no points."""
@@ -265,6 +264,7 @@ class Pointwise:
     def _first(self, at: tuple[slice, ...], u_hat: Array, out: Array) -> None:
         """The function of modes before."""
         _filled("before", out, self._before(u_hat, out, self._cut(at), *self._values))  # type: ignore[misc]
+        self.fft._cut_off(out, at)
 
     def _middle(self, at: tuple[slice, ...], x: Array, out: Array) -> None:
         """The function of points."""
@@ -277,6 +277,7 @@ class Pointwise:
 
     def _last(self, at: tuple[slice, ...], x: Array, out: Array) -> None:
         """The function of modes after."""
+        self.fft._cut_off(x, at)
         arrays = {name: cut(array, at) for name, array in self._arrays.items()}
         _filled("after", out, self._after(x, out, self._cut(at), *self._values, **arrays))  # type: ignore[misc]
 

@@ -170,8 +170,10 @@ def test_functions_of_blocks():
     def zeros():
         """Have a name that a context has."""
 
+    last = WORLD.rank == WORLD.size - 1
+
     def fails(block):
-        if WORLD.rank == WORLD.size - 1:
+        if last:
             raise KeyError("of one rank")
 
     for error, match, call in (
@@ -179,6 +181,8 @@ def test_functions_of_blocks():
         (TypeError, "no function with a name", lambda: ctx.register(lambda block: 0)),
         (TypeError, "no function with a name", lambda: ctx.register(3)),
         ((KeyError, RuntimeError), "of one rank", lambda: ctx.apply(fails, g)),
+        ((KeyError, RuntimeError), "of one rank", lambda: ctx.fromfunction(fails, 7)),
+        (ValueError, "broadcast", lambda: ctx.fromfunction(lambda i: np.ones(9) if last else i, 7)),
         (ValueError, "another communicator", lambda: ctx.apply(fails, xp.Context(MPI.COMM_SELF).ones(2))),
         (IndexError, "out of bounds", lambda: xp.take_points(g, [7 - WORLD.rank])),
         (TypeError, "whole numbers", lambda: xp.take_points(g, [0.5])),

@@ -91,6 +91,9 @@ def test_numpys_functions_are_ours_or_refused():
     expect_everywhere(TypeError, "as_global", lambda: g + DistArray((3, 4), [WORLD.size, 1]))
     expect_everywhere(TypeError, "as_global", lambda: DistArray((3, 4), [WORLD.size, 1]) + g)
     expect_everywhere(TypeError, "out must be", lambda: np.add(g, 1, out=np.zeros((3, 4))))
+    expect_everywhere(ValueError, "out has the shape", lambda: np.add(g, 1, out=g[0]))
+    two = [xp.empty((3, 4), distribution=axes) for axes in (["block", None], ["cyclic", None])]
+    expect_everywhere(ValueError, "not of one distribution", lambda: np.modf(g, out=tuple(two)))
 
 
 @pytest.mark.parallel([2, 3])
@@ -310,8 +313,21 @@ def test_errors_are_everyones():
 @pytest.mark.parallel([2, 3])
 def test_errors_of_floating_point_and_read_only_memory_are_everyones_too():
     g = xp.arange(5.0)
-    with np.errstate(divide="raise"):
-        expect_everywhere((FloatingPointError, RuntimeError), "divide by zero", lambda: 1 / g)
+    large = xp.where(g < 2, np.finfo(float).max, g)
+    for match, call in (
+        ("divide by zero", lambda: 1 / g),
+        ("divide by zero", lambda: g.__ipow__(-1.0)),
+        ("overflow", large.sum),
+        ("overflow", lambda: xp.astype(large, np.float32)),
+        ("overflow", lambda: (xp.ones((1, 5)) * large[:, None]).mean(axis=1)),
+    ):
+        with np.errstate(divide="raise", over="raise"):
+            expect_everywhere((FloatingPointError, RuntimeError), match, call)
+    with np.errstate(over="raise"):
+        rows = xp.astype(large / 1e270, np.float32)[:, None] * np.ones(5, "f4")
+        found = xp.isinf(rows.sum(axis=1, reproducible=True)).to_numpy()
+    with everywhere():
+        np.testing.assert_array_equal(found, [True, True, False, False, False])
     read_only = xp.broadcast_to(g, (2, 5))[1:, 3]  # one rank has it, the others nothing
     expect_everywhere(ValueError, "read-only", lambda: read_only.__setitem__(..., 1))
     expect_everywhere(ValueError, "read-only", lambda: read_only.__iadd__(1))
@@ -320,12 +336,13 @@ def test_errors_of_floating_point_and_read_only_memory_are_everyones_too():
 @pytest.mark.parallel([2])
 def test_ranks_that_do_something_else_are_told(monkeypatch):
     monkeypatch.setenv("MPI4PY_PENCIL_CHECK", "1")
-    g = xp.reshape(xp.arange(12.0), (3, 4))
+    ctx = xp.Context()
+    g = xp.reshape(ctx.arange(12.0), (3, 4))
     for match, call in (
         ("axis", lambda: g.sum(axis=WORLD.rank)),
         ("the call", lambda: g.sum() if WORLD.rank else g.max()),
         ("disagree on to", lambda: g.redistribute(["cyclic", None] if WORLD.rank else [None, "cyclic"])),
-        ("disagree on obj", lambda: xp.asarray([1, WORLD.rank])),
+        ("disagree on obj", lambda: ctx.asarray([1, WORLD.rank])),
         ("broadcast", lambda: g + np.ones(4 + WORLD.rank)),
     ):
         expect_everywhere(ValueError, match, call)

@@ -10,6 +10,7 @@ from mpi4py import MPI
 from support import check, everywhere, expect_everywhere, same_everywhere
 
 from mpi4py_pencil import arrays as xp
+from mpi4py_pencil.philox import Counted
 
 WORLD = MPI.COMM_WORLD
 RANKS = [1, 2, 3]
@@ -85,6 +86,42 @@ def test_large_arrays_are_the_same_to_the_bit_in_any_distribution():
             with everywhere():
                 np.testing.assert_allclose(moments, [0, 1, 0, 3], atol=0.08)
                 np.testing.assert_array_less(np.abs(np.corrcoef(whole.reshape(-1, 2).T)[0, 1]), 0.02)
+
+
+@pytest.mark.parallel([3])
+def test_ranks_draw_what_lies_on_them_alone(monkeypatch):
+    """Not what lies between: of 64 ranks that share the last axis each would draw 64 times as much."""
+    drawn = []
+
+    def words(self, counter, numbers):
+        drawn.append(numbers.size)
+        return known(self, counter, numbers)
+
+    known = Counted.words
+    monkeypatch.setattr(Counted, "words", words)
+    shape, ctx = (30, 4, 640), xp.Context()
+    for axes in ([None, None, "block"], [None, None, "cyclic"]):
+        shares = xp.Distribution.of(shape, axes, [64])
+        points = math.prod(shares.local_shape(ctx.rank))
+        for name in ("random", "standard_normal"):
+            drawn.clear()
+            getattr(xp.random.default_rng(1), name)(shape, distribution=shares)
+            wanted = points * (2 if name == "standard_normal" else 1)
+            check(sum(drawn) == wanted, f"{sum(drawn)} words are drawn for {points} points: {name}, {axes}")
+
+
+def test_words_have_numbers_that_any_counter_begins_with():
+    numbers = np.array([9, 0, 1, 2, 3, 4, 2**40 + 5])
+    for counter in (0, 2**64 - 2, 2**128 - 1, 2**256 - 1, 12345 << 150):
+        state = np.random.Philox(key=SEED).state
+        state["state"]["counter"][:] = [counter >> shift & (2**64 - 1) for shift in (0, 64, 128, 192)]
+        bits = np.random.Philox(0)
+        expected = []
+        for number in numbers:
+            bits.state = state
+            bits.advance(int(number) // 4)
+            expected.append(bits.random_raw(4)[number % 4])
+        np.testing.assert_array_equal(Counted(SEED).words(counter, numbers), np.array(expected, np.uint64))
 
 
 @pytest.mark.parallel(RANKS)

@@ -186,6 +186,10 @@ def test_steps():
     np.testing.assert_array_less(differences, 1e-16)
     for name in ("without fields", "transforms alone", "arrays alone"):
         np.testing.assert_equal(f"\n{name}" in output, True, output)
+    status, output, errors = program("steps.py", "--size", 48, "--memory", launcher=("mpiexec", "-n", "2"))
+    np.testing.assert_equal(status, 0, errors)
+    beside = [float(line.split("MiB")[0].split()[-1]) for line in output.splitlines()[-2:]]
+    np.testing.assert_array_less(9 * 48 * 48 * 25 * 16 / 2**20, beside, output)  # nine fields at least
 
 
 def test_files(tmp_path):

@@ -237,7 +237,7 @@ def test_an_exception_on_one_rank(method):
         equal(fft, fft.backward(fft.forward(fft.backward(u_hat))), fft.backward(u_hat), "d")
 
 
-@pytest.mark.parallel([1, 2])
+@pytest.mark.parallel([1, 2, 3, 4])
 def test_truncated_plans_and_maps():
     """Modes that a plan leaves out are zero; a map of the user's is called too."""
     shape = (12, 10, 8)
@@ -250,11 +250,51 @@ def test_truncated_plans_and_maps():
         with PFFT(WORLD, shape, dtype=complex, **arguments) as fft:
             u_hat = modes(fft, (), 6)
             equal(fft, fft.pointwise(square)(u_hat), apart(fft, u_hat, square, ()), "d")
+    for shape, arguments in (
+        ((12, 10, 8), {"truncation": (3, None, 2)}),
+        ((12, 10, 8), {"truncation": Ball((3, None, 2)), "padding": 1.5, "grid": [0, 0, 1]}),
+        ((64, 48), {"truncation": 9, "threads": 2}),
+        ((32, 3), {"truncation": (7, None), "axes": (0,), "grid": [1, 0]}),
+    ):
+        with PFFT(WORLD, shape, **arguments) as fft, small_caches(1 << 12, 1 << 10):
+            assert_ends(fft)
     with PFFT(MPI.COMM_SELF, (8,), truncation=2) as line:
         u_hat = np.asarray(line.forward(rng(3).random(8)))
         expected = line.forward(np.asarray(line.backward(u_hat)) ** 2)
         out = np.full(5, 7 + 0j)
         close(line.pointwise(square)(u_hat, out), np.asarray(expected), "d", 8)
+
+
+def assert_ends(fft):
+    """Compare a product with functions of modes at both ends with calls of one after the other, on whole blocks."""
+
+    def before(u_hat, out, k, c):
+        out[0], out[1] = u_hat + 1, c * k[0] * u_hat
+
+    def product(x, out, c):
+        np.multiply(x[0], x[1], out=out[0])
+        np.subtract(x[0], x[1], out=out[1])
+
+    def after(x, out, k, c, more):
+        x *= c * (1 + k[0] ** 2)
+        out += x[0] + x[1] * more
+
+    k, u_hat, more = fft.wavenumbers(), modes(fft, (), 7), modes(fft, (), 8)
+    between = np.empty((2, *u_hat.shape), u_hat.dtype)
+    wanted = u_hat + 1
+    before(wanted, between, k, 0.5)
+    after(apart(fft, between, product, (2,), 0.5), wanted, k, 0.5, more)
+    fused = fft.pointwise(product, inputs=2, outputs=2, before=before, after=after)
+    for _ in range(2):
+        out = u_hat + 1
+        equal(fft, fused(out, out, 0.5, more=more), wanted, "d")
+    kept = u_hat + 1
+    out = u_hat + 1
+    equal(fft, fused(kept, out, 0.5, more=more), wanted, "d")
+    check(np.array_equal(kept, u_hat + 1), "the input is changed")
+    check(fused.description()["memory"]["ends"] == 4 * u_hat.nbytes, fused.describe())
+    first = fft.pointwise(lambda x, out, c: np.copyto(out, x[0] * x[1]), inputs=2, before=before)
+    equal(fft, first(kept, None, 0.5), apart(fft, between, lambda x, out: np.copyto(out, x[0] * x[1]), ()), "d")
 
 
 @pytest.mark.parallel([1, 2])
@@ -293,12 +333,6 @@ def test_refusals():
     ):
         given = {"function": copied, **arguments}
         expect_everywhere(kind, message, lambda given=given: fft.pointwise(**given))
-    truncated = PFFT(WORLD, (6, 4), truncation=1)
-    expect_everywhere(
-        NotImplementedError,
-        "before is for plans without truncation",
-        lambda: truncated.pointwise(copied, before=copied),
-    )
     if WORLD.size > 1:
         differing = 2 if LAST else 1
         expect_everywhere(ValueError, "the ranks disagree on inputs", lambda: fft.pointwise(copied, differing))

@@ -359,6 +359,11 @@ __all__ = [
     "zeros_like",
 ]
 
+# these are of one array and take no other: called as methods they have nothing to refuse
+_METHODS = all, any, argmax, argmin, argsort, max, mean, min, nonzero, prod, round, squeeze, std, sum, take, var
+for _method in _METHODS:
+    setattr(GlobalArray, _method.__name__, _method)
+
 # those that make arrays take operands of any kind
 _GUARDED = [name for name in __all__ if name != "result_type" and not makes_arrays(globals()[name])]
 operands.guard(globals(), _GUARDED)

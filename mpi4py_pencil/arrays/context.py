@@ -12,7 +12,7 @@ from mpi4py import MPI
 
 from ..layout.arrays import keep, said
 from ..layout.subcomm import Grid, Subcomm, complete, dimensions
-from ..ranks.agreement import agreed
+from ..ranks.agreement import Said, agreed, checking
 from ..ranks.communicators import KEYVAL, cache_of, check_alive, communicator, free_cached
 from .axes import Indices
 from .distribution import Distribution
@@ -78,6 +78,7 @@ class Context:
         self.dims = agreed(
             self.comm, lambda: complete(self.size, dimensions(asked, "dims")), lambda found: {"dims": found}
         )
+        self.checking = checking()  # asked once: the environment takes longer than a small sum
         self._grids: dict[tuple[int, ...], Grid] = {}
         self._registered: set[str] = set()
         self._usual = functools.lru_cache(maxsize=256)(self._divided)
@@ -104,6 +105,13 @@ class Context:
     def same_ranks(self, other: Context) -> bool:
         """Whether arrays of the other context can be used with those of this one. Local."""
         return self is other or self.comm == other.comm
+
+    def checked(self, call: Callable[[], T], said: Callable[[T], Said]) -> T:
+        """What `call()` returns, agreed on if MPI4PY_PENCIL_CHECK was set when this was made, as `agreement.checked`.
+
+        Collective then, and local otherwise.
+        """
+        return agreed(self.comm, call, said) if self.checking else call()
 
     def distribution(
         self,

@@ -14,7 +14,7 @@ import numpy as np
 from mpi4py import MPI
 
 from ..distarray import DistArray
-from ..ranks.agreement import checked
+from ..ranks.agreement import agreed, nothing
 from ..ranks.communicators import cache_of
 from .context import Context, world
 from .distribution import Distribution
@@ -139,7 +139,7 @@ def asarray(
     data = np.asarray(operand(_whole(obj)), None if dtype is None else checked_dtype(dtype))
     checked_dtype(data.dtype)
     context, found = placed(data.shape, distribution, context, device)
-    checked(context.comm, lambda: data, _told)
+    context.checked(lambda: data, _told)
     return GlobalArray(context, found, own_part(found, context.rank, data).copy())
 
 
@@ -239,7 +239,7 @@ def arange(
     if kind.kind == "b":
         kind = np.dtype(np.int64)
     first, second = np.asarray([start, start + step]).astype(kind)[:, None]
-    return fromfunction(
+    return of_indices(
         lambda i: first + i.astype(kind) * (second - first),
         (n,),
         device=device,
@@ -274,7 +274,7 @@ def linspace(
             found = np.where(i == num - 1, last, found)
         return (np.floor(found) if kind.kind in "iu" else found).astype(kind)
 
-    return fromfunction(value, (num,), device=device, distribution=distribution, context=context)
+    return of_indices(value, (num,), device=device, distribution=distribution, context=context)
 
 
 def eye(
@@ -291,7 +291,7 @@ def eye(
     """Ones on a diagonal, zeros elsewhere. Local."""
     shape = (n_rows, n_rows if n_cols is None else n_cols)
     kind = checked_dtype(dtype)
-    return fromfunction(
+    return of_indices(
         lambda i, j: (j - i == k).astype(kind), shape, device=device, distribution=distribution, context=context
     )
 
@@ -305,17 +305,35 @@ def fromfunction(
     distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
-    """The values of a function of the indices along each axis, which it takes as arrays that broadcast. Local.
+    """The values of a function of the indices along each axis, which it takes as arrays that broadcast. Collective.
 
     Parameters
     ----------
     function : callable
         Of one array for each axis, point by point; each rank calls it with its own indices.
+
+    Raises
+    ------
+    BaseException
+        On every rank, what the function raised on one; ValueError where its values are none of the shape.
     """
+    context = world() if context is None else context
+    kind = None if dtype is None else checked_dtype(dtype)
+    return agreed(context.comm, lambda: of_indices(function, shape, kind, device, distribution, context), nothing)
+
+
+def of_indices(
+    function: Callable[..., Any],
+    shape: int | tuple[int, ...],
+    dtype: Any = None,
+    device: Any = None,
+    distribution: Divided = None,
+    context: Context | None = None,
+) -> GlobalArray:
+    """As `fromfunction`, of a function that cannot fail. Local."""
     context, found = placed(shape, distribution, context, device)
-    local = found.local_shape(context.rank)
-    values = np.asarray(function(*found.indices(context.rank)), None if dtype is None else checked_dtype(dtype))
-    return GlobalArray(context, found, np.broadcast_to(values, local).copy())
+    values = np.asarray(function(*found.indices(context.rank)), dtype)
+    return GlobalArray(context, found, np.broadcast_to(values, found.local_shape(context.rank)).copy())
 
 
 def meshgrid(*arrays: GlobalArray, indexing: str = "xy") -> list[GlobalArray]:

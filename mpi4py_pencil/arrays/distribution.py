@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 # Plans kept with a distribution; beyond that the oldest is dropped, on every rank alike.
 _KEPT = 64
+_NOTHING: Any = object()
 
 
 class Distribution:
@@ -148,9 +149,10 @@ class Distribution:
                 dims.append((n, role))
         return self.axes, tuple(dims), self.ranks
 
-    def kept(self, key: Any, make: Callable[[], T]) -> T:
-        """What `make` makes, kept with the distribution under a key that is the same on every rank."""
-        return self._kept[key] if key in self._kept else keep(self._kept, key, make(), _KEPT)
+    def kept(self, key: Any, make: Callable[..., T], *args: Any) -> T:
+        """What `make` makes of arguments, kept with the distribution under a key that is the same on every rank."""
+        found: T = self._kept.get(key, _NOTHING)
+        return keep(self._kept, key, make(*args), _KEPT) if found is _NOTHING else found
 
     def __eq__(self, other: object) -> bool:
         """Whether both give each rank the same points, as far as can be told at once."""
@@ -271,7 +273,7 @@ class Distribution:
 
     def counts(self, rank: int) -> bool:
         """Whether a rank has points, and of replicas the first: the blocks of such ranks make the array once."""
-        return self.kept(("counts", rank), lambda: self._counts(rank))
+        return self.kept(("counts", rank), self._counts, rank)
 
     def _counts(self, rank: int) -> bool:
         """As `counts`, not kept."""
@@ -309,7 +311,7 @@ class Distribution:
 
     def broadcast_from(self, shape: tuple[int, ...]) -> Distribution:
         """The distribution of an array of this shape that is to be broadcast to one of this distribution."""
-        return self if shape == self.shape else self.kept(("narrowed", shape), lambda: self._narrowed(shape))
+        return self if shape == self.shape else self.kept(("narrowed", shape), self._narrowed, shape)
 
     def _narrowed(self, shape: tuple[int, ...]) -> Distribution:
         """With fewer axes, and such of length 1 whole."""

@@ -61,7 +61,7 @@ def astype(x: GlobalArray, dtype: Any, /, *, copy: Any = True, device: str | Non
         x.to_device(device)
     if x.dtype == np.dtype(dtype) and not copy:
         return x
-    return x.like(x.local.astype(checked(dtype)))
+    return x.astype(checked(dtype))
 
 
 class Limits(NamedTuple):

@@ -17,7 +17,7 @@ from ..layout.way import Way
 from ..pfft import PFFT
 from .axes import Block
 from .context import Context
-from .creation import fromfunction
+from .creation import of_indices
 from .distribution import Distribution
 from .globalarray import GlobalArray
 from .manipulation import axes_of, concat, flip, reshape, roll, viewed
@@ -268,7 +268,7 @@ def fftfreq(
 ) -> GlobalArray:
     """The frequencies of `fft` of `n` points `d` apart. Local."""
     kind = np.dtype(float) if dtype is None else np.dtype(dtype)
-    return fromfunction(
+    return of_indices(
         lambda k: ((np.where(k < (n + 1) // 2, k, k - n)) / (n * d)).astype(kind), n, device=device, context=context
     )
 
@@ -278,7 +278,7 @@ def rfftfreq(
 ) -> GlobalArray:
     """The frequencies of `rfft` of `n` points `d` apart. Local."""
     kind = np.dtype(float) if dtype is None else np.dtype(dtype)
-    return fromfunction(lambda k: (k / (n * d)).astype(kind), n // 2 + 1, device=device, context=context)
+    return of_indices(lambda k: (k / (n * d)).astype(kind), n // 2 + 1, device=device, context=context)
 
 
 def fftshift(x: GlobalArray, /, *, axes: Any = None) -> GlobalArray:

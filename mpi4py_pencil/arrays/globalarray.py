@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Iterable, Iterator, Sequence
+from contextvars import copy_context
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,7 +14,7 @@ import numpy as np
 from ..distarray import DistArray
 from ..exchange.memory import item
 from ..layout.arrays import refuse_masked
-from ..ranks.agreement import agreed, checked, nothing
+from ..ranks.agreement import agreed, nothing
 from ..ranks.communicators import check_alive
 from .axes import Block, whole
 from .context import Context, namespace
@@ -50,16 +52,6 @@ def _in_place(ufunc: Any) -> Any:
 def _unary(ufunc: Any) -> Any:
     """An operator of one operand."""
     return lambda self: apply(ufunc, (self,))
-
-
-def _method(name: str) -> Any:
-    """A function of the namespace as a method of its first argument."""
-
-    def call(self: GlobalArray, *args: Any, **kwargs: Any) -> Any:
-        return namespace(name)(self, *args, **kwargs)
-
-    call.__name__, call.__doc__ = name, f"See `arrays.{name}`. Collective."
-    return call
 
 
 class GlobalArray:
@@ -226,7 +218,7 @@ class GlobalArray:
         distribution, comm = self.distribution, self.context.comm
         if distribution.everywhere and comm.size == math.prod(distribution.dims):
             return self._block.reshape(())
-        checked(comm, lambda: self.shape, lambda shape: {"the call": "a number", "shape": shape})
+        self.context.checked(lambda: self.shape, lambda shape: {"the call": "a number", "shape": shape})
         owner, _ = distribution.locate([np.zeros((), np.int64)] * self.ndim, distribution.first)
         found = np.empty((), self.dtype)
         if comm.rank == owner:
@@ -413,7 +405,8 @@ class GlobalArray:
 
     def astype(self, dtype: Any, copy: bool = True) -> GlobalArray:
         """The array in another data type. Local."""
-        return self.like(self._block.astype(dtype, copy=copy))
+        converted: GlobalArray = apply(lambda block: block.astype(dtype, copy=copy), (self,))
+        return converted
 
     def conj(self) -> GlobalArray:
         """The complex conjugates. Local."""
@@ -489,24 +482,24 @@ class GlobalArray:
     __invert__ = _unary(np.invert)
     __hash__ = None  # type: ignore[assignment]
 
-    # functions of the namespace as methods; no sort, since numpy's sorts in place
+    # functions of the namespace, which makes them methods; no sort, since numpy's sorts in place
 
-    all = _method("all")
-    any = _method("any")
-    argmax = _method("argmax")
-    argmin = _method("argmin")
-    argsort = _method("argsort")
-    max = _method("max")
-    mean = _method("mean")
-    min = _method("min")
-    nonzero = _method("nonzero")
-    prod = _method("prod")
-    round = _method("round")
-    squeeze = _method("squeeze")
-    std = _method("std")
-    sum = _method("sum")
-    take = _method("take")
-    var = _method("var")
+    all: Any
+    any: Any
+    argmax: Any
+    argmin: Any
+    argsort: Any
+    max: Any
+    mean: Any
+    min: Any
+    nonzero: Any
+    prod: Any
+    round: Any
+    squeeze: Any
+    std: Any
+    sum: Any
+    take: Any
+    var: Any
 
 
 def whole_on(context: Context, shape: tuple[int, ...], root: int | None) -> Distribution:
@@ -538,17 +531,21 @@ def conform(args: Sequence[Any]) -> tuple[Context, Distribution, list[Any]]:
         Where shapes cannot be broadcast, contexts are of different ranks, or an operand is a local view.
     """
     lead = None
+    blocks = []
     for a in args:
         if type(a) is GlobalArray:
             if lead is None:
                 lead = a
             elif not _alike(a, lead):
                 break
-        elif type(a) not in _SCALARS and not is_scalar(a):
+            blocks.append(a._block)
+        elif type(a) in _SCALARS or is_scalar(a):
+            blocks.append(a)
+        else:
             break
     else:
         if lead is not None:
-            return lead.context, lead.distribution, [a._block if type(a) is GlobalArray else a for a in args]
+            return lead.context, lead.distribution, blocks
     return _conform([operand(a) for a in args])
 
 
@@ -588,8 +585,7 @@ def _conform(args: Sequence[Any]) -> tuple[Context, Distribution, list[Any]]:
     context = given[0].context
     if not all(a.context.same_ranks(context) for a in given):
         raise ValueError("the operands are of contexts with different communicators: bring them to one first")
-    shape = checked(
-        context.comm,
+    shape = context.checked(
         lambda: np.broadcast_shapes(*[a.shape for a in args if not is_scalar(a)]),
         lambda shape: {"the call": "operands", "shape": shape},
     )
@@ -635,7 +631,7 @@ def own_part(distribution: Distribution, rank: int, data: Plain) -> Plain:
     return data
 
 
-def apply(ufunc: Any, args: Sequence[Any], out: Any = None, **kwargs: Any) -> Any:
+def apply(ufunc: Any, args: Sequence[Any], out: Any = None, where: Any = True, **kwargs: Any) -> Any:
     """A function computed point by point. Collective where operands must be redistributed, and local otherwise.
 
     Parameters
@@ -646,19 +642,19 @@ def apply(ufunc: Any, args: Sequence[Any], out: Any = None, **kwargs: Any) -> An
         Global arrays, at least one of them, numbers, and numpy arrays that every rank has.
     out : GlobalArray or tuple of them, optional
         Where to write the result.
+    where : bool or array, optional
+        Which points to compute, as numpy's ufuncs take it; divided with the operands.
     kwargs
-        For the function; a global array in `where` is divided with the operands.
+        For the function.
     """
     if out is not None:
-        return _apply_into(ufunc, args, out if isinstance(out, tuple) else (out,), kwargs)
-    if kwargs.get("where", True) is not True:
-        context, distribution, (where, *blocks) = conform([kwargs.pop("where"), *args])
-        kwargs["where"] = where
-    else:
-        kwargs.pop("where", None)
+        return _apply_into(ufunc, args, out if isinstance(out, tuple) else (out,), where, kwargs)
+    if where is True:
         context, distribution, blocks = conform(args)
-    if "raise" in np.geterr().values():  # of what one rank has: then it is everyone's error
-        result = agreed(context.comm, lambda: ufunc(*blocks, **kwargs), nothing)
+    else:
+        context, distribution, (kwargs["where"], *blocks) = conform([where, *args])
+    if errors_raised():  # of what one rank has: then it is everyone's error
+        result = agreed(context.comm, functools.partial(ufunc, *blocks, **kwargs), nothing)
     else:
         result = ufunc(*blocks, **kwargs)
     if type(result) is tuple:
@@ -666,20 +662,31 @@ def apply(ufunc: Any, args: Sequence[Any], out: Any = None, **kwargs: Any) -> An
     return GlobalArray(context, distribution, result if type(result) is np.ndarray else np.asarray(result))
 
 
-def _apply_into(ufunc: Any, args: Sequence[Any], out: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def errors_raised() -> bool:
+    """Whether numpy raises errors of floating point: a context variable says so, and there is none as a rule. Local."""
+    return bool(copy_context()) and "raise" in np.geterr().values()
+
+
+def _apply_into(ufunc: Any, args: Sequence[Any], out: tuple[Any, ...], where: Any, kwargs: dict[str, Any]) -> Any:
     """As `apply`, into arrays of the caller."""
-    if not all(isinstance(o, GlobalArray) for o in out):
-        refuse_local(out)
-        raise TypeError("out must be a GlobalArray: to write to a numpy array use .to_numpy()")
     first = out[0]
-    wheres = [kwargs.pop("where")] if kwargs.get("where", True) is not True else []
-    shape = np.broadcast_shapes(*[np.shape(a) for a in (*wheres, *map(operand, args))], first.shape)
-    if any(o.shape != shape for o in out):
-        raise ValueError(f"out has the shape {first.shape}, the result {shape}")
-    _, _, blocks = conform([first, *wheres, *args])
+    for o in out:
+        if not isinstance(o, GlobalArray):
+            refuse_local(out)
+            raise TypeError("out must be a GlobalArray: to write to a numpy array use .to_numpy()")
+        if o is not first and not _alike(o, first):
+            raise ValueError(f"the arrays of out are not of one distribution: {first.distribution}, {o.distribution}")
+    wheres = [] if where is True else [where]
+    context, found, blocks = conform([first, *wheres, *args])
+    if found.shape != first.shape:
+        raise ValueError(f"out has the shape {first.shape}, the result {found.shape}")
     if wheres:
         kwargs["where"] = blocks[1]
-    ufunc(*blocks[1 + len(wheres) :], out=tuple(o._block for o in out), **kwargs)
+    call = functools.partial(ufunc, *blocks[1 + len(wheres) :], out=tuple(o._block for o in out), **kwargs)
+    if errors_raised():
+        agreed(context.comm, call, nothing)
+    else:
+        call()
     return first if len(out) == 1 else out
 
 

@@ -158,7 +158,7 @@ def _advanced(keys: Sequence[Any]) -> bool:
 def _selected(g: GlobalArray, keys: Sequence[Any]) -> Selection:
     """What integers, slices and new axes select, kept with the distribution."""
     key = tuple(((k.start, k.stop, k.step) if isinstance(k, slice) else k) for k in keys)
-    return g.distribution.kept(("selected", g.context.rank, key), lambda: select(g.distribution, g.context.rank, keys))
+    return g.distribution.kept(("selected", g.context.rank, key), select, g.distribution, g.context.rank, keys)
 
 
 def select(distribution: Distribution, rank: int, keys: Sequence[Any]) -> Selection:

@@ -66,7 +66,7 @@ def _divided(x: GlobalArray, shape: tuple[int, ...], axis: int) -> Distribution:
     """That of arrays of a shape along an axis of which all ranks have blocks, kept with the array's."""
     size = x.context.size
     axes = ["block" if k == axis else None for k in range(len(shape))]
-    return x.distribution.kept(("divided", size, shape, axis), lambda: Distribution.of(shape, axes, [size], size))
+    return x.distribution.kept(("divided", size, shape, axis), Distribution.of, shape, axes, [size], size)
 
 
 def matmul(x1: GlobalArray, x2: GlobalArray, /) -> GlobalArray:

@@ -36,10 +36,11 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     parameters = _parameters(function)
     # what is computed point by point takes its part of a numpy array by itself
     as_they_are = function.__module__ == elementwise.__name__
+    of_one = len(parameters) == 2  # its position and its name
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if (len(args) == 1 and type(args[0]) is GlobalArray and not kwargs) or not args:
+        if not args or (type(args[0]) is GlobalArray and (of_one or (len(args) == 1 and not kwargs))):
             return function(*args, **kwargs)
         given = [args[k] for k in parameters if isinstance(k, int) and k < len(args)]
         if ... in parameters:

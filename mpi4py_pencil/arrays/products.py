@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from mpi4py import MPI
 
-from ..ranks.agreement import checked
 from ..ranks.communicators import check_alive
 from .globalarray import GlobalArray, conform, is_scalar, operand
 from .pending import Pending
@@ -53,8 +52,7 @@ def inner_products(*pairs: tuple[Any, Any], reproducible: bool = False) -> Pendi
     lead = _lead(pairs)
     comm = lead.context.comm
     check_alive(comm)
-    checked(
-        comm,
+    lead.context.checked(
         lambda: [[getattr(x, "shape", None) for x in pair] for pair in pairs],
         lambda shapes: {"the call": "inner_products", "pairs": shapes},
     )

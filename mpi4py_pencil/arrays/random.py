@@ -12,7 +12,7 @@ import math
 import operator
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -28,11 +28,24 @@ __all__ = ["Generator", "default_rng"]
 
 Plain: TypeAlias = "np.ndarray[Any, Any]"
 
-# Writes the numbers of the places from the first one to a line.
-Draw: TypeAlias = "Callable[[int, Plain], None]"
-
-# Between the points of a rank that lie apart all numbers are drawn, so many at once; they stay in cache.
+# So many numbers are drawn at once; they stay in cache.
 _CHUNK = 1 << 14
+
+
+class _Draw(NamedTuple):
+    """How numbers come from words.
+
+    Attributes
+    ----------
+    made : callable
+        Makes them from words of 64 bits, which it may overwrite.
+    words, numbers : int
+        So many words make so many numbers, neighbours of which the first has a place that is a multiple of `numbers`.
+    """
+
+    made: Callable[[Plain], Plain]
+    words: int = 1
+    numbers: int = 1
 
 
 def default_rng(seed: int | None = None, *, context: Context | None = None) -> Generator:
@@ -87,14 +100,7 @@ class Generator:
             As for `zeros`.
         """
         kind = _real(dtype)
-        words = WORDS * 8 // kind.itemsize
-        start = self._start()
-
-        def draw(first: int, out: Plain) -> None:
-            generator = self._counted.at(start + first // words)
-            generator.random(first % words, dtype=kind.type)
-            generator.random(out=out, dtype=kind.type)
-
+        draw = _Draw(_uniform) if kind == np.float64 else _Draw(_uniform_single, numbers=2)
         return self._filled(draw, size, kind, distribution)
 
     def uniform(
@@ -108,20 +114,7 @@ class Generator:
 
     def standard_normal(self, size: Any, *, dtype: Any = np.float64, distribution: Divided = None) -> GlobalArray:
         """Numbers with the normal distribution of mean 0 and variance 1, as float64 or float32. Local."""
-        start = self._start()
-
-        def draw(first: int, out: Plain) -> None:
-            # two neighbours, of which the first has an even place, come from two words
-            before = first % WORDS
-            generator = self._counted.at(start + first // WORDS)
-            for at in range(-before, out.size, _CHUNK):
-                count = min(_CHUNK, out.size - at)
-                words = generator.bit_generator.random_raw(count + count % 2)
-                numbers = philox.normal(words.reshape(-1, 2)).view(np.float64)
-                skipped = max(0, -at)
-                np.multiply(numbers[skipped:count], np.sqrt(2), out=out[at + skipped : at + count], casting="same_kind")
-
-        return self._filled(draw, size, _real(dtype), distribution)
+        return self._filled(_Draw(_normal, 2, 2), size, _real(dtype), distribution)
 
     def normal(
         self, loc: float = 0.0, scale: float = 1.0, size: Any = (), *, distribution: Divided = None
@@ -172,15 +165,7 @@ class Generator:
         limits = np.iinfo(kind)
         if not limits.min <= first <= last <= limits.max:
             raise ValueError(f"there are no numbers of dtype {kind} from {first} up to {last}")
-        start, span = self._start(), last - first + 1
-
-        def draw(place: int, out: Plain) -> None:
-            generator = self._counted.at(start + place // WORDS)
-            generator.bit_generator.random_raw(place % WORDS)
-            for at in range(0, out.size, _CHUNK):
-                words = generator.bit_generator.random_raw(min(_CHUNK, out.size - at))
-                np.copyto(out[at : at + _CHUNK], _scaled(words, span, first), casting="unsafe")
-
+        draw = _Draw(lambda words: _scaled(words, last - first + 1, first))
         return self._filled(draw, size, kind, distribution)
 
     def _start(self) -> int:
@@ -188,15 +173,56 @@ class Generator:
         self._drawn += 1
         return (1 << 255) + (self._drawn << 128)
 
-    def _filled(self, draw: Draw, size: Any, kind: np.dtype[Any], distribution: Divided) -> GlobalArray:
-        """An array of the numbers that `draw` writes."""
+    def _filled(self, draw: _Draw, size: Any, kind: np.dtype[Any], distribution: Divided) -> GlobalArray:
+        """An array of numbers."""
+        start = self._start()
         context, found = placed(size, distribution, self._context, None)
         block = np.empty(found.local_shape(context.rank), kind)
         parts = found.parts(context.rank)
         if parts is not None:
             lists = [_indices(axis, part) for axis, part in zip(found.axes, parts, strict=True)]
-            _fill(draw, block, lists, [math.prod(found.shape[k + 1 :]) for k in range(found.ndim)])
+            self._fill(draw, start, block, lists, [math.prod(found.shape[k + 1 :]) for k in range(found.ndim)])
         return GlobalArray(context, found, block)
+
+    def _fill(
+        self, draw: _Draw, start: int, block: Plain, lists: Sequence[range | Indices], steps: Sequence[int]
+    ) -> None:
+        """Fill a block, the places of whose points are sums of indices, from lists for each axis, times steps."""
+        if block.size == 0:
+            return
+        ends = [(which[0], which[-1]) if isinstance(which, range) else (which.min(), which.max()) for which in lists]
+        first, last = (sum(int(end[k]) * step for end, step in zip(ends, steps, strict=True)) for k in (0, 1))
+        if last - first + 1 == block.size and all(isinstance(which, range) or len(which) == 1 for which in lists):
+            self._draw_run(draw, start, first, block.reshape(-1))
+        elif block.size <= _CHUNK:
+            places = sum(list(map(operator.mul, np.ix_(*lists), steps)))
+            np.copyto(block, self._drawn_at(draw, start, places.reshape(-1)).reshape(block.shape), casting="unsafe")
+        else:
+            axis = next(k for k, n in enumerate(block.shape) if n > 1)
+            half = block.shape[axis] // 2
+            for part in (slice(None, half), slice(half, None)):
+                within = [which[part] if k == axis else which for k, which in enumerate(lists)]
+                self._fill(draw, start, block[(slice(None),) * axis + (part,)], within, steps)
+
+    def _draw_run(self, draw: _Draw, start: int, first: int, out: Plain) -> None:
+        """Draw the numbers of the places from the first one on."""
+        before = first % draw.numbers
+        word = first // draw.numbers * draw.words
+        raw = self._counted.at(start + word // WORDS).bit_generator.random_raw
+        raw(word % WORDS)
+        for at in range(-before, out.size, _CHUNK):
+            count = min(_CHUNK, out.size - at)
+            numbers = draw.made(raw(-(-count // draw.numbers) * draw.words))
+            skipped = max(0, -at)
+            np.copyto(out[at + skipped : at + count], numbers[skipped:count], casting="unsafe")
+
+    def _drawn_at(self, draw: _Draw, start: int, places: Indices) -> Plain:
+        """The numbers of places that lie apart."""
+        together, which = np.divmod(places, draw.numbers)
+        words = (together[:, None] * draw.words + np.arange(draw.words)).reshape(-1)
+        numbers = draw.made(self._counted.words(start, words)).reshape(-1, draw.numbers)
+        found: Plain = numbers[np.arange(len(which)), which]
+        return found
 
 
 def _real(dtype: Any) -> np.dtype[Any]:
@@ -205,6 +231,26 @@ def _real(dtype: Any) -> np.dtype[Any]:
     if kind not in (np.float64, np.float32):
         raise TypeError(f"dtype {kind} is not drawn: use float64 or float32")
     return kind
+
+
+def _uniform(words: Plain) -> Plain:
+    """Words as numbers from 0 up to but not 1 in double precision."""
+    words >>= np.uint64(11)
+    return words * 2.0**-53
+
+
+def _uniform_single(words: Plain) -> Plain:
+    """Words as numbers from 0 up to but not 1 in single precision, the lower half of each first."""
+    halves = words.astype("<u8", copy=False).view("<u4")
+    halves >>= np.uint32(8)
+    return halves * np.float32(2.0**-24)
+
+
+def _normal(words: Plain) -> Plain:
+    """Words as numbers with the normal distribution, two from two."""
+    numbers = philox.normal(words.reshape(-1, 2)).view(np.float64)
+    numbers *= np.sqrt(2)
+    return numbers
 
 
 def _scaled(words: Plain, span: int, first: int) -> Plain:
@@ -237,24 +283,3 @@ def _indices(axis: Axis, part: int) -> range | Indices:
     if isinstance(axis, Block):
         return range(axis.starts[part], axis.starts[part] + axis.sizes[part])
     return axis.indices(part)
-
-
-def _fill(draw: Draw, block: Plain, lists: Sequence[range | Indices], steps: Sequence[int]) -> None:
-    """Fill a block, the places of whose points are sums of indices, from lists for each axis, times steps."""
-    if block.size == 0:
-        return
-    ends = [(which[0], which[-1]) if isinstance(which, range) else (which.min(), which.max()) for which in lists]
-    first, last = (sum(int(end[k]) * step for end, step in zip(ends, steps, strict=True)) for k in (0, 1))
-    if last - first + 1 == block.size and all(isinstance(which, range) or len(which) == 1 for which in lists):
-        draw(first, block.reshape(-1))
-    elif last - first < _CHUNK:
-        numbers = np.empty(last - first + 1, block.dtype)
-        draw(first, numbers)
-        places = sum(list(map(operator.mul, np.ix_(*lists), steps))) - first
-        block[...] = numbers[places]
-    else:
-        axis = next(k for k, n in enumerate(block.shape) if n > 1)
-        half = block.shape[axis] // 2
-        for part in (slice(None, half), slice(half, None)):
-            within = [which[part] if k == axis else which for k, which in enumerate(lists)]
-            _fill(draw, block[(slice(None),) * axis + (part,)], within, steps)

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..distarray import transfer_between
 from ..layout.pencil import Pencil
-from ..ranks.agreement import checked
 from .axes import Block
 from .context import Context
 from .distribution import Distribution
@@ -26,8 +25,7 @@ def moved(context: Context, source: Distribution, target: Distribution, block: P
 
     The shapes may differ: points keep their place in C order.
     """
-    checked(
-        context.comm,
+    context.checked(
         lambda: block.dtype,
         lambda dtype: {"the call": "redistribute", "from": str(source), "to": str(target), "dtype": dtype},
     )

@@ -23,17 +23,16 @@ import numpy as np
 from mpi4py import MPI
 
 from .. import _kernels
+from ..layout.arrays import address
 
 Plain: TypeAlias = "np.ndarray[Any, Any]"
 
-# Bits of a bin, and how many bins are kept.
-_BITS, _KEPT = 40, 3
+# What is known of a sum, as `slices.h` has it: its highest bin, whether there is nan, inf, -inf; and six whole numbers.
+_SAID, _KNOWN = 4, 10
+# So many numbers of a column are worked with beside it.
+_WORK = 8
 # So many slices of a bin, of 39 bits and a sign, are added exactly as float64.
 _CHUNK = 1 << 14
-# Sums are kept as two whole numbers, of which the second has so many bits: neither overflows.
-_LIMB = 26
-# What is known of a sum besides: its highest bin, whether there is nan, inf, -inf.
-_SAID = 4
 # So many numbers are looked at twice while they are in cache.
 _CACHED = 1 << 17
 # Rows that lie so many bytes apart are copied together first.
@@ -94,40 +93,18 @@ def state_of(line: Plain) -> Plain:
 def added(states: Plain) -> Plain:
     """What is known of the sums of sums, of which the second axis has one after the other. Local."""
     said = states[:_SAID].max(axis=1)
-    return np.concatenate([said, _aligned(states, said[0]).sum(axis=1)])
+    apart = np.array(states, order="C")
+    top = np.array(np.broadcast_to(said[0], states.shape[1:]), order="C")
+    _kernels.lower_sums(address(apart), top.size, address(top))
+    return np.concatenate([said, apart[_SAID:].sum(axis=1)])
 
 
 def rounded(state: Plain, kind: np.dtype[Any]) -> Plain:
     """The sums as floating numbers of the type in which the numbers were cut."""
-    limits = np.finfo(kind)
-    values = [
-        np.ldexp(state[_SAID + 2 * k].astype(kind), _LIMB) + state[_SAID + 2 * k + 1].astype(kind) for k in range(_KEPT)
-    ]
-    total = np.zeros(state.shape[1], kind)
-    for k, value in enumerate(values):  # the highest first: what cancels there is exact
-        total += np.ldexp(value, (_KEPT - 1 - k) * _BITS)
-    with np.errstate(over="ignore", under="ignore"):
-        total = np.ldexp(total, _exponent(limits, state[0] - (_KEPT - 1)).astype(np.int32))
-    _, nan, above, below = state[:_SAID].astype(bool)
-    total[above] = np.inf
-    total[below] = -np.inf
-    total[nan | (above & below)] = np.nan
-    return total
-
-
-def _exponent(limits: Any, index: Any) -> Any:
-    """Of which power of two the slices of a bin are multiples: the lowest bin begins with the smallest number."""
-    return limits.minexp - limits.nmant + _BITS * index
-
-
-def _bin(limits: Any, exponent: Any) -> Any:
-    """The highest bin in which numbers below this power of two have a slice: to higher bins they are rounded to 0."""
-    return -((_exponent(limits, 0) - 1 - exponent) // _BITS) - 1
-
-
-def _down(limits: Any, top: Any) -> Any:
-    """By how many bins numbers are to be scaled down, so that nothing overflows: what lies there is left out anyway."""
-    return np.where(_exponent(limits, top) + limits.nmant + 2 > limits.maxexp, _KEPT, 0)
+    totals = np.empty(state.shape[1], kind)
+    state = np.ascontiguousarray(state)
+    _kernels.rounded_sums(address(state), totals.size, address(totals), kind == np.float64)
+    return totals
 
 
 def _local(columns: Plain, kind: np.dtype[Any]) -> Plain:
@@ -147,50 +124,21 @@ def _local(columns: Plain, kind: np.dtype[Any]) -> Plain:
 
 def _short(columns: Plain, kind: np.dtype[Any]) -> Plain:
     """What is known of the sums of a few columns, which are not too long for sums of slices to be exact. Local."""
-    limits, count = np.finfo(kind), columns.shape[1]
     if columns.dtype != kind or not columns.flags.aligned or columns.strides[0] > _FAR:
         columns = columns.astype(kind, order="C")
-    state = np.zeros((_SAID + 2 * _KEPT, count), np.int64)
-    most, odd = np.empty((2, count), kind)
-    _kernels.largest(*_table(columns), most.ctypes.data, odd.ctypes.data, kind == np.float64)
-    if odd.any():
-        state[1:_SAID] = [np.any(found, axis=0) for found in (np.isnan(columns), columns == np.inf, columns == -np.inf)]
-        columns = np.where(odd == 0, columns, 0)
-        most[odd != 0] = 0
-    top = np.where(most > 0, _bin(limits, np.frexp(most)[1].astype(np.int64)), -1)
-    down = _down(limits, top)
-    if down.any():
-        columns = columns * np.ldexp(kind.type(1), (-_BITS * down).astype(np.int32))
-    exponents = _exponent(limits, np.maximum(top - down - np.arange(_KEPT)[:, None], 0)).astype(np.int32)
-    shifts = np.ldexp(kind.type(1.5), limits.nmant + exponents)
-    sums = np.empty((_KEPT, count), kind)
-    _kernels.slices(*_table(columns), shifts.ctypes.data, sums.ctypes.data, kind == np.float64)
-    values = np.ldexp(sums, -exponents).astype(np.int64)
-    state[0] = top
-    state[_SAID::2] = values >> _LIMB
-    state[_SAID + 1 :: 2] = values & ((1 << _LIMB) - 1)
+    (rows, count), (row, column) = columns.shape, columns.strides
+    table = rows, row // columns.itemsize, count, column // columns.itemsize
+    state = np.empty((_KNOWN, count), np.int64)
+    work = np.empty((_WORK, count), kind)
+    _kernels.known_sums(address(columns), table, address(work), address(state), kind == np.float64)
     return state
-
-
-def _table(columns: Plain) -> tuple[int, tuple[int, int, int, int]]:
-    """Where an array of columns lies, as the kernels take it."""
-    (rows, count), (row, column) = columns.shape, (step // columns.itemsize for step in columns.strides)
-    return columns.ctypes.data, (rows, row, count, column)
 
 
 def _combined(line: MPI.Intracomm, state: Plain) -> Plain:
     """What is known of the sums of the ranks of a line together. Collective over the line."""
     said = state[:_SAID].copy()
     line.Allreduce(MPI.IN_PLACE, said, MPI.MAX)
-    limbs = _aligned(state, said[0])
-    line.Allreduce(MPI.IN_PLACE, limbs, MPI.SUM)
-    return np.concatenate([said, limbs])
-
-
-def _aligned(states: Plain, top: Plain) -> Plain:
-    """The limbs of sums by the bins from `top` down, which is not below their own."""
-    limbs = states[_SAID:].reshape(_KEPT, 2, *states.shape[1:])
-    moved = np.zeros_like(limbs)
-    for by in range(_KEPT):
-        moved[by:] += np.where(top - states[0] == by, limbs[: _KEPT - by], 0)
-    return moved.reshape(states[_SAID:].shape)
+    _kernels.lower_sums(address(state), state.shape[1], address(said))
+    line.Allreduce(MPI.IN_PLACE, state[_SAID:], MPI.SUM)
+    state[:_SAID] = said
+    return state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, NamedTuple, TypeAlias
 
@@ -9,12 +10,12 @@ import numpy as np
 from mpi4py import MPI
 
 from ..layout.pencil import whole_axis
-from ..ranks.agreement import agreed, checking
+from ..ranks.agreement import agreed, nothing
 from ..ranks.communicators import check_alive
 from .axes import Block
 from .distribution import Distribution
 from .elementwise import clip
-from .globalarray import GlobalArray, apply
+from .globalarray import GlobalArray, apply, errors_raised
 from .indexing import assigned
 from .manipulation import axes_of, concat, viewed
 from .redistribution import flat
@@ -24,13 +25,17 @@ Plain: TypeAlias = "np.ndarray[Any, Any]"
 
 
 # What MPI reduces as numpy does; comparisons of floating numbers are not among it: MPI does not say what NaN becomes.
-_OPS = {
-    np.add: (MPI.SUM, "bhilqBHILQfdgFDG"),
-    np.multiply: (MPI.PROD, "bhilqBHILQfdgFDG"),
-    np.minimum: (MPI.MIN, "bhilqBHILQ"),
-    np.maximum: (MPI.MAX, "bhilqBHILQ"),
-    np.logical_and: (MPI.LAND, "?"),
-    np.logical_or: (MPI.LOR, "?"),
+_OPS: dict[tuple[Any, str], MPI.Op] = {
+    (ufunc, char): op
+    for ufunc, op, chars in (
+        (np.add, MPI.SUM, "bhilqBHILQfdgFDG"),
+        (np.multiply, MPI.PROD, "bhilqBHILQfdgFDG"),
+        (np.minimum, MPI.MIN, "bhilqBHILQ"),
+        (np.maximum, MPI.MAX, "bhilqBHILQ"),
+        (np.logical_and, MPI.LAND, "?"),
+        (np.logical_or, MPI.LOR, "?"),
+    )
+    for char in chars
 }
 
 
@@ -55,34 +60,50 @@ def reduced(
     reproducible : bool, optional
         Of sums: whether they are to be the same to the bit however the array is divided, see `reproducible`.
     """
-    if checking():
-        said = {
-            "the call": ufunc.__name__,
-            "axis": axis,
-            "shape": x.shape,
-            "dtype": x.dtype,
-            "how": str(x.distribution),
-        }
-        agreed(x.context.comm, lambda: said, lambda said: said)
-    x = on_lines(x)
+    context = x.context
+    if context.checking:
+        _check_alike(ufunc, x, axis)
     axis = tuple(axis) if isinstance(axis, list) else axis
-    plan = x.distribution.kept(("reduced", x.context, axis, keepdims), lambda: _Plan.of(x, axis, keepdims))
-    block = x.local
+    plan = x.distribution.kept(("reduced", context, axis, keepdims), _Plan.of, x, axis, keepdims)
+    if plan.source is not x.distribution:
+        x = x.redistribute(plan.source)
     if reproducible and np.result_type(x.dtype if dtype is None else dtype).kind in "fc":
-        return x.like(_reproducible(x, plan, keepdims, dtype, where), plan.target)
-    if not plan.member:
-        kind = ufunc.reduce(np.ones(1, x.dtype), dtype=dtype).dtype
-        partial = np.empty(plan.target.local_shape(x.context.rank), kind)
-    elif where is True and block.size:
-        partial = ufunc.reduce(block, axis=plan.axes, dtype=dtype, keepdims=keepdims)
+        with np.errstate(all="ignore"):  # inf and nan come out, and no rank raises alone
+            return x.like(_reproducible(x, plan, keepdims, dtype, where), plan.target)
+    if where is not True:
+        where = assigned(x.context, x.distribution, where)
+    if errors_raised():  # of what one rank has: then it is everyone's error
+        call = functools.partial(_of_block, ufunc, x.local, plan, keepdims, dtype, where)
+        partial = agreed(context.comm, call, nothing)
     else:
-        wanted = where if where is True else assigned(x.context, x.distribution, where)
-        # a block that has none of the points begins with what changes nothing
-        start = {"initial": neutral(ufunc, x.dtype)} if plan.length else {}
-        partial = ufunc.reduce(block, axis=plan.axes, dtype=dtype, keepdims=keepdims, where=wanted, **start)
-    partial = np.asarray(partial)
-    made = GlobalArray(x.context, plan.target, combined(ufunc, partial, plan) if plan.lines else partial)
+        partial = _of_block(ufunc, x.local, plan, keepdims, dtype, where)
+    if plan.lines:
+        partial = combined(ufunc, partial, plan)
+    made = GlobalArray(context, plan.target, partial)
     return made if initial is None else apply(ufunc, (made, initial))
+
+
+def _check_alike(ufunc: Any, x: GlobalArray, axis: Any) -> None:
+    """Refuse, on every rank, a reduction that is another on one. Collective."""
+    said = {
+        "the call": ufunc.__name__,
+        "axis": axis,
+        "shape": x.shape,
+        "dtype": x.dtype,
+        "how": str(x.distribution),
+    }
+    x.context.checked(lambda: said, lambda said: said)
+
+
+def _of_block(ufunc: Any, block: Plain, plan: _Plan, keepdims: bool, dtype: Any, where: Any) -> Plain:
+    """The reduction of a block."""
+    if not plan.member:
+        return np.empty(plan.local_shape, ufunc.reduce(np.ones(1, block.dtype), dtype=dtype).dtype)
+    if where is True and block.size:
+        return np.asarray(ufunc.reduce(block, plan.axes, dtype, None, keepdims))
+    # a block that has none of the points begins with what changes nothing
+    start = {"initial": neutral(ufunc, block.dtype)} if plan.length else {}
+    return np.asarray(ufunc.reduce(block, plan.axes, dtype, None, keepdims, where=where, **start))
 
 
 def _reproducible(x: GlobalArray, plan: _Plan, keepdims: bool, dtype: Any, where: Any) -> Plain:
@@ -94,7 +115,7 @@ def _reproducible(x: GlobalArray, plan: _Plan, keepdims: bool, dtype: Any, where
     for line in plan.lines[:1]:
         check_alive(line)
     if not plan.member:
-        return np.empty(plan.target.local_shape(x.context.rank), block.dtype)
+        return np.empty(plan.local_shape, block.dtype)
     return summed(block, plan.axes, keepdims, plan.lines)
 
 
@@ -103,6 +124,8 @@ class _Plan(NamedTuple):
 
     Attributes
     ----------
+    source : Distribution
+        To which they are brought first: theirs, if that is over a grid of all ranks.
     axes : tuple of int
         Over which it goes.
     length : int
@@ -113,25 +136,31 @@ class _Plan(NamedTuple):
         Along which the axes are divided: one of all ranks where all dimensions divide them.
     member : bool
         Whether this rank has a part.
+    local_shape : tuple of int
+        Of this rank's block of the result.
     """
 
+    source: Distribution
     axes: tuple[int, ...]
     length: int
     target: Distribution
     lines: list[MPI.Intracomm]
     member: bool
+    local_shape: tuple[int, ...]
 
     @classmethod
     def of(cls, x: GlobalArray, axis: Any, keepdims: bool) -> _Plan:
-        """That of an array over a grid of all ranks. Collective at the first time, for the grid's communicators."""
-        d, context = x.distribution, x.context
+        """That of an array. Collective at the first time, for the grid's communicators."""
+        context = x.context
+        d = _on_lines(x)
         axes = axes_of(axis, x.ndim)
         dims = [at for at in (d.order[k] for k in axes) if at is not None and d.dims[at] > 1]
         if dims and math.prod(d.dims[k] for k in dims) == context.size:
             lines = [context.comm]
         else:
             lines = [context.lines(d.dims).lines[k] for k in dims]
-        return cls(axes, _length(x, axes), d.reduced(axes, keepdims), lines, d.parts(context.rank) is not None)
+        target, rank = d.reduced(axes, keepdims), context.rank
+        return cls(d, axes, _length(x, axes), target, lines, d.parts(rank) is not None, target.local_shape(rank))
 
 
 def _length(x: GlobalArray, axes: tuple[int, ...]) -> int:
@@ -155,11 +184,9 @@ def neutral(ufunc: Any, dtype: np.dtype[Any]) -> Any:
     raise TypeError(f"{ufunc.__name__} of dtype {dtype} cannot be reduced over ranks")
 
 
-def on_lines(x: GlobalArray) -> GlobalArray:
-    """The array over a grid of all ranks, whose lines have communicators. Collective."""
-    if x.distribution.on_grid_of(x.context.size):
-        return x
-    return x.redistribute(x.context.distribution(x.shape))
+def _on_lines(x: GlobalArray) -> Distribution:
+    """The distribution of an array, or one over a grid of all ranks, whose lines have communicators, if it is none."""
+    return x.distribution if x.distribution.on_grid_of(x.context.size) else x.context.distribution(x.shape)
 
 
 def combined(ufunc: Any, partial: Plain, plan: _Plan) -> Plain:
@@ -167,10 +194,11 @@ def combined(ufunc: Any, partial: Plain, plan: _Plan) -> Plain:
     check_alive(plan.lines[0])
     if not plan.member:
         return partial
-    op, kinds = _OPS.get(ufunc, (None, ""))
-    partial = partial if partial.flags.c_contiguous else partial.copy()
+    op = _OPS.get((ufunc, partial.dtype.char))
+    if partial.ndim and not partial.flags.c_contiguous:
+        partial = partial.copy()
     for line in plan.lines:
-        if op is not None and partial.dtype.char in kinds:
+        if op is not None:
             line.Allreduce(MPI.IN_PLACE, partial, op)
         else:
             partial = np.asarray(ufunc.reduce(everyones(line, partial), axis=0, dtype=partial.dtype))
@@ -363,7 +391,7 @@ def argmax(x: GlobalArray, /, axis: int | None = None, out: None = None, *, keep
 
 def _arg(ufunc: Any, x: GlobalArray, axis: int | None, keepdims: bool) -> GlobalArray:
     """The first index of what `ufunc` reduces to: of the points equal to it the one of the smallest index."""
-    x = on_lines(x)
+    x = x.within(_on_lines(x))
     axes = axes_of(axis, x.ndim)
     best = _extreme(ufunc, x, axes, True, True)
     index = x.distribution.indices(x.context.rank)

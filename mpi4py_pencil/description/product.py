@@ -11,11 +11,13 @@ from .memory import held
 from .wording import bytes_of, columns, count
 
 
-def product(asked: Request, routes: tuple[Route, Route], components: tuple[tuple[int, ...], ...]) -> dict[str, Any]:
+def product(
+    asked: Request, routes: tuple[Route, Route], components: tuple[tuple[int, ...], ...], ends: int
+) -> dict[str, Any]:
     """The figures of one rank's product, as plain data; sizes of memory are in bytes.
 
-    ``memory`` has what `inputs` and `outputs` hold for their exchanges; tiles and planes, of all components, lie in
-    cache.
+    ``memory`` has what `inputs` and `outputs` hold for their exchanges, and `ends` for functions of modes that go over
+    arrays of their own; tiles and planes, of all components, lie in cache.
 
     Parameters
     ----------
@@ -25,6 +27,8 @@ def product(asked: Request, routes: tuple[Route, Route], components: tuple[tuple
         Of the inputs and of the outputs.
     components : pair of tuple of int
         Their component axes.
+    ends : int
+        The bytes of arrays of functions of modes.
     """
     numbers = [math.prod(each) for each in components]
     block = routes[1].trips[-1].sweeps[-1].after.full().subshape[len(components[1]) :]
@@ -32,6 +36,7 @@ def product(asked: Request, routes: tuple[Route, Route], components: tuple[tuple
     for name, route in zip(("inputs", "outputs"), routes, strict=True):
         found = held(route.trips, route.methods, asked)
         memory[name] = found["total"] - found["tiles"]
+    memory["ends"] = ends
     return {
         "inputs": numbers[0],
         "outputs": numbers[1],
@@ -47,7 +52,7 @@ def product_text(told: dict[str, Any]) -> str:
     memory = told["memory"]
     unit = memory["local_array"]
     rows = [["memory", "", f"in local arrays of modes of {bytes_of(unit)}" if unit else ""]]
-    for name in ("inputs", "outputs"):
+    for name in ("inputs", "outputs", *(["ends"] if memory["ends"] else [])):
         rows.append([name, bytes_of(memory[name]), f"{memory[name] / unit:.2f}" if unit else ""])
     return "\n".join(
         [

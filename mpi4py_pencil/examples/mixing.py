@@ -10,7 +10,8 @@ The flow is one of shears, along x and along y in turn, each for half a unit of 
 
 It stretches the dye into filaments until diffusion takes them: the variance of θ falls exponentially in the end,
 however small κ is. The product u·∇θ is formed on a grid of 3/2 as many points along each axis, where it has no aliases;
-`advection` says what it is at a point.
+`advection` says what it is at a point. Neither the gradient nor the product is ever there as a whole: `right_side` goes
+from modes to modes tile by tile.
 
 ``mpiexec -n 2 python -m mpi4py -m mpi4py_pencil.examples.mixing`` prints the variance and draws the dye into
 ``mixing.png``, which takes matplotlib (the extra "cli").
@@ -22,7 +23,6 @@ J. Atmos. Sci. 28 (1971), the aliases.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,25 +32,36 @@ from numpy.typing import NDArray
 from mpi4py_pencil import PFFT, spectral
 from mpi4py_pencil.examples.gathering import gathered
 from mpi4py_pencil.examples.stepping import rk4
+from mpi4py_pencil.pointwise import Pointwise
 
 Array = NDArray[Any]
 
 
-def advection(u: Sequence[Array], slope: Array) -> Array:
-    """Return -u·∇θ at each point, of the velocity and the gradient of the dye there."""
-    return np.asarray(-(u[0] * slope[0] + u[1] * slope[1]))
+def advection(slope: Array, out: Array, at: tuple[slice, ...], u: Sequence[Array]) -> None:
+    """Fill `out` with -u·∇θ at the points of a tile, of the gradient of the dye there."""
+    np.multiply(slope[0], -u[0][at], out=out)
+    out -= u[1][at] * slope[1]
 
 
-def right_side(fft: PFFT, u: Sequence[Array], kappa: float, theta_hat: Array) -> Array:
-    """Return the modes of -u·∇θ + κ ∇²θ. Collective over the ranks of `fft`."""
-    slope = fft.backward(spectral.gradient(fft, theta_hat))
-    return fft.forward(advection(u, slope)) + kappa * spectral.laplacian(fft, theta_hat)
+def right_side(fft: PFFT, kappa: float) -> Pointwise:
+    """Return what makes the modes of -u·∇θ + κ ∇²θ from those of θ. Collective over the ranks of `fft`."""
+    highest = fft.global_shape(True)[0] / 2
+
+    def gradient(theta_hat: Array, out: Array, k: Sequence[Array], _: object) -> None:
+        for i in range(2):
+            np.multiply(1j * k[i] * (abs(k[i]) < highest), theta_hat, out=out[i])
+
+    def diffusion(product: Array, out: Array, k: Sequence[Array], _: object, theta_hat: Array) -> None:
+        np.subtract(product, kappa * (k[0] ** 2 + k[1] ** 2) * theta_hat, out=out)
+
+    return fft.pointwise(advection, inputs=2, before=gradient, after=diffusion, places=True)
 
 
-def velocity(fft: PFFT, half: int, phase: float, speed: float) -> tuple[Array, Array]:
+def velocity(fft: PFFT, half: int, phase: float, speed: float) -> Sequence[Array]:
     """Return the velocity at this rank's points: a shear along x in even halves of a unit of time, along y in odd."""
     x, y = fft.local_mesh()
-    return (speed * np.sin(y + phase), 0 * x) if half % 2 == 0 else (0 * y, speed * np.sin(x + phase))
+    u = (speed * np.sin(y + phase), 0 * x) if half % 2 == 0 else (0 * y, speed * np.sin(x + phase))
+    return np.broadcast_arrays(*u)
 
 
 def mixed(fft: PFFT, theta_hat: Array, phases: Sequence[float], speed: float, kappa: float, steps: int) -> list[Array]:
@@ -59,9 +70,13 @@ def mixed(fft: PFFT, theta_hat: Array, phases: Sequence[float], speed: float, ka
     Collective over the ranks of `fft`.
     """
     states = [theta_hat]
+    product = right_side(fft, kappa)
     for half, phase in enumerate(phases):
         u = velocity(fft, half, phase, speed)
-        slope = partial(right_side, fft, u, kappa)
+
+        def slope(modes: Array, u: Sequence[Array] = u) -> Array:
+            return np.asarray(product(modes, np.empty_like(modes), u, theta_hat=modes))
+
         for _ in range(steps):
             theta_hat = rk4(slope, theta_hat, 0.5 / steps)
         states.append(theta_hat)

@@ -6,8 +6,8 @@ The vorticity ω of an incompressible fluid in the periodic box [0, 2π)² is ca
 
 From a random field, vortices form, merge and grow, while enstrophy is lost at small scales and energy is nearly kept.
 Under a Fourier transform ∇ becomes ik and u a factor of ω; the product alone is formed in space, where `advection` says
-what it is at a point. Modes with wave numbers above n/3 are truncated, so that it has no aliases. Viscosity is
-integrated exactly (`etdrk4`).
+what it is at the points of a tile: no field is there as a whole. Modes with wave numbers above n/3 are truncated, so
+that it has no aliases. Viscosity is integrated exactly (`etdrk4`).
 
 ``mpiexec -n 2 python -m mpi4py -m mpi4py_pencil.examples.turbulence`` prints energy and enstrophy and draws the
 vorticity at the start and at the end, and the spectra, into ``turbulence.png``, which takes matplotlib (the extra
@@ -19,7 +19,7 @@ Batchelor, Phys. Fluids 12, suppl. II (1969), what becomes of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,24 +33,30 @@ from mpi4py_pencil.examples.stepping import etdrk4
 Array = NDArray[Any]
 
 
-def advection(u: Array, slope: Array) -> Array:
-    """Return -u·∇ω at each point, of the velocity and the gradient of the vorticity there."""
-    return -(u[0] * slope[0] + u[1] * slope[1])
+def velocity_and_slope(w_hat: Array, out: Array, k: Sequence[Array]) -> None:
+    """Fill `out` with the modes of the velocity and of the gradient of the vorticity ω."""
+    u, slope = out[:2], out[2:]
+    for i in range(2):
+        np.multiply(1j * k[i], w_hat, out=slope[i])
+    squares = np.maximum(k[0] ** 2 + k[1] ** 2, 1)
+    np.divide(slope[1], squares, out=u[0])
+    np.divide(slope[0], -squares, out=u[1])
 
 
-def right_side(fft: PFFT, w_hat: Array) -> Array:
-    """Return the modes of -u·∇ω. Collective over the ranks of `fft`."""
-    u = fft.backward(spectral.inverse_curl(fft, w_hat))
-    slope = fft.backward(spectral.gradient(fft, w_hat))
-    return fft.forward(advection(u, slope))
+def advection(x: Array, out: Array) -> None:
+    """Fill `out` with -u·∇ω at each point, of the velocity and the gradient of the vorticity there."""
+    u, slope = x[:2], x[2:]
+    np.multiply(u[0], -slope[0], out=out)
+    out -= u[1] * slope[1]
 
 
 def flow(fft: PFFT, w_hat: Array, nu: float, dt: float) -> Iterator[Array]:
     """Yield the modes of the vorticity after each step. Collective over the ranks of `fft`."""
     k = fft.wavenumbers()
     step = etdrk4(-nu * (k[0] ** 2 + k[1] ** 2), dt)
+    slope = fft.pointwise(advection, inputs=4, before=velocity_and_slope)
     while True:
-        w_hat = step(lambda modes: right_side(fft, modes), w_hat)
+        w_hat = step(slope, w_hat)
         yield w_hat
 
 

@@ -104,6 +104,11 @@ class Leg:
         plane_bytes, count = planes_between(first.shape(1), axes, outer, itemsize)
         self._planes = [aligned_bytes(count * plane_bytes) for _ in range(self._threads)]
 
+    @property
+    def extents(self) -> tuple[int, ...]:
+        """Of the local array; that along the lines does not matter."""
+        return self._sweeps[0].extents
+
     def natural(self, side: int) -> Strides | None:
         """The strides of an ordinary array of the caller before (0) or after (1); None where there are boxes."""
         there = self._sides[side]

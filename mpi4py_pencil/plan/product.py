@@ -2,7 +2,7 @@
 
 Backward's last pass, the function and forward's first pass are one pass. Functions of modes may stand at both ends:
 what backward's first sweep reads is made tile by tile, and what forward's last sweep writes is worked on while it is
-there.
+there. With truncation they go over all modes of the block, of which the sweeps know but a part, and so by themselves.
 """
 
 from __future__ import annotations
@@ -106,20 +106,29 @@ class Product:
         self._call = _Call()
         # whether backward, and forward, has but one pass
         self._single = tuple(len(route.trips) == 1 for route in routes)
-        # where one pass is all there is, what functions of modes make, or are given, lies in arrays of its own
-        modes, dtype = self._modes(), self._back.trips[-1].sweeps[-1].transform.dtype
+        # where one pass is all there is, or modes are left out, what functions of modes make, or are given, lies in
+        # arrays of its own
+        last = self._back.trips[-1].sweeps[-1]
+        truncated = any(kept is not None for kept in last.after.kept)
+        modes, dtype = self._modes(), last.transform.dtype
         wanted = (functions.before, functions.after)
         self._between = [
-            np.empty((*part, *modes), dtype) if single and function else None
+            np.empty((*part, *modes), dtype) if (single or truncated) and function else None
             for part, function, single in zip(components, wanted, self._single, strict=True)
         ]
         self._programs: dict[tuple[Strides, Strides], Program] = {}
+
+    @property
+    def held(self) -> int:
+        """The bytes of arrays that stand between functions of modes and sweeps."""
+        return sum(array.nbytes for array in self._between if array is not None)
 
     def prepared(self, source: Array, target: Array) -> tuple[Array, Program]:
         """What the input is taken from, and the program between it and the output. Local."""
         if self._single[1]:
             source = self._apart(source, target)
-        key = source.strides, target.strides
+        first, last = self._swept_arrays(source, target)
+        key = first.strides, last.strides
         if key not in self._programs:
             self._programs.clear()
             self._programs[key] = self._compiled(*key)
@@ -130,18 +139,26 @@ class Product:
         self._call.source, self._call.target = np.asarray(source).view(), np.asarray(target)
         self._call.source.flags.writeable = False
         try:
-            program(source, target, normalize=False, agreed=True)
+            first, last = self._swept_arrays(source, target)
+            program(first, last, normalize=False, agreed=True)
         finally:
             self._call.source = self._call.target = np.empty(0)
 
     def _apart(self, source: Array, target: Array) -> Array:
         """The input where the output is written by the middle pass: of one and the same every plane is read first."""
-        side = self._forth.sides(Way.FORWARD)[-1][1]
-        if isinstance(side, Spread) and side.gaps:
+        side, between = self._forth.sides(Way.FORWARD)[-1][1], self._between[1]
+        if isinstance(side, Spread) and side.gaps and between is not None:
+            between[...] = 0
+        elif isinstance(side, Spread) and side.gaps:
             source = source.copy()  # it may be the output
             target[...] = 0
         same = (address(source), source.strides, source.shape) == (address(target), target.strides, target.shape)
         return source.copy() if all(self._single) and not same and overlap(source, target) else source
+
+    def _swept_arrays(self, source: Array, target: Array) -> tuple[Array, Array]:
+        """What the first sweep reads and the last writes: the caller's arrays, or what functions of modes work on."""
+        first, last = (None if single else each for single, each in zip(self._single, self._between, strict=True))
+        return source if first is None else first, target if last is None else last
 
     def _modes(self) -> tuple[int, ...]:
         """The shape of a block of modes, as the caller has it."""
@@ -160,12 +177,16 @@ class Product:
         end = None if self._functions.after is None else self._end(self._functions.after)
         listed: list[Sweeping] = []
         for k, leg in enumerate(back[:-1]):
-            made = partial(leg.instructions, source if k == 0 else None, None) if k or start is None else start
+            made: Instructions = partial(leg.instructions, source if k == 0 else None, None)
+            if k == 0 and start is not None:
+                made = start if self._between[0] is None else _in_turn(start, made, None, leg.extents)
             listed.append((f"backward {leg.name}", SWEEP, made))
         listed.append(("function", SWEEP, self._middle(source, target, start, end)))
         last = len(forth) - 1
         for k, leg in enumerate(forth[1:], 1):
-            made = partial(leg.instructions, None, target if k == last else None) if k < last or end is None else end
+            made = partial(leg.instructions, None, target if k == last else None)
+            if k == last and end is not None:
+                made = end if self._between[1] is None else _in_turn(None, made, end, leg.extents)
             listed.append((f"forward {leg.name}", SWEEP, made))
         return listed
 
@@ -182,7 +203,7 @@ class Product:
         theirs: list[tuple[Side, int, Strides]] = [(read, SOURCE, source), (written, TARGET, target)]
         ends: list[tuple[Side, int, Strides | None]] = []
         for (side, place, steps), single, array in zip(theirs, self._single, self._between, strict=True):
-            if array is not None:
+            if single and array is not None:
                 ends.append((_lying(cast("Spread", side), array), ABSOLUTE, None))
             else:
                 ends.append((side, place, steps) if single else (side, ABSOLUTE, None))
@@ -198,18 +219,10 @@ class Product:
         fused = FusedPass(shape, (halves[0], halves[1]), self._tiles, self._pool)
         first, last = start if self._single[0] else None, end if self._single[1] else None
 
-        def instructions(stretch: Stretch | None = None) -> list[Instruction]:
-            begins, ends = stretch is None or stretch[1] == 0, stretch is None or stretch[2] == shape[stretch[0]]
-            return [
-                *(first(None) if first and begins else ()),
-                *fused.instructions(self._functions.middle, stretch),
-                *(last(None) if last and ends else ()),
-            ]
-
-        return instructions
+        return _in_turn(first, partial(fused.instructions, self._functions.middle), last, shape)
 
     def _start(self, before: Apply) -> Instructions:
-        """The function of modes before, and backward's first pass."""
+        """The function of modes before, and backward's first pass, where nothing lies between."""
         call, between = self._call, self._between[0]
 
         def apply(at: Slices, _: Array, out: Array) -> None:
@@ -218,14 +231,14 @@ class Product:
         trip, components = self._back.trips[-1], self._components[0]
         dtype = trip.sweeps[-1].transform.dtype
         half = Half(components, dtype)
-        if not self._single[0]:
+        if between is None:
             written = self._back.sides(Way.BACKWARD)[0][1]
             half = Half(components, dtype, _swept(trip, Way.BACKWARD, len(components)), written)
         fused = FusedPass(self._modes(), (Half((), dtype), half), self._tiles, self._pool)
         return partial(fused.instructions, apply)
 
     def _end(self, after: Apply) -> Instructions:
-        """Forward's last pass, and the function of modes after."""
+        """Forward's last pass, where nothing lies between, and the function of modes after."""
         call, between = self._call, self._between[1]
 
         def apply(at: Slices, x: Array, _: Array) -> None:
@@ -234,12 +247,28 @@ class Product:
         trip, components = self._forth.trips[-1], self._components[1]
         dtype = trip.sweeps[-1].transform.dtype
         half = Half(components, dtype)
-        if not self._single[1]:
+        if between is None:
             read = self._forth.sides(Way.FORWARD)[-1][0]
             swept = _swept(trip, Way.FORWARD, len(components))
             half = Half(components, dtype, swept, read, scale=self._scales[1])
         fused = FusedPass(self._modes(), (half, Half((), dtype)), self._tiles, self._pool)
         return partial(fused.instructions, apply)
+
+
+def _in_turn(
+    first: Instructions | None, sweep: Instructions, last: Instructions | None, extents: Sequence[int]
+) -> Instructions:
+    """A pass, whose stretches have something before them all, or after."""
+
+    def instructions(stretch: Stretch | None) -> list[Instruction]:
+        begins, ends = stretch is None or stretch[1] == 0, stretch is None or stretch[2] == extents[stretch[0]]
+        return [
+            *(first(None) if first and begins else ()),
+            *sweep(stretch),
+            *(last(None) if last and ends else ()),
+        ]
+
+    return instructions
 
 
 def _swept(trip: Pass, way: Way, rank: int) -> tuple[DirectedSweep, ...]:

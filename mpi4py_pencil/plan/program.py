@@ -58,7 +58,7 @@ def _in_parts(sweeping: Sweeping, name_before: str, before: Exchange | None, aft
     waits, starts = (list(zip(p.ends, p.operations, strict=True)) if p else [] for p in (coming, going))
     cuts = sorted({0, *(end for end, _ in starts), *(end for end, _ in waits if not apart)})
     there = 0
-    for start, stop in itertools.pairwise(cuts):
+    for start, stop in list(itertools.pairwise(cuts)) or [(0, 0)]:
         while waits and (apart or there < stop):
             there, wait = waits.pop(0)
             yield name_before, EXCHANGE, [anywhere(wait)]
