@@ -105,7 +105,7 @@ def plans(draw):
 
 
 @on_hosts
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(plans())
 def test_any_plan(hosts, case):
     shape, asked = case
@@ -123,7 +123,7 @@ def moves(draw):
 
 
 @on_hosts
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(moves())
 def test_any_transfer(hosts, case):
     shape, dims, axis, other, kind, method = case
@@ -132,7 +132,7 @@ def test_any_transfer(hosts, case):
 
 
 @on_hosts
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(moves(), st.booleans())
 def test_any_redistribution_of_blocks(hosts, case, into):
     """Into a new array, or into one that is there."""
@@ -150,7 +150,7 @@ def test_any_redistribution_of_blocks(hosts, case, into):
 
 
 @on_hosts
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(spread.arrays(), st.data())
 def test_any_redistribution_of_whole_arrays(hosts, case, data):
     """Dealt out, in blocks of any sizes, some on some of the ranks only."""
@@ -160,7 +160,7 @@ def test_any_redistribution_of_whole_arrays(hosts, case, data):
         np.testing.assert_array_equal(found, whole)
 
 
-LARGE = [((40, 50, 60), None), ((40, 50, 60), [0, 1, 1]), ((300, 2000), None)]
+LARGE = [((40, 50, 60), None), ((40, 50, 60), [0, 1, 1])]
 
 
 @on_hosts
@@ -171,7 +171,7 @@ def test_boxes_of_many_packets(hosts):
             check_plan(fft, random_array(rng(*shape), shape, "D"))
 
 
-@on_hosts
+@pytest.mark.parametrize("hosts", [runs_on((2, 2))])
 def test_nothing_is_left(hosts):
     """Of plans, transfers and lines, by each method."""
 
@@ -187,7 +187,7 @@ def test_nothing_is_left(hosts):
             fft.close()
             line.close()
 
-    repeated(use, 40, 200)
+    repeated(use, 20, 120)
 
 
 @starts_hosts
