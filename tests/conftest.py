@@ -1,7 +1,8 @@
 """The ground every test stands on, whether pytest was started alone or by mpiexec.
 
 ``python -m pytest`` runs everything, the tests marked ``parallel`` in one job per rank count (see jobs.py).
-``mpiexec -n 3 python -m pytest -m "parallel[3]"`` runs those for three ranks.
+``mpiexec -n 3 python -m pytest -m "parallel[3]"`` runs those for three ranks. ``python -m pytest tests/hosts`` runs
+what needs several hosts, which are emulated.
 
 The tests must be able to fail under ``python -O`` too, where ``assert`` statements vanish: they use ``support.check``,
 ``support.everywhere`` and ``numpy.testing``, which raise. Property tests import Hypothesis through ``lockstep``.

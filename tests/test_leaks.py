@@ -1,4 +1,4 @@
-"""Nothing grows: communicators, datatypes, requests, windows, Python's objects and memory, over thousands of uses.
+"""Nothing grows: communicators, datatypes, requests, windows, Python's objects and memory, over hundreds of uses.
 
 MPI does not say how many objects it holds. But it numbers them and uses the numbers of freed ones again: as long as
 nothing leaks, new objects get numbers as low as before. (Open MPI numbers datatypes and requests only when asked for
@@ -58,10 +58,10 @@ class Growth:
         grown = (
             f"after {uses} uses: numbers grew by {numbers}, windows {mapped}, objects {objects}, memory {kibibytes} KiB"
         )
-        check(max(numbers.values()) < 100, grown)
+        check(max(numbers.values()) < 40, grown)
         check(mapped < 10, grown)
-        check(objects < 500, grown)
-        check(kibibytes < 6 * 1024, grown)
+        check(objects < 250, grown)
+        check(kibibytes < 2 * 1024, grown)
 
 
 def repeated(use, first, times):
@@ -96,7 +96,7 @@ def test_what_leaks_is_seen():
 
 
 @pytest.mark.parallel([1, 2])
-def test_ten_thousand_arrays():
+def test_thousands_of_arrays():
     """Made, redistributed, computed with, dropped."""
     subcomm = Subcomm(WORLD, [0, 1])
 
@@ -107,18 +107,19 @@ def test_ten_thousand_arrays():
             u = (u + 1).redistribute(0)
         return u
 
-    u = repeated(use, 1000, 10_000)
-    check(np.all(u == 9999), "the last array")
+    u = repeated(use, 300, 3000)
+    check(np.all(u == 2999), "the last array")
 
 
 @pytest.mark.parallel(2)
-def test_a_thousand_plans():
+def test_hundreds_of_plans():
     """Closed, left by a with statement, or just dropped, by one rank later than by the others."""
     late = []
 
     def use(k):
         shape = [(8, 9, 10), (12, 8), (4, 6, 5, 4)][k % 3]
-        fft = PFFT(WORLD, shape, dtype="dDf"[k // 3 % 3], method=METHODS[k % 5], backend=("numpy", "pyfftw")[k % 2])
+        method, backend = METHODS[k % len(METHODS)], ("numpy", "pyfftw")[k % 2]
+        fft = PFFT(WORLD, shape, dtype="dDf"[k // 3 % 3], method=method, backend=backend)
         u_hat = fft.forward(newDistArray(fft, False, val=1))
         if k % 4 == 0:
             fft.forward(newDistArray(fft, False, val=1, rank=1))
@@ -131,39 +132,39 @@ def test_a_thousand_plans():
             late.append(fft)
             del late[:-3]
 
-    repeated(use, 90, 1000)
+    repeated(use, 90, 300)
 
 
 @pytest.mark.parallel(2)
-def test_a_thousand_plans_of_one_line():
+def test_hundreds_of_plans_of_one_line():
     """Closed or just dropped, each with arrays of two strides."""
     u = np.ones((400, 2), complex)
 
     def use(k):
-        fft = FFT1D(WORLD, [144, 60, 35][k % 3], method=METHODS[k % 5], backend="numpy")
+        fft = FFT1D(WORLD, [144, 60, 35][k % 3], method=METHODS[k % len(METHODS)], backend="numpy")
         fft.forward(np.ones(fft.shape(False), complex))
         fft.backward(u[: fft.shape(True)[0], k % 2])
         if k % 2:
             fft.close()
 
-    repeated(use, 90, 1000)
+    repeated(use, 90, 300)
 
 
 @pytest.mark.parallel(2)
-def test_a_thousand_transfers():
+def test_hundreds_of_transfers():
     """Each with arrays of several layouts."""
     start = Pencil(Subcomm(WORLD, [0, 1, 1]), (6, 8, 5), 2)
     after = start.pencil(0)
     sources = [np.ones(start.subshape), np.ones(start.subshape, order="F"), np.ones((*start.subshape, 2))[..., 0]]
 
     def use(k):
-        transfer = start.transfer(after, float, METHODS[k % 5])
+        transfer = start.transfer(after, float, METHODS[k % len(METHODS)])
         for a in sources:
             b = np.zeros(after.subshape)
             transfer.forward(a, b)
             transfer.backward(b, a)
 
-    repeated(use, 100, 1000)
+    repeated(use, 50, 300)
 
 
 @pytest.mark.parallel(2)
@@ -181,7 +182,7 @@ def test_one_transfer_and_arrays_of_ever_new_layouts():
 
     for method in METHODS:
         transfer = start.transfer(after, float, method)
-        repeated(partial(use, transfer), 30, 330)
+        repeated(partial(use, transfer), 20, 230)
 
 
 @pytest.mark.parallel(2)
@@ -190,7 +191,7 @@ def test_what_was_made_for_a_communicator_goes_with_it():
 
     def use(k):
         comm = WORLD.Dup()
-        fft = PFFT(comm, (6, 7, 5), method=METHODS[k % 5], backend="numpy")
+        fft = PFFT(comm, (6, 7, 5), method=METHODS[k % len(METHODS)], backend="numpy")
         fft.backward(fft.forward(newDistArray(fft, False)))
         u = DistArray((6, 7), Subcomm(comm, [0, 1]), val=1)
         turned = u.redistribute(0)
@@ -199,7 +200,7 @@ def test_what_was_made_for_a_communicator_goes_with_it():
             gc.collect()
         comm.Free()
 
-    repeated(use, 20, 60)
+    repeated(use, 10, 50)
 
 
 @pytest.mark.parallel(2)

@@ -77,9 +77,11 @@ def test_cosines_nothing_and_half_a_spectrum():
         check_plan(shape, kinds, options)
 
 
-@pytest.mark.parallel([1, 2])
 def test_every_kind_at_every_length():
-    """Along one axis, next to one that is left as it is: the weights of the points on the ends among them."""
+    """Along one axis, next to one that is left as it is: the weights of the points on the ends among them.
+
+    On one rank: how a line is transformed does not depend on who else has some.
+    """
     for (kind, family), n, norm in itertools.product(FAMILIES.items(), range(1, 10), NORMS):
         if (kind, n) != ("dct1", 1):
             for dtype in "dF":

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..transforms import Line
 
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Tile = np.ndarray[Any, Any]
 Plan = Callable[[], Any]
 Planner = Callable[[Line, Tile, Tile], Plan]
@@ -80,6 +81,13 @@ def engine(name: str) -> Planner:
 def _module(name: str) -> ModuleType:
     """The module of an engine."""
     return importlib.import_module(f".with_{name}", __package__)
+
+
+def aligned_bytes(nbytes: int) -> Bytes:
+    """Uninitialised memory that starts at a cache line, of 64 bytes."""
+    raw = np.empty(nbytes + 64, np.uint8)
+    skip = -raw.ctypes.data % 64
+    return raw[skip : skip + nbytes]
 
 
 def real_parts(tile: Tile) -> Tile:

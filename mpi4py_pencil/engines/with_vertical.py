@@ -13,15 +13,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pyfftw
 
 from .. import _kernels
 from ..transforms import Edit, Line, Run
 from ..transforms.roots import roots
-from . import FOURIER, Plan, Tile, with_pyfftw
+from . import FOURIER, HARTLEY, TRIGONOMETRIC, Plan, Tile, aligned_bytes, engine
 
-KINDS = with_pyfftw.KINDS
-PRECISIONS = with_pyfftw.PRECISIONS
+KINDS = FOURIER | TRIGONOMETRIC | HARTLEY
+PRECISIONS = "fdg"
 
 # The variable that names an instruction set where another than the processor's best is to be used.
 SIMD = "MPI4PY_PENCIL_SIMD"
@@ -130,10 +129,10 @@ def plan(line: Line, before: Tile, after: Tile) -> Plan:
     before_runs, after_runs = ((Run(0, 0, n),) for n in line.lengths)
     whole = replace(line, runs=(before_runs, after_runs), edits=((), ()))
     if not known(whole):
-        return with_pyfftw.plan(line, before, after)
+        return engine("pyfftw")(line, before, after)
     tables = [np.array([[0, t.shape[1], t.ctypes.data, t.itemsize, t.strides[0], 0]], np.intp) for t in (before, after)]
     step, scales, outer = lanes(line), np.ones(2, np.longdouble), np.empty(0, np.intp)
-    workspace = pyfftw.empty_aligned((2, workspace_bytes(line, step)), np.uint8, n=64)
+    workspace = aligned_bytes(2 * workspace_bytes(line, step)).reshape(2, -1)
     made = kernel(whole, tables, outer, len(before), 1, step, scales, False, workspace)
     return functools.partial(made.run, 0, 0, 0, 1, False)
 

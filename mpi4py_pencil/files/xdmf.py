@@ -5,9 +5,9 @@ Their x axis is the last of an array's, and so is the first component of a vecto
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 from . import rows
 
@@ -90,10 +90,10 @@ def _attribute(field: Any, source: str, name: str, row: int) -> str:
             + "\n".join(items)
             + "\n</DataItem>"
         )
-        return f'<Attribute Name={quoteattr(name)} AttributeType="Vector" Center="Node">\n{data}\n</Attribute>'
+        return f'<Attribute Name="{escape(name)}" AttributeType="Vector" Center="Node">\n{data}\n</Attribute>'
     several = [(f"{name}_{k}", (row, k)) for k in range(components[0])] if components else [(name, (row,))]
     return "\n".join(
-        f'<Attribute Name={quoteattr(title)} AttributeType="Scalar" Center="Node">\n'
+        f'<Attribute Name="{escape(title)}" AttributeType="Scalar" Center="Node">\n'
         f"{_slab(field, source, name, at, shape)}\n</Attribute>"
         for title, at in several
     )

@@ -6,21 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..engines import Plan, Planner, with_vertical
+from ..engines import Bytes, Plan, Planner, aligned_bytes, with_vertical
 from ..transforms import Line
 from . import cache
 from .cache import CACHE_LINE
 
 Strides = tuple[int, ...]
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Tile = np.ndarray[Any, Any]
-
-
-def aligned_bytes(nbytes: int) -> Bytes:
-    """Uninitialised memory that starts at a cache line."""
-    raw = np.empty(nbytes + CACHE_LINE, np.uint8)
-    skip = -raw.ctypes.data % CACHE_LINE
-    return raw[skip : skip + nbytes]
 
 
 class Pair:
@@ -69,7 +61,7 @@ class Workspace:
         self.line = line
         self.rows = rows
         self.lines = lines
-        self.memory = aligned_bytes(2 * with_vertical.workspace_bytes(line, lines)).reshape(2, -1)
+        self.memory: Bytes = aligned_bytes(2 * with_vertical.workspace_bytes(line, lines)).reshape(2, -1)
 
 
 class Tiles:

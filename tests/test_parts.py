@@ -1,0 +1,142 @@
+"""Plans whose exchanges are cut into parts: the same numbers as without, and what the plan is cut along."""
+
+import itertools
+
+import numpy as np
+import pytest
+from mpi4py import MPI
+from support import RANKS, check, everywhere, rng
+
+from mpi4py_pencil import PFFT
+from mpi4py_pencil.plan import cuts
+from mpi4py_pencil.sweep import cache
+
+WORLD = MPI.COMM_WORLD
+METHODS = ["pairwise", "hybrid"]
+LENGTHS = ("padding", "truncation")
+CASES = [
+    ((16, 18, 20), {}),
+    ((16, 18, 20), {"grid": (0, 0, 1)}),
+    ((12, 11, 10, 9), {"grid": (0, 0, 1, 1)}),
+    ((12, 12, 10, 9), {"grid": (0, 1, 0, 1), "threads": 2}),
+    ((30, 28, 26), {"padding": 1.5}),
+    ((28, 30, 26), {"truncation": 0.6}),
+    ((7, 40, 5), {}),
+    ((2, 3, 4), {}),
+]
+
+
+@pytest.fixture
+def finely_cut(monkeypatch):
+    """Cut exchanges of a few bytes."""
+    monkeypatch.setattr(cuts, "_FEWEST_BYTES", 64)
+
+
+def block(fft, forward_output, whole, components):
+    """Return this rank's part of a global array."""
+    return whole[(slice(None),) * len(components) + fft.pencil[forward_output].local_slice()]
+
+
+@pytest.mark.parallel(RANKS)
+@pytest.mark.parametrize("cached", [4096, None])
+def test_cut_plans_give_what_serial_ones_do(monkeypatch, finely_cut, cached):
+    """With passes of planes and without, slabs and pencils, vectors, both directions and their adjoints."""
+    if cached:
+        monkeypatch.setattr(cache, "CACHED_BYTES", cached)
+    cut = 0
+    for (shape, asked), method, dtype, components in itertools.product(CASES, METHODS, (complex, float), ((), (3,))):
+        fft = PFFT(WORLD, shape, dtype=dtype, method=method, **asked)
+        serial = PFFT(MPI.COMM_SELF, shape, dtype=dtype, **{k: v for k, v in asked.items() if k in LENGTHS})
+        cut += sum(each.outward is not None for pair in fft._plain.route.between for each in pair)
+        points = rng(0).standard_normal((*components, *serial.shape(False))).astype(dtype)
+        modes = np.asarray(serial.forward(points))
+        for way, given, wanted in ((0, points, modes), (1, modes, np.asarray(serial.backward(modes)))):
+            direction = (fft.forward, fft.backward)[way]
+            source = np.ascontiguousarray(block(fft, bool(way), given, components))
+            for _ in range(2):
+                found = direction(source)
+            with everywhere():
+                np.testing.assert_allclose(
+                    np.asarray(found), block(fft, not way, wanted, components), rtol=0, atol=1e-12 * len(points) * 30
+                )
+    check(WORLD.size == 1 or cut > 0, "something was cut")
+
+
+@pytest.mark.parallel([2, 3, 4])
+def test_cut_products_give_what_serial_ones_do(finely_cut):
+    """Functions of points and of modes at both ends, whose passes are cut too."""
+
+    def made(comm, **asked):
+        fft = PFFT(comm, (12, 14, 16), **asked)
+        return fft, fft.pointwise(cross, 3, 3, before=doubled, after=halved)
+
+    serial, whole = made(MPI.COMM_SELF)
+    modes = np.asarray(serial.forward(rng(1).standard_normal((3, *serial.shape(False)))))
+    wanted = np.asarray(whole(modes))
+    for method, asked in itertools.product(METHODS, ({}, {"grid": (0, 0, 1)}, {"threads": 2})):
+        fft, product = made(WORLD, method=method, **asked)
+        source = np.ascontiguousarray(block(fft, True, modes, (3,)))
+        for _ in range(2):
+            found = product(source)
+        with everywhere():
+            np.testing.assert_allclose(np.asarray(found), block(fft, True, wanted, (3,)), rtol=0, atol=1e-12)
+
+
+def cross(x, out):
+    """Fill `out` with a product that mixes the components."""
+    for k in range(3):
+        out[k] = x[k - 1] * x[k - 2] + x[k]
+
+
+def doubled(u_hat, out, k):
+    """Fill `out` with twice the modes."""
+    out[...] = 2 * u_hat
+
+
+def halved(x, out, k):
+    """Write half of the modes."""
+    out[...] = 0.5 * x
+
+
+@pytest.mark.parallel([2, 3])
+def test_a_function_that_raises_in_a_cut_plan(finely_cut):
+    """It raises on every rank, and the plan stays what it is: no part is left on its way."""
+    fft = PFFT(WORLD, (12, 14, 16), method="pairwise")
+    fails = [True]
+
+    def function(x, out):
+        if fails[0] and WORLD.rank == WORLD.size - 1:
+            raise ArithmeticError("no")
+        out[...] = x
+
+    product = fft.pointwise(function)
+    modes = np.asarray(fft.forward(rng(2, WORLD.rank).standard_normal(fft.shape(False))))
+    for _ in range(2):
+        fails[0] = True
+        raised = False
+        try:
+            product(modes)
+        except (ArithmeticError, RuntimeError):
+            raised = True
+        check(raised, "it raises")
+        fails[0] = False
+        with everywhere():
+            np.testing.assert_allclose(np.asarray(product(modes)), modes, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parallel([4])
+def test_what_a_plan_is_cut_along(finely_cut):
+    """Pencils are cut along what no exchange divides anew where they can be; and a pass along one axis alone."""
+    fft = PFFT(WORLD, (16, 18, 20), dtype=complex, grid=(2, 2, 1), method="pairwise")
+    (there, home), (onward, back) = fft._plain.route.between
+    sides = [(each.outward.axis, each.inward.axis) for each in (there, onward, back, home)]
+    with everywhere():
+        np.testing.assert_equal(sides, [(-3, -3), (-3, -2), (-1, -1), (-1, -3)])
+    uncut = PFFT(WORLD, (16, 18, 20), dtype=complex, grid=(2, 2, 1), method="alltoallv")
+    check(all(each.outward is None for pair in uncut._plain.route.between for each in pair), "Alltoallv has no parts")
+
+
+@pytest.mark.parallel([2])
+def test_short_messages_are_not_cut():
+    fft = PFFT(WORLD, (32, 32, 32), dtype=complex, method="pairwise")
+    check(all(each.outward is None for pair in fft._plain.route.between for each in pair), "they are whole")
