@@ -44,7 +44,8 @@ class Transfer:
     method : str, optional
         "shared" (through a shared-memory window, where the peers share a node), "alltoallv" (contiguous boxes),
         "alltoallw" (derived datatypes, nothing packed), "pairwise" (messages between pairs, boxes unpacked as they
-        arrive), or "auto": shared where it can be had, else alltoallv.
+        arrive), "hybrid" (a window among the peers on a node, messages beyond), or "auto": shared where it can be had,
+        else alltoallv for small boxes, and hybrid or pairwise for others.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from support import check, everywhere, expect_everywhere, rng
 
 from mpi4py_pencil import Pencil, Subcomm
 from mpi4py_pencil._kernels import Call, Program
-from mpi4py_pencil.exchange import METHODS, Cut, Memory, Turn, chosen_method, open_chosen, segment_bytes
+from mpi4py_pencil.exchange import METHODS, Cut, Memory, Turn, chosen_method, open_exchange, segment_bytes
 from mpi4py_pencil.layout.boxes import boxes
 from mpi4py_pencil.sweep.instruction import anywhere
 
@@ -75,7 +75,8 @@ class Opened:
         self.comm = moved.comm
         shapes = (before.subshape, after.subshape)
         turn = Turn(Memory(max(segment_bytes(moved, itemsize), *(int(np.prod(n)) * itemsize for n in shapes))))
-        self.ways = open_chosen(WORLD, method, moved, shapes, itemsize, order, (turn, turn), cuts)
+        chosen = chosen_method(WORLD, method, moved, itemsize)
+        self.ways = open_exchange(chosen, moved, shapes, itemsize, order, (turn, turn), cuts)
 
     def sent(self, way, whole):
         """Return one way of the exchange, after a global array has been sent by it, and what is to arrive."""

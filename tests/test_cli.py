@@ -210,7 +210,7 @@ def test_tuning(tmp_path, monkeypatch):
     np.testing.assert_equal({len(row) for row in rows}, {len(header)})
     cells = [row.split() for row in rows]
     np.testing.assert_equal({row[0] for row in cells}, {"1x2x1", "1x1x2"})
-    np.testing.assert_equal({row[1] for row in cells}, {"auto", "alltoallv", "alltoallw", "pairwise"})
+    np.testing.assert_equal({row[1] for row in cells}, {"auto", "alltoallv", "alltoallw", "pairwise", "hybrid"})
     np.testing.assert_equal({row[2] for row in cells}, set(engines("F")))
     least = min(float(row[4]) for row in cells)
     told, _, than = best.partition("; ")
@@ -219,7 +219,7 @@ def test_tuning(tmp_path, monkeypatch):
     if than != "the default":
         times = float(re.fullmatch(r"the default takes ([\d.]+) times as long", than)[1])
         np.testing.assert_allclose(times * least, float(cells[0][4]), atol=0.02 * float(cells[0][4]) + 0.01)
-    np.testing.assert_equal(note, "auto: shared memory where all peers are on one node, else alltoallv")
+    np.testing.assert_equal(note, "auto: shared memory where all peers are on one node, else messages")
     np.testing.assert_equal(kept, f"Kept in {file}, where plans of this transform find it")
     [(name, entry)] = json.loads(file.read_text()).items()
     np.testing.assert_equal(

@@ -302,7 +302,7 @@ def test_notes_say_what_a_method_means(capfd):
     mixed = plan(capfd, "--shape 8 8 8 --ranks 6 --grid 3 2 --ranks-per-node 3")[1]
     check("2 -> 1: 2 of 3 groups of peers are each on one node: shared; others not." in mixed, mixed)
     unknown = plan(capfd, "--shape 8 8 8 --ranks 6")[1]
-    check("auto: shared where all peers are on one node; else alltoallv" in unknown, unknown)
+    check("auto: shared where all peers are on one node; else messages" in unknown, unknown)
     paired = plan(capfd, "--shape 256 256 256 --ranks 4 --method pairwise")[1]
     check("Pass 1 takes its two sweeps plane by plane, in one trip." in paired, paired)
     check("auto" not in paired and "shared" not in paired, paired)

@@ -52,7 +52,7 @@ def tune(**asked_for: Any) -> int:
     than = "the default" if least == default else f"the default takes {default / least:.2f} times as long"
     print(f"\nFastest: {' '.join(cells(best, 0).split())} KiB, {least:.3f} ms; {than}")
     if "auto" in among.methods and size > 1:
-        print("auto: shared memory where all peers are on one node, else alltoallv")
+        print("auto: shared memory where all peers are on one node, else messages")
     print(f"Kept in {file}, where plans of this transform find it" if file else not_kept(best), flush=True)
     return 0
 

@@ -17,25 +17,21 @@ from ..sweep.tiles import tile_bytes
 def held(trips: Sequence[Pass], methods: Sequence[str], asked: Request) -> dict[str, int]:
     """Bytes that the plan holds on this rank: as `pipeline.Route` reserves them."""
     remaining = iter(methods)
-    moved: list[Boxes | int] = []
-    itemsizes, used = [], set()
-    windows = 0
+    chosen = ["local" if trip.exchange is None else next(remaining) for trip in trips[:-1]]
     memory = Memory(0)
-    both = [turns(memory, [t.exchange is None for t in way.order(trips[:-1])]) for way in Way]
-    for trip, there, home in zip(trips[:-1], both[0], both[1][::-1], strict=True):
+    both = zip(*(way.order(turns(memory, way.order(chosen))) for way in Way), strict=True)
+    moved: list[Boxes | int] = []
+    itemsizes, used, windows = [], set(), 0
+    for trip, method, turn in zip(trips[:-1], chosen, both, strict=True):
         itemsizes.append(trip.sweeps[-1].transform.dtype.itemsize)
         if trip.exchange is None:
             moved.append(math.prod(trip.sweeps[-1].after.subshape) * itemsizes[-1])
-            used |= {there.out, home.out}
-            continue
-        parts = boxes(trip.exchange.before, trip.exchange.after)
-        moved.append(parts)
-        method = next(remaining)
-        if method in ("shared", "hybrid"):
-            windows += segment_bytes(parts, itemsizes[-1])
+        else:
+            parts = boxes(trip.exchange.before, trip.exchange.after)
+            moved.append(parts)
+            windows += segment_bytes(parts, itemsizes[-1]) if method in ("shared", "hybrid") else 0
         if method != "shared":
-            used |= {there.into, home.into}
-            used |= {there.out, home.out} if method != "hybrid" else set()
+            used |= {number for each in turn for number in (each.out, each.into)}
     private = {
         "buffers": len(used) * Memory(room(moved, itemsizes)).nbytes,
         "tiles": asked.threads * _tiles(trips, asked.tile_bytes, asked.backend == "vertical"),

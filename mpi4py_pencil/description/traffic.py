@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ..exchange import SMALL
 from ..layout.pencil import Pencil
 from ..plan.steps import Exchange, Step
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
+Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Traffic:
         So many consecutive ranks share a node; None where that is not known.
     near, stays : ndarray of int
         The peers on the same node, and the bytes that go to them.
+    small, mixed : ndarray of bool
+        Whether the boxes among its peers are small on the average, and whether some of these are on one node.
     """
 
     peers: int
@@ -38,6 +42,8 @@ class Traffic:
     per_node: int | None
     near: Integers
     stays: Integers
+    small: Booleans
+    mixed: Booleans
 
 
 def traffics(planned: Sequence[Step], per_node: int | None) -> Iterator[Traffic]:
@@ -65,7 +71,11 @@ def _traffic(step: Exchange, dims: Sequence[int], order: Sequence[int], per_node
     dimension = order[aligned]
     parts, place = dims[dimension], coords[dimension]
     theirs = _blocks(step.after, divided)
-    first, last = _neighbours(ranks, place, parts, math.prod(dims[dimension + 1 :]), per_node or 1)
+    stride = math.prod(dims[dimension + 1 :])
+    first, last = _neighbours(ranks, place, parts, stride, per_node or 1)
+    near = last - first - 1
+    origin = ranks - place * stride  # the first of its peers
+    blocks, together = (np.bincount(origin, each, ranks.size)[origin] for each in (mine * pencil.shape[divided], near))
     upto = np.concatenate([[0], np.cumsum(theirs)])
     return Traffic(
         parts - 1,
@@ -73,8 +83,10 @@ def _traffic(step: Exchange, dims: Sequence[int], order: Sequence[int], per_node
         mine * (pencil.shape[divided] - theirs[place]),
         mine * _largest_other(theirs)[place],
         per_node,
-        last - first - 1,
+        near,
         mine * (upto[last] - upto[first] - theirs[place]),
+        blocks < SMALL * parts**2,
+        together > 0,
     )
 
 
@@ -105,12 +117,14 @@ def method_of(asked: str, traffic: Traffic, rank: int) -> str:
     together = traffic.near == traffic.peers
     known = traffic.per_node is not None
     if asked == "shared" and known and not together.all():
-        raise ValueError("method 'shared' needs all peers on one node; use 'auto', 'alltoallv' or 'pairwise'")
+        raise ValueError("method 'shared' needs all peers on one node; use 'auto', 'hybrid', 'alltoallv' or 'pairwise'")
     if asked != "auto":
         return asked
     if not known:
         return "auto"
-    return "shared" if together[rank] else "alltoallv"
+    if together[rank] or traffic.small[rank]:
+        return "shared" if together[rank] else "alltoallv"
+    return "hybrid" if traffic.mixed[rank] else "pairwise"
 
 
 def exchange(step: Exchange, rank: int, traffic: Traffic, method: str) -> dict[str, Any]:

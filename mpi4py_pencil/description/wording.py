@@ -72,7 +72,7 @@ def _notes(asked: str, exchanges: Sequence[dict[str, Any]]) -> list[str]:
     if "shared" in methods:
         notes.append("shared: the peers read it where it lies, without messages.")
     if "auto" in methods:
-        notes.append("auto: shared where all peers are on one node; else alltoallv, which is counted here.")
+        notes.append("auto: shared where all peers are on one node; else messages, counted here as for alltoallv.")
     for step in exchanges:
         groups, on_one = ((step["nodes"] or {}).get(k, 0) for k in ("groups", "groups_on_one_node"))
         if asked == "auto" and 0 < on_one < groups:

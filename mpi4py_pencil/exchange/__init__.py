@@ -23,12 +23,12 @@ from .local import Local
 from .memory import Memory, Turn, room, turns
 from .methods import (
     METHODS,
+    SMALL,
     Boxed,
     Exchange,
     checked_method,
     chosen_method,
     open_boxed,
-    open_chosen,
     open_exchange,
     say_no_room,
     segment_bytes,
@@ -38,6 +38,7 @@ from .placement import Placed
 
 __all__ = [
     "METHODS",
+    "SMALL",
     "Boxed",
     "Cut",
     "Exchange",
@@ -49,7 +50,6 @@ __all__ = [
     "checked_method",
     "chosen_method",
     "open_boxed",
-    "open_chosen",
     "open_exchange",
     "room",
     "say_no_room",

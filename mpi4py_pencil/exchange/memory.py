@@ -88,21 +88,19 @@ class Turn:
         return outbox, place(boxes.receives, places[1], order, itemsize)
 
 
-def turns(memory: Memory, stays: Sequence[bool]) -> list[Turn]:
-    """The buffers of exchanges in a row, of which some only stay with their rank.
+def turns(memory: Memory, methods: Sequence[str]) -> list[Turn]:
+    """The buffers of exchanges in a row by these methods, of which "local" is one that stays with its rank.
 
     None is written, nor filled by others, while the sweep before still reads there, but what was sent from there.
+    Where outboxes or inboxes lie in windows they take no buffer.
     """
     found: list[Turn] = []
     read: tuple[int, ...] = ()
-    for staying in stays:
-        out = next(k for k in range(3) if k not in read)
-        if staying:
-            found.append(Turn(memory, out, out))
-        else:
-            free = [k for k in range(3) if k not in (*read, out)]
-            found.append(Turn(memory, out, free[0] if free else found[-1].out))
-        read = (found[-1].out, found[-1].into)
+    for method in methods:
+        out, *free = [k for k in range(3) if k not in read]
+        into = out if method in ("local", "hybrid") else free[0] if free else found[-1].out
+        found.append(Turn(memory, out, into))
+        read = () if method == "shared" else (out, into)
     return found
 
 

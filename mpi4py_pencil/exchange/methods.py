@@ -25,7 +25,7 @@ from .window import Window, near, on_one_node, room_for
 
 METHODS = ("auto", "shared", "alltoallv", "alltoallw", "pairwise", "hybrid")
 # Boxes of fewer bytes on the average go by one Alltoallv, for which libraries join them.
-_SMALL = 2**15
+SMALL = 2**15
 
 
 Turns = tuple[Turn, Turn]
@@ -127,7 +127,7 @@ def _messages(boxes: Boxes, itemsize: int) -> str:
     """By which method messages go. Collective over the peers."""
     size = boxes.comm.Get_size()
     sent = boxes.comm.allreduce(sum(box.size for box in boxes.sends)) * itemsize
-    if sent < _SMALL * size**2:
+    if sent < SMALL * size**2:
         return "alltoallv"
     shared = boxes.comm.allreduce(len(near(boxes.comm).ranks) > 1, MPI.LOR)
     return "hybrid" if shared else "pairwise"
@@ -153,24 +153,6 @@ def say_no_room(comm: MPI.Intracomm, instead: str) -> None:
 def _warn_once(instead: str) -> None:
     """Warn once in a process."""
     warnings.warn(f"no room in /dev/shm for shared windows: {instead}", RuntimeWarning, stacklevel=2)
-
-
-def open_chosen(
-    comm: MPI.Intracomm,
-    method: str,
-    boxes: Boxes,
-    shapes: tuple[tuple[int, ...], tuple[int, ...]],
-    itemsize: int,
-    order: tuple[int, ...],
-    turns: Turns,
-    cuts: Cuts = (None, None),
-) -> tuple[Exchange, Exchange]:
-    """The two directions of an exchange by what `method`, which may be "auto", means: as `open_exchange`.
-
-    Collective over `comm`: where one rank has no memory for it, all raise.
-    """
-    chosen = chosen_method(comm, method, boxes, itemsize)
-    return agreed(comm, lambda: open_exchange(chosen, boxes, shapes, itemsize, order, turns, cuts), nothing)
 
 
 def open_exchange(

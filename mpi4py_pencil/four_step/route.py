@@ -12,7 +12,7 @@ import numpy as np
 from mpi4py import MPI
 
 from ..engines import engine
-from ..exchange import Exchange, Memory, open_chosen, room, turns
+from ..exchange import Exchange, Memory, chosen_method, open_exchange, room, turns
 from ..layout.arrays import keep
 from ..layout.boxes import Boxes, boxes
 from ..layout.partition import block
@@ -171,11 +171,15 @@ def open_route(
     shapes = [_lengths(moved[0]), (columns.subshape, rows.subshape), _lengths(moved[2])]
     dtypes = line.dtype, line.complex_dtype, line.complex_dtype
     memory = Memory(room(moved, [dtype.itemsize for dtype in dtypes]))
-    there, home = turns(memory, [False] * 3), turns(memory, [False] * 3)[::-1]
+    chosen = [chosen_method(comm, line.method, each, dtype.itemsize) for each, dtype in zip(moved, dtypes, strict=True)]
+    there, home = turns(memory, chosen), turns(memory, chosen[::-1])[::-1]
+    # forward ends with the last exchange's own way back
+    pairs = (there[0], home[0]), (there[1], home[1]), (home[2], there[2])
     opened = []
-    for each, sides, dtype, both in zip(moved, shapes, dtypes, zip(there, home, strict=True), strict=True):
+    for method, each, sides, dtype, both in zip(chosen, moved, shapes, dtypes, pairs, strict=True):
         order = tuple(range(len(sides[0])))
-        opened.append(open_chosen(comm, line.method, each, sides, dtype.itemsize, order, both))
+        opening = partial(open_exchange, method, each, sides, dtype.itemsize, order, both)
+        opened.append(agreed(comm, opening, nothing))
     rank = between.comm.Get_rank()
     return agreed(comm, lambda: _bound(line, places, rank, moved, opened, pool, clock), nothing)
 

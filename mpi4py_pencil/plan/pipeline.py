@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from ..exchange import Exchange, Local, Memory, Turn, open_chosen, room, turns
+from ..exchange import Exchange, Local, Memory, Turn, chosen_method, open_exchange, room, turns
 from ..layout.arrays import keep, overlap
 from ..layout.boxes import Box, boxes, spread
 from ..layout.pencil import Pencil
@@ -191,27 +191,28 @@ def _open(comm: MPI.Intracomm, trips: Sequence[Pass], method: str, components: i
     moved = [None if t.exchange is None else boxes(t.exchange.before, t.exchange.after) for t in trips[:-1]]
     blocks = [(trip.sweeps[-1].after.subshape, trip.sweeps[-1].transform.dtype) for trip in trips[:-1]]
     needed = [parts or local_bytes(*block) for parts, block in zip(moved, blocks, strict=True)]
-    memory = Memory(room(needed, [dtype.itemsize for _, dtype in blocks]))
-    stays = [parts is None for parts in moved]
-    there, home = turns(memory, stays), turns(memory, stays[::-1])[::-1]
-    cuts = zip(*(cuts_of(trips, way, components) for way in Way), strict=True)
+    itemsizes = [dtype.itemsize for _, dtype in blocks]
+    chosen = [
+        "local" if parts is None else chosen_method(comm, method, parts, itemsize)
+        for parts, itemsize in zip(moved, itemsizes, strict=True)
+    ]
+    memory = Memory(room(needed, itemsizes))
+    both = [way.order(turns(memory, way.order(chosen))) for way in Way]
+    cuts = [cuts_of(trips, way, components) for way in Way]
     between: list[tuple[Exchange, Exchange]] = []
-    for k, (parts, (shape, dtype), both, cut) in enumerate(
-        zip(moved, blocks, zip(there, home, strict=True), cuts, strict=True)
-    ):
-        order = _order(trips[k], trips[k + 1])
+    for k, (parts, (shape, _), itemsize) in enumerate(zip(moved, blocks, itemsizes, strict=True)):
+        order, turn = _order(trips[k], trips[k + 1]), (both[0][k], both[1][k])
         exchange = trips[k].exchange
         if parts is None or exchange is None:
-            box = Box((0,) * len(shape), shape)
-            forward, backward = agreed(comm, partial(_local, box, dtype.itemsize, order, both), nothing)
-            between.append((forward, backward))
+            opening = partial(_local, Box((0,) * len(shape), shape), itemsize, order, turn)
         else:
-            shapes = (exchange.before.subshape, exchange.after.subshape)
-            between.append(open_chosen(comm, method, parts, shapes, dtype.itemsize, order, both, cut))
+            shapes, cut = (exchange.before.subshape, exchange.after.subshape), (cuts[0][k], cuts[1][k])
+            opening = partial(open_exchange, chosen[k], parts, shapes, itemsize, order, turn, cut)
+        between.append(agreed(comm, opening, nothing))
     return between
 
 
-def _local(box: Box, itemsize: int, order: tuple[int, ...], both: tuple[Turn, Turn]) -> tuple[Local, Local]:
+def _local(box: Box, itemsize: int, order: tuple[int, ...], both: tuple[Turn, Turn]) -> tuple[Exchange, Exchange]:
     """What stays with its rank, in both directions."""
     return Local(box, itemsize, order, both[0]), Local(box, itemsize, order, both[1])
 
