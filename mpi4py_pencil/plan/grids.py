@@ -71,10 +71,11 @@ def _cost(shape: Sequence[int], groups: Groups, dims: tuple[int, ...], per_node:
 def _between_nodes(block: int, dims: Sequence[int], dimension: int, per_node: int) -> float:
     """What it costs that an exchange of a block along a dimension of the grid leaves the node.
 
-    Neighbours along the dimension are as many ranks apart as the later dimensions have together.
+    Neighbours along the dimension are as many ranks apart as the later dimensions have together. Where neither nodes
+    nor groups of peers are made of whole ones of the other, some group has no more on a node than their divisor.
     """
-    peers = dims[dimension]
-    near = min(peers, max(1, per_node // math.prod(dims[dimension + 1 :])))
+    peers, apart = dims[dimension], math.prod(dims[dimension + 1 :])
+    near = max(1, math.gcd(peers * apart, per_node) // apart)
     return LEAVING * block * (peers - near) / peers + MESSAGE * (peers - near)
 
 
