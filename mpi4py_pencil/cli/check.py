@@ -119,17 +119,18 @@ def cores(nodes: Nodes) -> Finding:
 
 def windows(nodes: Nodes) -> Finding:
     """Whether what a rank writes into a window is seen by all ranks of its node, and what room there is."""
-    comm, node = nodes.comm, nodes.node
+    comm, seen, error = nodes.comm, False, ""
     try:
-        seen = _seen(node)
-    except MemoryError:
-        seen = None
+        seen = _seen(nodes.node)
+    except MemoryError as none:
+        error = str(none)
     room = os.statvfs("/dev/shm") if Path("/dev/shm").is_dir() else None
     free = comm.allreduce(room.f_bavail * room.f_frsize if room else 0, MPI.MIN)
     text = f"{bytes_of(free)} free in /dev/shm of the fullest node"
-    if comm.allreduce(seen is None, MPI.LOR):
-        return Finding("windows", text, note="no room for shared windows: ranks of a node exchange by messages")
-    if not comm.allreduce(bool(seen), MPI.LAND):
+    errors = [each for each in comm.allgather(error) if each]
+    if errors:
+        return Finding("windows", text, note=f"none to be had, so that all exchanges go by messages: {errors[0]}")
+    if not comm.allreduce(seen, MPI.LAND):
         return Finding("windows", text, "what one rank writes into a shared window is not seen by others of its node")
     small = free < 1024**3
     return Finding(

@@ -222,7 +222,8 @@ def prediction_text(found: Sequence[Prediction], machine: Machine, default: tupl
         parts = [sum(t for name, t in each.stages if name.startswith(kind)) for kind in ("sweep", "exchange")]
         rows.append(["x".join(map(str, each.grid)), each.method, ", ".join(each.methods), *_ms(*parts, each.seconds)])
     usual = next((each for each in found if each.grid == default and each.method in ("auto", best.method)), best)
-    ahead = f"; the default takes {usual.seconds / best.seconds:.2f} times as long" if usual is not best else ""
+    ratio = f"{usual.seconds / best.seconds:.2f}"
+    ahead = f"; the default, {'x'.join(map(str, default))}, takes {ratio} times as long" if usual is not best else ""
     overlap = f", cut into {best.parts} parts that overlap" if best.parts > 1 else ""
     return "\n".join(
         [
