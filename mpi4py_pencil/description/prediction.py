@@ -24,7 +24,7 @@ from .traffic import Traffic, method_of, traffics
 from .wording import columns
 
 # Of many grids those that should be the fastest.
-MOST_GRIDS = 64
+MOST_GRIDS = 16
 # "auto" is "alltoallv" between nodes; "alltoallw" is left to measuring.
 PREDICTED = [method for method in ("auto", "pairwise", "hybrid") if method in METHODS]
 # Rows of the text.
