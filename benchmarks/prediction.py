@@ -2,8 +2,8 @@
 
     mpiexec -n 4 python benchmarks/prediction.py --shape 128x128x128 --grid 4x1x1 --grid 2x2x1
 
-Prints a row for each grid and method: milliseconds forward, predicted and measured, the least of some runs on the
-slowest rank, and their ratio. With --network the figures of the machine are those of a file.
+Prints a row for each grid and method: milliseconds forward, predicted and measured, and their ratio. What is measured,
+the machine's figures too, is the least of some runs on the slowest rank. With --network those figures are a file's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mpi4py import MPI
 from scaling import numbers
 
 from mpi4py_pencil import PFFT
-from mpi4py_pencil.cli.measuring import Nodes, measured
+from mpi4py_pencil.cli import measuring
 from mpi4py_pencil.cli.network import lines
 from mpi4py_pencil.description.machine import load
 from mpi4py_pencil.description.prediction import predictions
@@ -32,8 +32,9 @@ from mpi4py_pencil.description.prediction import predictions
 def main(shapes: tuple[str, ...], grids: tuple[str, ...], dtype: str, runs: int, network: Path | None) -> None:
     """Measure and compare."""
     comm = MPI.COMM_WORLD
-    nodes = Nodes(comm)
-    machine = load(network) if network else measured(nodes)
+    nodes = measuring.Nodes(comm)
+    measuring.LEAST = runs
+    machine = load(network) if network else measuring.measured(nodes)
     say = click.echo if comm.Get_rank() == 0 else lambda line: None
     say(f"{comm.Get_size()} ranks on {nodes.count} nodes, {dtype}, {time.strftime('%Y-%m-%d')}")
     for line in lines(machine):

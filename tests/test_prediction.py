@@ -154,9 +154,14 @@ def test_a_plan_is_the_sum_of_its_stages():
     check(all(each.grid == (2, 4, 1) for each in overlapped), overlapped)
 
 
-def test_one_rank_exchanges_nothing():
-    [(only, *_)] = [predictions(1, (8, 8), replace(MACHINE, between=None, within=None, fence=None), 1)]
+def test_where_nothing_is_exchanged():
+    """By one rank, or since no axis that is divided is transformed: then too the ranks share memory."""
+    alone = replace(MACHINE, between=None, within=None, fence=None)
+    only, *_ = predictions(1, (8, 8), alone, 1)
     np.testing.assert_equal((only.methods, [name for name, _ in only.stages]), ((), ["sweep axis 1", "sweep axis 0"]))
+    only, *_ = predictions(8, (64, 8), alone, 4, axes=1, dtype=complex)
+    np.testing.assert_equal(only.methods, ())
+    np.testing.assert_allclose(only.seconds, 0.5 + 64 * 2 + 2048 * 4 / 1024)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +172,7 @@ def test_one_rank_exchanges_nothing():
         (replace(MACHINE, fence=None), {"grid": (2, 4)}, "the figures of windows are not known"),
         (MACHINE, {"method": "alltoallw"}, "'alltoallw' is not predicted"),
         (MACHINE, {"dtype": "g"}, "only FFTs, single or double"),
+        (MACHINE, {"parts": 0}, "parts 0 must be 1 or more"),
     ],
 )
 def test_what_cannot_be_predicted(machine, asked, match):

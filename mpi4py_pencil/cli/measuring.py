@@ -82,8 +82,8 @@ def link(nodes: Nodes, ring: MPI.Intracomm, takes_part: bool, alone: bool, pair:
     latency = seconds(nodes.comm, around(few, 1, alone), 10)
     together = many_around(nodes, ring, takes_part)
     large = seconds(nodes.comm, around(ring, LARGE, takes_part))
-    single = seconds(nodes.comm, around(few, LARGE, alone))
     ranks = nodes.least if ring is nodes.across else nodes.most
+    single = large if ranks == 1 else seconds(nodes.comm, around(few, LARGE, alone))
     return Link(latency, max(together - latency, together / 2) / WINDOW, ranks * LARGE / large, LARGE / single)
 
 

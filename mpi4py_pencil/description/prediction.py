@@ -15,10 +15,10 @@ from typing import Any
 
 from ..exchange import METHODS
 from ..layout.way import Way
-from ..plan.arguments import Request, request
+from ..plan.arguments import Request
 from ..plan.grids import ranked_grids
 from ..plan.passes import Pass, passes
-from .figures import steps_of
+from .figures import emulated_request, steps_of
 from .machine import Link, Machine
 from .traffic import Traffic, method_of, traffics
 from .wording import columns
@@ -85,7 +85,9 @@ def predictions(
     TypeError, ValueError, ImportError
         Where an argument is wrong, or what is asked cannot be predicted.
     """
-    asked = request(size, shape, ranks_per_node=ranks_per_node, **arguments)
+    asked = emulated_request(size, shape, ranks_per_node, **arguments)
+    if parts < 1:
+        raise ValueError(f"parts {parts} must be 1 or more")
     if asked.method == "alltoallw":
         raise ValueError("method 'alltoallw' is not predicted, since MPI gathers and scatters there: tune measures it")
     ranked = ranked_grids(asked.shape, asked.groups, size, ranks_per_node)
@@ -105,7 +107,8 @@ def predicted(
     asked: Request, trips: Sequence[Pass], moved: Sequence[Traffic], machine: Machine, method: str, parts: int
 ) -> Prediction:
     """The prediction for one plan: its passes on the rank with the largest blocks, and what its exchanges move."""
-    per_node = min(moved[0].per_node or 1, math.prod(asked.dims)) if moved else 1
+    size = math.prod(asked.dims)
+    per_node = min(asked.ranks_per_node or size, size)
     methods = [_method(method, traffic) for traffic in moved]
     costs = iter([exchange_seconds(each, how, machine) for each, how in zip(moved, methods, strict=True)])
     stages: list[tuple[str, float]] = []
