@@ -166,13 +166,13 @@ def exchange_seconds(traffic: Traffic, method: str, machine: Machine) -> tuple[f
     if far:
         link: Link = _known(machine.between, "between nodes")
         started += link.latency + far * link.message
-        moved += max(traffic.nodes_leave.max() / link.bandwidth, traffic.leaves.max() / link.alone)
+        moved += float(max(traffic.nodes_leave.max() / link.bandwidth, traffic.leaves.max() / link.alone))
     if near and method == "hybrid":
         started += _known(machine.fence, "of windows")
     elif near:
         link = _known(machine.within, "within a node")
         started += near * link.message + (0 if far else link.latency)
-        moved += max(traffic.nodes_keep.max() / link.bandwidth, traffic.stays.max() / link.alone)
+        moved += float(max(traffic.nodes_keep.max() / link.bandwidth, traffic.stays.max() / link.alone))
     return started, moved
 
 
