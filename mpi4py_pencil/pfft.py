@@ -29,7 +29,7 @@ from .plan.tuning import settled
 from .pointwise import Function, Pointwise, wanted
 from .ranks.agreement import agreed, nothing
 from .ranks.calls import Calls
-from .ranks.communicators import communicator
+from .ranks.communicators import communicator, ranks_per_node
 from .spec import Spec
 from .sweep.tiles import Tiles
 from .transforms import Ball, Fourier, mesh
@@ -205,7 +205,7 @@ class PFFT:
         like: PFFT | None = None,
         tune: str | None = None,
     ) -> None:
-        size = communicator(comm).Get_size()
+        size, per_node = communicator(comm).Get_size(), ranks_per_node(comm)
         asked = agreed(
             comm,
             lambda: request(
@@ -223,6 +223,7 @@ class PFFT:
                 norm=norm,
                 threads=threads,
                 tune=tune,
+                ranks_per_node=per_node,
             ),
             lambda found: {"like": "nothing" if like is None else "a plan", **found.arguments()},
         )

@@ -76,12 +76,11 @@ def commands() -> click.Group:
     """Return the group of all commands."""
     import click
 
-    from . import info, plan, taylor_green, tune
+    from . import check, info, network, plan, taylor_green, tune
 
-    about = (
-        "Parallel FFTs from the command line. Start taylor-green and tune with mpiexec; plan and info need one process."
-    )
-    group = click.Group(commands=[module.command() for module in (taylor_green, plan, tune, info)], help=about)
+    about = "Parallel FFTs from the command line. Start all but plan and info, which need one process, with mpiexec."
+    modules = (taylor_green, check, network, plan, tune, info)
+    group = click.Group(commands=[module.command() for module in modules], help=about)
     return click.version_option(__version__)(group)
 
 

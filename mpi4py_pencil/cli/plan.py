@@ -1,8 +1,9 @@
-"""The command plan: what a transform does on a machine that need not be there."""
+"""The command plan: what a transform does on a machine that need not be there, and how long it should take."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,24 @@ import click
 from mpi4py import MPI
 
 from ..description import emulated, text
+from ..description.machine import ASSUMED, Link, Machine, load
+from ..description.prediction import as_data, prediction_text, predictions
 from .options import NUMBERS, method_option, option, refusing, transform_options
 from .values import count, json_file, rank_count
 
 HELP = """Tell what a parallel transform does on so many ranks, without them: who has what, the sweeps and
-the exchanges, what is sent from rank to rank and from node to node, and the memory of the plan.
+the exchanges, what is sent from rank to rank and from node to node, and the memory of the plan. With --network, how
+long it should take with each grid and method.
 
 \b
 For example:
-mpi4py-pencil plan --shape 1024 1024 1024 --ranks 65536 --ranks-per-node 128"""
+mpi4py-pencil plan --shape 1024 1024 1024 --ranks 65536 --ranks-per-node 128 --network 2e-6,25e9"""
 
 
 def command() -> click.Command:
     """Return the command with its options: the arguments of a PFFT, and the machine."""
     node = "So many consecutive ranks share a node."
+    network = "What `mpi4py-pencil network` has written, or the latency (s) and bandwidth (bytes/s) of a node, or both."
     shape, *others = transform_options()
     options = [
         shape,
@@ -32,6 +37,8 @@ def command() -> click.Command:
         *others,
         option("--grid", None, "Process grid, 0 or -1 where open; chosen by default.", **NUMBERS),
         method_option(),
+        option("--network", None, network, multiple=True, metavar="FILE|S,B", callback=machine_of),
+        option("--parts", 1, "Passes in so many parts, whose boxes travel meanwhile.", metavar="N", callback=count),
         option(
             "--json output", None, "Write JSON to this file, or print it for -.", metavar="PATH", callback=json_file
         ),
@@ -40,12 +47,48 @@ def command() -> click.Command:
     return click.Command("plan", callback=plan, params=options, help=HELP, short_help=short)
 
 
-def plan(output: str | None, ranks: int, **asked: Any) -> int:
+def machine_of(_: Any, __: Any, values: tuple[str, ...]) -> Machine | None:
+    """Return the machine that values of --network describe: files, and what is in place of their network."""
+    machine = ASSUMED
+    for value in values:
+        latency, _, bandwidth = value.partition(",")
+        try:
+            if bandwidth:
+                machine = replace(machine, between=_link(latency, bandwidth, machine))
+            else:
+                machine = load(Path(value))
+        except (OSError, ValueError) as error:
+            raise click.BadParameter(f"{error}") from None
+    return machine if values else None
+
+
+def _link(latency: str, bandwidth: str, machine: Machine) -> Link:
+    """Return the network with these figures; a message takes what it took where it was measured, else the latency."""
+    try:
+        numbers = [float(latency), float(bandwidth)]
+    except ValueError:
+        numbers = [0.0]
+    if not all(0 < number < float("inf") for number in numbers):
+        raise ValueError(f"{latency},{bandwidth} must be seconds and bytes a second, as in 2e-6,25e9")
+    message = machine.between.message if machine.between else numbers[0]
+    return Link(numbers[0], min(message, numbers[0]), numbers[1], numbers[1])
+
+
+def plan(output: str | None, ranks: int, network: Machine | None, parts: int, **asked: Any) -> int:
     """Run the command plan with parsed options and return the exit status."""
+    if network is not None and asked["ranks_per_node"] is None:
+        raise click.UsageError("--network needs --ranks-per-node: how many ranks share a node, and its network")
+    if network is None and parts > 1:
+        raise click.UsageError("--parts needs --network: it is only a matter of time")
     with refusing():
         told = emulated(ranks, **asked)
+        found = [] if network is None else predictions(ranks, machine=network, parts=parts, **asked)
+    shown = text(told)
+    if network is not None:
+        shown += "\n\n" + prediction_text(found, network, tuple(told["grid"]))
+        told |= {"predictions": as_data(found)}
     figures = json.dumps(told, indent=2)
-    print(figures if output == "-" else text(told), flush=True)
+    print(figures if output == "-" else shown, flush=True)
     if output not in (None, "-") and MPI.COMM_WORLD.rank == 0:
         Path(output).write_text(figures + "\n", encoding="utf-8")
     return 0

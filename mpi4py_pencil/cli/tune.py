@@ -12,6 +12,7 @@ from ..plan.arguments import Request, request
 from ..plan.tuning import Choice, candidates, tuned
 from ..plan.wisdom import wisdom_file
 from ..ranks.agreement import agreed
+from ..ranks.communicators import ranks_per_node
 from .options import refusing, transform_options
 
 HELP = """Find by trying which process grid, exchange, engine and size of tiles are fastest for a transform on
@@ -33,8 +34,9 @@ def tune(**asked_for: Any) -> int:
     """Run the command tune with parsed options and return the exit status."""
     comm = MPI.COMM_WORLD
     size = comm.Get_size()
+    per_node = ranks_per_node(comm)
     with refusing():
-        asked = agreed(comm, lambda: request(size, **asked_for), Request.arguments)
+        asked = agreed(comm, lambda: request(size, ranks_per_node=per_node, **asked_for), Request.arguments)
     among = candidates(comm, asked)
     width = max(len("grid"), *(len(by_x(grid)) for grid in among.grids))
     ranks = f"{size} rank{'s' * (size > 1)}" + (f" of {asked.threads} threads" if asked.threads > 1 else "")

@@ -66,18 +66,29 @@ def emulated(
     TypeError, ValueError, ImportError
         Where an argument is wrong.
     """
+    asked = emulated_request(size, shape, ranks_per_node, **arguments)
+    if not 0 <= rank < size:
+        raise ValueError(f"rank {rank} is not among {size} ranks")
+    return description(asked, steps_of(asked, rank), None, ranks_per_node)
+
+
+def emulated_request(size: int, shape: Sequence[int], ranks_per_node: int | None, **arguments: Any) -> Request:
+    """The request of plans that are not made: parameters and errors are those of `emulated`."""
     for name, value in (("size", size), ("ranks_per_node", ranks_per_node)):
         if value is not None and value < 1:
             raise ValueError(f"{name} {value} must be 1 or more")
-    if not 0 <= rank < size:
-        raise ValueError(f"rank {rank} is not among {size} ranks")
-    asked = request(size, shape, **arguments)
+    asked = request(size, shape, ranks_per_node=ranks_per_node, **arguments)
     if math.prod(asked.points) > MOST_POINTS:
         raise ValueError(f"shape {shape} has {math.prod(asked.points):.3g} points, but must have at most {MOST_POINTS}")
+    return asked
+
+
+def steps_of(asked: Request, rank: int) -> tuple[Step, ...]:
+    """The steps of the plan of any rank, without its communicators. Local."""
     coords = np.unravel_index(rank, asked.dims)
     places = [Place(k, n, int(c)) for k, (n, c) in enumerate(zip(asked.dims, coords, strict=True))]
     start = Pencil(places, asked.points, asked.transforms[0].axis)
-    return description(asked, steps(start, asked.transforms, asked.joined), None, ranks_per_node)
+    return steps(start, asked.transforms, asked.joined)
 
 
 def description(

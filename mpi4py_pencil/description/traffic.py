@@ -29,8 +29,8 @@ class Traffic:
         The boxes to other ranks that are not empty, the bytes of all, and those of the largest.
     per_node : int or None
         So many consecutive ranks share a node; None where that is not known.
-    near, stays : ndarray of int
-        The peers on the same node, and the bytes that go to them.
+    near, near_boxes, stays : ndarray of int
+        The peers on the same node, and the boxes that are not empty and the bytes that go to them.
     small, mixed : ndarray of bool
         Whether the boxes among its peers are small on the average, and whether some of these are on one node.
     """
@@ -41,9 +41,34 @@ class Traffic:
     largest: Integers
     per_node: int | None
     near: Integers
+    near_boxes: Integers
     stays: Integers
     small: Booleans
     mixed: Booleans
+
+    @property
+    def together(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Which ranks have all their peers on their node."""
+        return self.near == self.peers
+
+    @property
+    def leaves(self) -> Integers:
+        """The bytes that leave the node of each rank, by this rank."""
+        return self.sent - self.stays
+
+    @property
+    def nodes_leave(self) -> Integers:
+        """The bytes that leave each node."""
+        return self._of_nodes(self.leaves)
+
+    @property
+    def nodes_keep(self) -> Integers:
+        """The bytes that go from rank to rank within each node."""
+        return self._of_nodes(self.stays)
+
+    def _of_nodes(self, bytes_of_ranks: Integers) -> Integers:
+        """The sum over the ranks of each node."""
+        return np.add.reduceat(bytes_of_ranks, np.arange(0, bytes_of_ranks.size, self.per_node or 1))
 
 
 def traffics(planned: Sequence[Step], per_node: int | None) -> Iterator[Traffic]:
@@ -76,7 +101,7 @@ def _traffic(step: Exchange, dims: Sequence[int], order: Sequence[int], per_node
     near = last - first - 1
     origin = ranks - place * stride  # the first of its peers
     blocks, together = (np.bincount(origin, each, ranks.size)[origin] for each in (mine * pencil.shape[divided], near))
-    upto = np.concatenate([[0], np.cumsum(theirs)])
+    upto, filled = (np.concatenate([[0], np.cumsum(each)]) for each in (theirs, theirs > 0))
     return Traffic(
         parts - 1,
         np.where(mine > 0, np.count_nonzero(theirs) - (theirs[place] > 0), 0),
@@ -84,6 +109,7 @@ def _traffic(step: Exchange, dims: Sequence[int], order: Sequence[int], per_node
         mine * _largest_other(theirs)[place],
         per_node,
         near,
+        np.where(mine > 0, filled[last] - filled[first] - (theirs[place] > 0), 0),
         mine * (upto[last] - upto[first] - theirs[place]),
         blocks < SMALL * parts**2,
         together > 0,
@@ -114,16 +140,15 @@ def _neighbours(ranks: Integers, place: Integers, parts: int, stride: int, per_n
 
 def method_of(asked: str, traffic: Traffic, rank: int) -> str:
     """What the method asked for means on a rank: see `exchange.chosen_method`."""
-    together = traffic.near == traffic.peers
     known = traffic.per_node is not None
-    if asked == "shared" and known and not together.all():
+    if asked == "shared" and known and not traffic.together.all():
         raise ValueError("method 'shared' needs all peers on one node; use 'auto', 'hybrid', 'alltoallv' or 'pairwise'")
     if asked != "auto":
         return asked
     if not known:
         return "auto"
-    if together[rank] or traffic.small[rank]:
-        return "shared" if together[rank] else "alltoallv"
+    if traffic.together[rank] or traffic.small[rank]:
+        return "shared" if traffic.together[rank] else "alltoallv"
     return "hybrid" if traffic.mixed[rank] else "pairwise"
 
 
@@ -147,20 +172,19 @@ def exchange(step: Exchange, rank: int, traffic: Traffic, method: str) -> dict[s
             "sent": int(traffic.sent.max()),
             "largest_box": int(traffic.largest.max()),
         },
-        "nodes": None if traffic.per_node is None else _nodes(rank, traffic, traffic.per_node),
+        "nodes": None if traffic.per_node is None else _nodes(rank, traffic),
     }
 
 
-def _nodes(rank: int, traffic: Traffic, per_node: int) -> dict[str, int]:
+def _nodes(rank: int, traffic: Traffic) -> dict[str, int]:
     """What of an exchange stays on the nodes and what leaves them."""
-    leaves = traffic.sent - traffic.stays
-    together = np.count_nonzero(traffic.near == traffic.peers)
+    leaves, together = traffic.leaves, np.count_nonzero(traffic.together)
     return {
         "peers": int(traffic.near[rank]),
         "stays": int(traffic.stays[rank]),
         "leaves": int(leaves[rank]),
         "busiest_leaves": int(leaves.max()),
-        "busiest_node_leaves": int(np.add.reduceat(leaves, np.arange(0, leaves.size, per_node)).max()),
+        "busiest_node_leaves": int(traffic.nodes_leave.max()),
         "groups": leaves.size // (traffic.peers + 1),
         "groups_on_one_node": int(together) // (traffic.peers + 1),
     }

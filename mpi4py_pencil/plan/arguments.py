@@ -58,6 +58,8 @@ class Request:
         About the size of a tile; None for what suits each rank's processor.
     tune : str or None
         "measure" where tuning is to measure what wisdom does not know.
+    ranks_per_node : int or None
+        So many consecutive ranks share a node; None where that is not so, or not known.
     """
 
     shape: tuple[int, ...]
@@ -77,6 +79,7 @@ class Request:
     given: tuple[str, ...] = ()
     tile_bytes: int | None = None
     tune: str | None = None
+    ranks_per_node: int | None = None
 
     @property
     def joined(self) -> Groups:
@@ -123,8 +126,9 @@ def request(
     norm: Any = "forward",
     threads: Any = 1,
     tune: Any = None,
+    ranks_per_node: int | None = None,
 ) -> Request:
-    """The request that the arguments of a `PFFT` on `size` ranks make.
+    """The request that the arguments of a `PFFT` on `size` ranks make, so many of which share a node.
 
     Raises
     ------
@@ -156,7 +160,7 @@ def request(
         groups=groups,
         transforms=tuple(made),
         ball=truncation if isinstance(truncation, Ball) else None,
-        dims=_grid(grid, size, modes, groups),
+        dims=_grid(grid, size, modes, groups, ranks_per_node),
         dtype=kind,
         backend=default_engine(lines_of(made)) if backend is None else checked_engine(backend, lines_of(made)),
         method=checked_method(method),
@@ -165,6 +169,7 @@ def request(
         collapse=truth("collapse", collapse),
         given=tuple(name for name, is_given in explicit.items() if is_given),
         tune=_tune(tune),
+        ranks_per_node=ranks_per_node,
     )
 
 
@@ -331,10 +336,10 @@ def _threads(threads: Any) -> int:
     return int(threads)
 
 
-def _grid(grid: Any, size: int, modes: Sequence[int], groups: Groups) -> tuple[int, ...]:
+def _grid(grid: Any, size: int, modes: Sequence[int], groups: Groups, per_node: int | None) -> tuple[int, ...]:
     """The processes along each axis of the input, chosen by the modes: so padded and plain plans belong together."""
     if grid is None:
-        return choose_grid(modes, groups, size)
+        return choose_grid(modes, groups, size, per_node)
     given = dimensions(grid, "grid")
     if len(given) > len(modes):
         raise ValueError(f"grid {given} has {len(given)} entries, shape has {len(modes)} axes")

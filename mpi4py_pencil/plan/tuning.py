@@ -254,7 +254,7 @@ def _checked(size: int, asked: Request, entry: wisdom.Entry) -> Choice:
 
 def _grids(size: int, asked: Request) -> list[tuple[int, ...]]:
     """The grids on which a request can be carried out, what should be fastest first."""
-    return ranked_grids(asked.shape, asked.groups, size)
+    return ranked_grids(asked.shape, asked.groups, size, asked.ranks_per_node)
 
 
 def _usable(name: str, asked: Request) -> bool:

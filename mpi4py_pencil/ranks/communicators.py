@@ -71,3 +71,20 @@ def on_node(comm: MPI.Intracomm) -> tuple[int, int]:
     found = node.Get_rank(), node.Get_size()
     node.Free()
     return found
+
+
+def ranks_per_node(comm: MPI.Intracomm) -> int | None:
+    """So many consecutive ranks of `comm` share a node, the last node may have fewer; None where it is not so.
+
+    Collective over `comm` at the first call.
+    """
+    cache = cache_of(comm)
+    if ranks_per_node not in cache:
+        size, rank = comm.Get_size(), comm.Get_rank()
+        number, together = on_node(comm)
+        most = comm.bcast(together)
+        first = rank - number
+        mine = first % most == 0 and together == min(most, size - first)
+        cache[ranks_per_node] = most if comm.allreduce(mine, MPI.LAND) else None
+    found: int | None = cache[ranks_per_node]
+    return found

@@ -1,0 +1,140 @@
+"""What predictions have to know of a machine, and the file that keeps it.
+
+The file is JSON, as that of wisdom is: it can be read and changed by hand, and Python can write it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+UNITS = "seconds, bytes, bytes a second; sweeps: seconds a complex point by the length of the lines"
+
+
+@dataclass(frozen=True)
+class Link:
+    """What carries messages from rank to rank: the network, or the memory of a node.
+
+    Time is counted as by A. Alexandrov et al., "LogGP", J. Parallel Distrib. Comput. 44, 1997.
+
+    Attributes
+    ----------
+    latency : float
+        Of one small message.
+    message : float
+        What each further message takes while all ranks of a node send.
+    bandwidth : float
+        Bytes a second that all ranks of a node send together, while they receive as many.
+    alone : float
+        Those of one rank of a node that sends alone.
+    """
+
+    latency: float
+    message: float
+    bandwidth: float
+    alone: float
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The figures of a machine, in seconds, bytes, and bytes a second.
+
+    Attributes
+    ----------
+    ranks_per_node : int
+        So many ranks of a node worked while it was measured.
+    between, within : Link or None
+        What is between nodes and what is within one; None where it could not be measured.
+    fence : float or None
+        What ranks take to wait for each other in a window.
+    memory : float
+        Bytes that all ranks of a node read and write, together, in a second.
+    cache : int
+        Bytes of a rank's array that stay in cache.
+    call : float
+        What a call takes beside its sweeps and exchanges.
+    sweeps : mapping of int to float
+        The seconds that a complex point in double precision takes in cache, for lines of some lengths.
+    about : mapping of str to str
+        Where that was measured.
+    """
+
+    ranks_per_node: int
+    between: Link | None
+    within: Link | None
+    fence: float | None
+    memory: float
+    cache: int
+    call: float
+    sweeps: Mapping[int, float]
+    about: Mapping[str, str] = field(default_factory=dict)
+
+    def point(self, length: int) -> float:
+        """The seconds that a complex point takes in cache, in lines of this length.
+
+        Between lengths that were measured it grows with the logarithm of the length; beyond them it does not.
+        """
+        known = sorted(self.sweeps)
+        length = min(max(length, known[0]), known[-1])
+        above = next(k for k, n in enumerate(known) if n >= length)
+        if known[above] == length:
+            return self.sweeps[length]
+        low, high = known[above - 1], known[above]
+        share = math.log(length / low) / math.log(high / low)
+        return (1 - share) * self.sweeps[low] + share * self.sweeps[high]
+
+
+# A node of two processors of some 64 cores as they are common, where nothing has been measured.
+ASSUMED = Machine(
+    ranks_per_node=128,
+    between=None,
+    within=Link(latency=1e-6, message=5e-7, bandwidth=1e11, alone=5e9),
+    fence=2e-6,
+    memory=3e11,
+    cache=1024 * 1024,
+    call=1e-5,
+    sweeps={64: 1.0e-9, 256: 1.3e-9, 1024: 1.6e-9},
+    about={"machine": "assumed"},
+)
+
+
+def save(machine: Machine, path: Path) -> None:
+    """Write a machine to a file. Local."""
+    path.write_text(json.dumps({"units": UNITS, **asdict(machine)}, indent=2) + "\n", encoding="utf-8")
+
+
+def load(path: Path) -> Machine:
+    """The machine in a file. Local.
+
+    Raises
+    ------
+    OSError, ValueError
+        Where there is none.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        names = {each.name for each in fields(Machine)}
+        made: dict[str, Any] = {name: found[name] for name in names}
+        for name in ("between", "within"):
+            made[name] = made[name] and Link(**made[name])
+        made["sweeps"] = {int(length): _above_0(seconds) for length, seconds in made["sweeps"].items()}
+        for owner in (made, *(asdict(made[name]) for name in ("between", "within") if made[name])):
+            for value in owner.values():
+                if not isinstance(value, (dict, Link, type(None))):
+                    _above_0(value)
+        if not made["sweeps"]:
+            raise ValueError("sweeps are empty")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no file that `mpi4py-pencil network` has written: {error!r:.200}") from None
+    return Machine(**made)
+
+
+def _above_0(value: Any) -> float:
+    """A finite number above 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise ValueError(f"{value!r} must be a number above 0")
+    return value

@@ -1,0 +1,349 @@
+"""Predictions: against messages and bytes counted box by box, and against times put together by hand."""
+
+import itertools
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mpi4py import MPI
+from support import check, everywhere
+
+from mpi4py_pencil.cli import check as checking
+from mpi4py_pencil.cli import measuring, run_command
+from mpi4py_pencil.description.figures import steps_of
+from mpi4py_pencil.description.machine import ASSUMED, Link, Machine, load, save
+from mpi4py_pencil.description.prediction import exchange_seconds, finished, pass_seconds, predictions
+from mpi4py_pencil.description.traffic import traffics
+from mpi4py_pencil.plan import tuning
+from mpi4py_pencil.plan.arguments import request
+from mpi4py_pencil.plan.grids import choose_grid, ranked_grids
+from mpi4py_pencil.plan.passes import passes
+from mpi4py_pencil.ranks import communicators
+
+COMM = MPI.COMM_WORLD
+MACHINE = Machine(
+    ranks_per_node=4,
+    between=Link(latency=3.0, message=5.0, bandwidth=7.0, alone=11.0),
+    within=Link(latency=13.0, message=17.0, bandwidth=19.0, alone=23.0),
+    fence=0.25,
+    memory=1024.0,
+    cache=1000,
+    call=0.5,
+    sweeps={8: 2.0, 32: 4.0},
+)
+EACH = ((0,), (1,), (2,))
+
+
+# --- Exchanges, box by box ----------------------------------------------------------------------------------
+def ranges(n, parts):
+    """Return the indices of each of so many blocks."""
+    return np.array_split(np.arange(n), parts)
+
+
+def given(shape, dims, order, aligned, divided, sender, receiver):
+    """Return the points of the box that one rank gives to another; None where they are no peers."""
+    mine, theirs = np.unravel_index(sender, dims), np.unravel_index(receiver, dims)
+    along = order[aligned]
+    if any(a != b for d, (a, b) in enumerate(zip(mine, theirs, strict=True)) if d != along):
+        return None
+    points = 1
+    for axis, n in enumerate(shape):
+        if axis == divided:  # whole before, and cut by the dimension that cut the aligned axis until now
+            points *= len(ranges(n, dims[along])[theirs[along]])
+        else:
+            points *= len(ranges(n, dims[order[axis]])[mine[order[axis]]])
+    return points
+
+
+def counted(shape, dims, order, aligned, divided, per_node, itemsize):
+    """Return boxes and bytes: the most of a rank that stay and leave, and the most bytes of a node."""
+    size = math.prod(dims)
+    boxes, sent = np.zeros((2, size), int), np.zeros((2, size), int)
+    for sender, receiver in itertools.permutations(range(size), 2):
+        points = given(shape, dims, order, aligned, divided, sender, receiver)
+        if points:
+            leaves = int(sender // per_node != receiver // per_node)
+            boxes[leaves, sender] += 1
+            sent[leaves, sender] += points * itemsize
+    nodes = [[sum(each[k : k + per_node]) for k in range(0, size, per_node)] for each in sent]
+    return boxes.max(1), sent.max(1), [max(each) for each in nodes]
+
+
+@pytest.mark.parametrize(
+    ("shape", "dims", "per_node"),
+    [
+        ((8, 8, 8), (4, 1, 1), 2),
+        ((7, 6, 5), (2, 3, 1), 3),
+        ((7, 6, 5), (3, 2, 1), 4),  # a group of peers on two nodes, others on one
+        ((4, 3, 9), (5, 2, 1), 4),  # more ranks than points, and a node that is not full
+        ((6, 5, 8), (2, 4, 1), 1),
+        ((6, 5, 8), (2, 4, 1), 100),
+    ],
+)
+def test_exchanges_against_counting_boxes(shape, dims, per_node):
+    asked = request(math.prod(dims), shape, grid=dims, dtype=complex, ranks_per_node=per_node)
+    found = list(traffics(steps_of(asked, 0), per_node))
+    order, last, one = [0, 1, 2], 2, 0
+    for axis in (1, 0):
+        if dims[order[axis]] > 1:
+            boxes, sent, nodes = counted(shape, dims, order, axis, last, per_node, 16)
+            order[axis], order[last] = order[last], order[axis]
+            far = (3 + 5 * boxes[1], max(nodes[1] / 7, sent[1] / 11)) if boxes[1] else (0, 0)
+            near = (17 * boxes[0] + 13 * (not boxes[1]), max(nodes[0] / 19, sent[0] / 23)) if boxes[0] else (0, 0)
+            for method, expected in {
+                "alltoallv": np.add(far, near),
+                "pairwise": np.add(far, near),
+                "hybrid": np.add(far, (0.25 * bool(boxes[0]), 0)),
+                "shared": (0.25, 0),
+            }.items():
+                np.testing.assert_allclose(exchange_seconds(found[one], method, MACHINE), expected, err_msg=method)
+            one += 1
+        last = axis
+    np.testing.assert_equal(len(found), one)
+
+
+# --- Passes, overlap and whole plans ------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("dtype", "per_node", "lines", "through"),
+    [
+        # 2 x 16 x 8 complex points, then 8 x 4 x 8: 256, of 4096 bytes, which are read and written
+        ("D", 4, [256 * 2, 256 * 3, 256 * 2], [8192, 8192, 8192]),
+        # 256 real points become 2 x 16 x 5 modes, of 2560 bytes
+        ("d", 2, [160 * 2, 160 * 3, 160 * 2], [2048 + 2560, 5120, 5120]),
+        # in single precision twice as many at a time
+        ("F", 1, [128 * 2, 128 * 3, 128 * 2], [4096, 4096, 4096]),
+    ],
+)
+def test_passes_by_hand(dtype, per_node, lines, through):
+    """A line of 16 lies half way between 8 and 32, for the logarithm."""
+    np.testing.assert_allclose([MACHINE.point(n) for n in (2, 8, 16, 32, 99)], [2, 2, 3, 4, 4])
+    trips = passes(steps_of(request(4, (8, 16, 8), grid=(4, 1, 1), dtype=dtype), 0))
+    expected = np.array(lines) + np.array(through) * per_node / 1024
+    np.testing.assert_allclose([pass_seconds(trip, MACHINE, per_node) for trip in trips], expected)
+    whole = replace(MACHINE, cache=10000)
+    np.testing.assert_allclose([pass_seconds(trip, whole, per_node, 2) for trip in trips], np.divide(lines, 2))
+
+
+@pytest.mark.parametrize("parts", [1, 2, 5])
+def test_overlap_against_a_clock(parts):
+    """Every part of a pass, and of an exchange, begins when what it waits for is done."""
+    sweeps, exchanges = [3.0, 4.0, 1.0], [(0.5, 6.0), (0.25, 1.0)]
+    swept, arrived = {}, {(-1, part): 0.0 for part in range(parts)}
+    for k, part in itertools.product(range(3), range(parts)):
+        before = swept.get((k, part - 1), swept.get((k - 1, parts - 1), 0.0))
+        swept[k, part] = max(before, arrived[k - 1, part]) + sweeps[k] / parts
+        if k < 2:
+            sent = max(arrived.get((k, part - 1), 0.0), arrived.get((k - 1, parts - 1), 0.0), swept[k, part])
+            arrived[k, part] = sent + exchanges[k][0] + exchanges[k][1] / parts
+    np.testing.assert_allclose(finished(sweeps, exchanges, parts), swept[2, parts - 1])
+    if parts == 1:
+        np.testing.assert_allclose(finished(sweeps, exchanges, 1), sum(sweeps) + sum(map(sum, exchanges)))
+
+
+def test_a_plan_is_the_sum_of_its_stages():
+    found = predictions(8, (16, 12, 10), MACHINE, 4, dtype=complex)
+    np.testing.assert_equal({each.grid for each in found}, set(ranked_grids((16, 12, 10), EACH, 8, 4)))
+    np.testing.assert_equal([each.seconds for each in found], sorted(each.seconds for each in found))
+    for each in found:
+        np.testing.assert_allclose(each.seconds, 0.5 + sum(seconds for _, seconds in each.stages))
+    [pencils] = [each for each in found if each.grid == (2, 4, 1) and each.method == "auto"]
+    np.testing.assert_equal(pencils.methods, ("shared", "alltoallv"))
+    overlapped = predictions(8, (16, 12, 10), MACHINE, 4, 3, dtype=complex, grid=(2, 4, 1), method="auto")
+    check(all(each.grid == (2, 4, 1) for each in overlapped), overlapped)
+
+
+def test_where_nothing_is_exchanged():
+    """By one rank, or since no axis that is divided is transformed: then too the ranks share memory."""
+    alone = replace(MACHINE, between=None, within=None, fence=None)
+    only, *_ = predictions(1, (8, 8), alone, 1)
+    np.testing.assert_equal((only.methods, [name for name, _ in only.stages]), ((), ["sweep axis 1", "sweep axis 0"]))
+    only, *_ = predictions(8, (64, 8), alone, 4, axes=1, dtype=complex)
+    np.testing.assert_equal(only.methods, ())
+    np.testing.assert_allclose(only.seconds, 0.5 + 64 * 2 + 2048 * 4 / 1024)
+
+
+@pytest.mark.parametrize(
+    ("machine", "asked", "match"),
+    [
+        (replace(MACHINE, between=None), {}, "the figures between nodes are not known"),
+        (replace(MACHINE, within=None), {"method": "pairwise"}, "the figures within a node are not known"),
+        (replace(MACHINE, fence=None), {"grid": (2, 4)}, "the figures of windows are not known"),
+        (MACHINE, {"method": "alltoallw"}, "'alltoallw' is not predicted"),
+        (MACHINE, {"dtype": "g"}, "only FFTs, single or double"),
+        (MACHINE, {"parts": 0}, "parts 0 must be 1 or more"),
+    ],
+)
+def test_what_cannot_be_predicted(machine, asked, match):
+    with pytest.raises(ValueError, match=match):
+        predictions(8, (16, 16, 16), machine, 4, **asked)
+
+
+# --- Grids --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("shape", [(64, 64, 64), (12, 100, 8), (5, 4, 3, 2)])
+@pytest.mark.parametrize("size", [1, 6, 16])
+def test_grids_on_one_node_are_what_they_were(shape, size):
+    groups = [(axis,) for axis in range(len(shape))]
+    for per_node in (size, 4 * size):
+        np.testing.assert_equal(ranked_grids(shape, groups, size, per_node) == ranked_grids(shape, groups, size), True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "per_node", "alone", "expected"),
+    [
+        # the peers of one exchange of two are on a node
+        ((512, 512, 512), 4096, 128, (512, 8, 1), (32, 128, 1)),
+        # slabs have one exchange, of as many bytes
+        ((1024, 1024, 1024), 512, 128, (512, 1, 1), (512, 1, 1)),
+        # 96 ranks in a row would lie on two nodes of 128
+        ((4096, 4096, 4096), 98304, 128, (4096, 24, 1), (768, 128, 1)),
+    ],
+)
+def test_grids_between_nodes(shape, size, per_node, alone, expected):
+    np.testing.assert_equal(choose_grid(shape, EACH, size), alone)
+    np.testing.assert_equal(choose_grid(shape, EACH, size, per_node), expected)
+
+
+@pytest.mark.parallel([4])
+def test_ranks_of_a_node_follow_each_other_or_not(monkeypatch):
+    for nodes, expected in [
+        ([0, 0, 0, 0], 4),
+        ([0, 0, 1, 1], 2),
+        ([0, 0, 0, 1], 3),
+        ([0, 1, 2, 3], 1),
+        ([0, 1, 0, 1], None),
+        ([0, 1, 1, 0], None),
+        ([0, 1, 1, 1], None),
+    ]:
+        mine = [rank for rank in range(4) if nodes[rank] == nodes[COMM.rank]]
+        monkeypatch.setattr(communicators, "on_node", lambda _, mine=mine: (mine.index(COMM.rank), len(mine)))
+        comm = COMM.Dup()
+        found = communicators.ranks_per_node(comm)
+        comm.Free()
+        with everywhere():
+            np.testing.assert_equal(found, expected, str(nodes))
+
+
+# --- The file and the commands ------------------------------------------------------------------------------
+def test_the_file_goes_round(tmp_path):
+    for machine in (MACHINE, ASSUMED, replace(MACHINE, between=None, fence=None, about={"machine": "this"})):
+        save(machine, tmp_path / "network.json")
+        check(load(tmp_path / "network.json") == machine, "the file says something else")
+
+
+REFUSED = {
+    "--network {0}": "--network needs --ranks-per-node",
+    "--parts 2": "--parts needs --network",
+    "--ranks-per-node 2 --network {0} --parts 0": "'--parts': 0 must be 1 or more",
+    "--ranks-per-node 2 --network nowhere.json": "No such file",
+    "--ranks-per-node 2 --network {1}": "is no file that `mpi4py-pencil network` has written: KeyError",
+    "--ranks-per-node 2 --network {2}": "is no file that `mpi4py-pencil network` has written: ValueError",
+    "--ranks-per-node 2 --network 1e-6,fast": "1e-6,fast must be seconds and bytes a second, as in 2e-6,25e9",
+    "--ranks-per-node 2 --network 1e-6,0": "1e-6,0 must be seconds and bytes a second",
+    "--ranks-per-node 2 --network nan,1e9": "nan,1e9 must be seconds and bytes a second",
+    "--ranks-per-node 4 --network {0} --dtype longdouble": "only FFTs, single or double",
+}
+
+
+def test_predictions_of_the_command(capfd, tmp_path):
+    """Of 65536 ranks too, with the network of a file or one that is given."""
+    for name, text in (("0.json", json.dumps({})), ("1.json", None), ("2.json", None)):
+        if text is None:
+            save(replace(MACHINE, memory=-1.0) if name == "2.json" else ASSUMED, tmp_path / name)
+        else:
+            (tmp_path / name).write_text(text)
+    files = [str(tmp_path / name) for name in ("1.json", "0.json", "2.json")]
+    for arguments, expected in REFUSED.items():
+        status = run_command(
+            MPI.COMM_SELF, ["plan", "--shape", "8x8", "--ranks", "4", *arguments.format(*files).split()]
+        )
+        output, errors = capfd.readouterr()
+        np.testing.assert_equal((status, output, errors.count("\n")), (2, "", 1), arguments)
+        check(errors.startswith("Error: ") and expected in errors, f"{arguments}: {errors!r}")
+    network = f"--network {files[0]} --network 2e-6,25e9"
+    words = f"plan --shape 256 256 256 --ranks 1024 --ranks-per-node 128 {network} --parts 2"
+    np.testing.assert_equal(run_command(MPI.COMM_SELF, words.split()), 0)
+    shown = capfd.readouterr().out
+    check("cut into 2 parts that overlap" in shown and "fastest: grid 8x128x1, method auto\n" in shown, shown)
+    words = f"plan --shape 1024 1024 1024 --ranks 65536 --ranks-per-node 128 {network} --method auto --json -"
+    np.testing.assert_equal(run_command(MPI.COMM_SELF, words.split()), 0)
+    told = json.loads(capfd.readouterr().out)["predictions"]
+    link = Link(2e-6, 2e-6, 25e9, 25e9)
+    [best] = predictions(65536, (1024,) * 3, replace(ASSUMED, between=link), 128, grid=(512, 128), method="pairwise")
+    np.testing.assert_equal((told[0]["grid"], told[0]["methods"]), ([512, 128, 1], ["shared", "alltoallv"]))
+    np.testing.assert_equal(told[0]["stages"][3][1], best.stages[3][1])
+
+
+class Emulated:
+    """Nodes of two ranks each, as far as measuring knows."""
+
+    def __init__(self):
+        self.comm = COMM
+        self.node, self.across = COMM.Split(COMM.rank // 2), COMM.Split(COMM.rank % 2)
+        self.count, self.least, self.most, self.number = COMM.size // 2, 2, 2, self.node.rank
+
+    def free(self):
+        self.node.Free()
+        self.across.Free()
+
+
+def quickly(monkeypatch):
+    """Let measuring take no time."""
+    for name, value in (("SECONDS", 0), ("LEAST", 1), ("LARGE", 1000), ("STREAMED", 8000), ("CACHED", 1024)):
+        monkeypatch.setattr(measuring, name, value)
+
+
+@pytest.mark.parallel([4])
+def test_measuring_between_nodes(monkeypatch):
+    quickly(monkeypatch)
+    nodes = Emulated()
+    found = measuring.measured(nodes)
+    nodes.free()
+    with everywhere():
+        for link in (found.between, found.within):
+            check(all(0 < each < math.inf for each in vars(link).values()), link, MPI.COMM_SELF)
+        for each in (found.fence, found.memory, found.call, *found.sweeps.values()):
+            check(0 < each < math.inf, found, MPI.COMM_SELF)
+        np.testing.assert_equal(found == COMM.bcast(found), True)
+
+
+@pytest.mark.parallel([1, 2, 3])
+def test_the_commands_network_and_check(capfd, tmp_path, monkeypatch):
+    """What cannot be measured with so many ranks is said so; what is wrong is a verdict and an exit status."""
+    quickly(monkeypatch)
+    file = tmp_path / "network.json"
+    np.testing.assert_equal(run_command(COMM, ["network", "--output", str(file)]), 0)
+    said = capfd.readouterr().out
+    if COMM.rank == 0:
+        machine = load(file)
+        alone = COMM.size == 1
+        np.testing.assert_equal((machine.between, machine.within is None, machine.fence is None), (None, alone, alone))
+        check(said.count("not measured") == (3 if alone else 1) and f"Wrote {file}" in said, said, MPI.COMM_SELF)
+    for name, value, problem in [
+        ("TOLERANCE", 1e-13, None),
+        ("TOLERANCE", 0, "PROBLEM: a transform differs from numpy's by "),
+        ("_seen", lambda _: COMM.rank == 0 and COMM.size > 1, "PROBLEM: what one rank writes into a shared window"),
+        ("SHAPE", (0, 1), "PROBLEM: a transform fails: ValueError"),
+    ]:
+        with monkeypatch.context() as patch:
+            patch.setattr(checking, name, value)
+            status = run_command(COMM, ["check"])
+        lines = capfd.readouterr().out.splitlines()
+        with everywhere():
+            np.testing.assert_equal(status, 0 if problem is None else 1, name)
+            if COMM.rank == 0 and not lines[-1].startswith(problem or "All is well."):
+                raise AssertionError(lines)
+
+
+@pytest.mark.parallel([4])
+def test_plans_choose_grids_by_nodes(monkeypatch):
+    """Tuning too tries first what a plan takes."""
+    monkeypatch.setattr(communicators, "on_node", lambda _: (COMM.rank % 2, 2))
+    comm = COMM.Dup()
+    per_node = communicators.ranks_per_node(comm)
+    asked = request(4, (4, 64, 64), ranks_per_node=per_node)
+    among = tuning.candidates(comm, asked)
+    comm.Free()
+    with everywhere():
+        np.testing.assert_equal((per_node, among.grids[0]), (2, choose_grid((4, 64, 64), EACH, 4, 2)))
