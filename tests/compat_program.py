@@ -319,6 +319,9 @@ def files():
     file, netcdf = HDF5File(f"{where}/u.h5", mode="w"), NCFile(f"{where}/u.nc", domain=[(0, 1)] * 3, mode="w")
     for step in (0, 5, 5):  # written twice
         file.write(step, {"u": [u, (u, [slice(None), np.int64(4), slice(None)])], "v": [u[0]]})
+        parts = [(u[0], [slice(at, at + 4), 3, slice(None)]) for at in (0, 2)]  # of one shape
+        for each in (file, netcdf):
+            each.write(step, {"p": parts})
         netcdf.write(step, {"u": [u, (u, [slice(None), 4, 3])]}, forward_output=False)
     u.write(f"{where}/u.h5", "w", 1, as_scalar=True)
     for name in ("u.h5", "u.nc"):
@@ -329,14 +332,22 @@ def files():
         DistArray((4, 8, 10)).read(f"{where}/u.h5", "v", 5)
     if WORLD.rank == 0:
         generate_xdmf(f"{where}/u.h5")
+        texts = ["u.xdmf", "u_0to4_3_slice.xdmf", "u_2to6_3_slice.xdmf"]
+        planes = [filled[0, at : at + 4, 3] for at in (0, 2)]
         with importlib.import_module("h5py").File(f"{where}/u.h5") as h5:
             np.testing.assert_array_equal(h5["u/2D/slice_4_slice/5"], filled[:, :, 4])
             np.testing.assert_array_equal(h5["w2/3D/1"], filled[2])
+            np.testing.assert_array_equal([h5[f"p/2D/{at}to{at + 4}_3_slice/5"] for at in (0, 2)], planes)
+            text = Path(f"{where}/u_2to6_3_slice.xdmf").read_text(encoding="utf-8")
+            np.testing.assert_equal([text.count('="4 1 10" '), text.count('="4 1 10">u.h5:/p/2D/2to6_3')], [2, 2], text)
         with importlib.import_module("netCDF4").Dataset(f"{where}/u.nc") as nc:
+            np.testing.assert_array_equal([nc[f"p_{at}to{at + 4}_3_slice"][1] for at in (0, 2)], planes)
+            np.testing.assert_array_equal(nc["x_2to6"][:], nc["x"][2:])
             np.testing.assert_array_equal(nc["u"][:], [filled] * 2)
             np.testing.assert_array_equal(nc["u_slice_4_3"][1], filled[:, :, 4, 3])
             np.testing.assert_equal(nc["u"].dimensions, ("time", "i", "x", "y", "z"))
-        np.testing.assert_equal(sorted(p.name for p in Path(where).glob("*.xdmf")), ["u.xdmf"])
+            np.testing.assert_equal(nc["u"].chunking(), [1, *u.global_shape])
+        np.testing.assert_equal(sorted(p.name for p in Path(where).glob("*.xdmf")), texts)
 
 
 if __name__ == "__main__":
