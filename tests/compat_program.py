@@ -235,7 +235,7 @@ class Basis:
 
     def stage(self, name):
         """Return a stage that calls a method of this basis."""
-        arrays = getattr(self._plan, name)
+        arrays = self._plan.backward if name == "backward" else self._plan.forward
         stage = type("Stage", (), {"__call__": lambda _, **kw: arrays()})()
         stage.func, stage.input_array, stage.output_array = getattr(self, name), arrays.input_array, arrays.output_array
         return stage
@@ -245,6 +245,28 @@ class Basis:
 
     def backward(self):
         """Give the stage its name."""
+
+    def scalar_product(self):
+        """Give the stage its name."""
+
+
+class Polynomials(Basis):
+    """A basis of Legendre's, as far as a stage of shenfun's knows it."""
+
+    is_padded = False
+    vandermonde = staticmethod(lambda x: np.polynomial.legendre.legvander(x, len(x) - 1))
+
+    def mesh(self, *_):
+        """Return the points."""
+        return self.points_and_weights(self.N)[0]
+
+    def points_and_weights(self, n):
+        """Return those of Gauss."""
+        return np.polynomial.legendre.leggauss(n)
+
+    def l2_norm_sq(self):
+        """Return the squared norms."""
+        return 1 / (np.arange(self.N) + 0.5)
 
 
 def spaces_of_others_are_programs():
@@ -278,6 +300,26 @@ def spaces_of_others_are_programs():
     del os.environ[FUSED]
     forward(u, normalize=True)
     check(called == ["fast", None, None], f"{called}")
+
+    polynomials = type("Orthogonal", (Polynomials,), {"__module__": "shenfun.legendre.bases"})(0, fft.xfftn[-1])
+    bases[-1] = polynomials
+    mixed = type("Space", (), {"coors": space.coors})()
+    for basis in bases:
+        basis.tensorproductspace = mixed
+    called.clear()
+    forward = theirs([basis.stage("forward") for basis in bases], transfers[0], fft.pencil)
+    backward = theirs([basis.stage("backward") for basis in reversed(bases)], transfers[1], fft.pencil[::-1])
+    modes = numbers(fft.global_shape(True), complex, 12)
+    matrix = polynomials.vandermonde(polynomials.mesh())
+    points = 72 * np.fft.ifft2(np.tensordot(matrix, modes, 1), axes=(1, 2))
+    close(backward(modes[fft.local_slice(True)]), points[fft.local_slice(False)], "series of Legendre's")
+    close(forward(points[fft.local_slice(False)]), modes[fft.local_slice(True)], "coefficients of Legendre's", 10)
+    check(not called, "their own call was made")
+    backward(modes[fft.local_slice(True)], mesh="uniform")
+    forward(u, kind={"legendre": "vandermonde"})
+    check(called == [None, {"legendre": "vandermonde"}], f"{called}")
+    theirs([b.stage("scalar_product") for b in bases], transfers[0], fft.pencil)(u)
+    check(len(called) == 3, "a scalar product was taken for a transform")
 
 
 def serial_transforms():
