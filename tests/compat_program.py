@@ -235,7 +235,7 @@ class Basis:
 
     def stage(self, name):
         """Return a stage that calls a method of this basis."""
-        arrays = getattr(self._plan, name)
+        arrays = self._plan.backward if name == "backward" else self._plan.forward
         stage = type("Stage", (), {"__call__": lambda _, **kw: arrays()})()
         stage.func, stage.input_array, stage.output_array = getattr(self, name), arrays.input_array, arrays.output_array
         return stage
@@ -245,6 +245,28 @@ class Basis:
 
     def backward(self):
         """Give the stage its name."""
+
+    def scalar_product(self):
+        """Give the stage its name."""
+
+
+class Polynomials(Basis):
+    """A basis of Legendre's, as far as a stage of shenfun's knows it."""
+
+    is_padded = False
+    vandermonde = staticmethod(lambda x: np.polynomial.legendre.legvander(x, len(x) - 1))
+
+    def mesh(self, *_):
+        """Return the points."""
+        return self.points_and_weights(self.N)[0]
+
+    def points_and_weights(self, n):
+        """Return those of Gauss."""
+        return np.polynomial.legendre.leggauss(n)
+
+    def l2_norm_sq(self):
+        """Return the squared norms."""
+        return 1 / (np.arange(self.N) + 0.5)
 
 
 def spaces_of_others_are_programs():
@@ -278,6 +300,26 @@ def spaces_of_others_are_programs():
     del os.environ[FUSED]
     forward(u, normalize=True)
     check(called == ["fast", None, None], f"{called}")
+
+    polynomials = type("Orthogonal", (Polynomials,), {"__module__": "shenfun.legendre.bases"})(0, fft.xfftn[-1])
+    bases[-1] = polynomials
+    mixed = type("Space", (), {"coors": space.coors})()
+    for basis in bases:
+        basis.tensorproductspace = mixed
+    called.clear()
+    forward = theirs([basis.stage("forward") for basis in bases], transfers[0], fft.pencil)
+    backward = theirs([basis.stage("backward") for basis in reversed(bases)], transfers[1], fft.pencil[::-1])
+    modes = numbers(fft.global_shape(True), complex, 12)
+    matrix = polynomials.vandermonde(polynomials.mesh())
+    points = 72 * np.fft.ifft2(np.tensordot(matrix, modes, 1), axes=(1, 2))
+    close(backward(modes[fft.local_slice(True)]), points[fft.local_slice(False)], "series of Legendre's")
+    close(forward(points[fft.local_slice(False)]), modes[fft.local_slice(True)], "coefficients of Legendre's", 10)
+    check(not called, "their own call was made")
+    backward(modes[fft.local_slice(True)], mesh="uniform")
+    forward(u, kind={"legendre": "vandermonde"})
+    check(called == [None, {"legendre": "vandermonde"}], f"{called}")
+    theirs([b.stage("scalar_product") for b in bases], transfers[0], fft.pencil)(u)
+    check(len(called) == 3, "a scalar product was taken for a transform")
 
 
 def serial_transforms():
@@ -319,6 +361,9 @@ def files():
     file, netcdf = HDF5File(f"{where}/u.h5", mode="w"), NCFile(f"{where}/u.nc", domain=[(0, 1)] * 3, mode="w")
     for step in (0, 5, 5):  # written twice
         file.write(step, {"u": [u, (u, [slice(None), np.int64(4), slice(None)])], "v": [u[0]]})
+        parts = [(u[0], [slice(at, at + 4), 3, slice(None)]) for at in (0, 2)]  # of one shape
+        for each in (file, netcdf):
+            each.write(step, {"p": parts})
         netcdf.write(step, {"u": [u, (u, [slice(None), 4, 3])]}, forward_output=False)
     u.write(f"{where}/u.h5", "w", 1, as_scalar=True)
     for name in ("u.h5", "u.nc"):
@@ -329,14 +374,22 @@ def files():
         DistArray((4, 8, 10)).read(f"{where}/u.h5", "v", 5)
     if WORLD.rank == 0:
         generate_xdmf(f"{where}/u.h5")
+        texts = ["u.xdmf", "u_0to4_3_slice.xdmf", "u_2to6_3_slice.xdmf"]
+        planes = [filled[0, at : at + 4, 3] for at in (0, 2)]
         with importlib.import_module("h5py").File(f"{where}/u.h5") as h5:
             np.testing.assert_array_equal(h5["u/2D/slice_4_slice/5"], filled[:, :, 4])
             np.testing.assert_array_equal(h5["w2/3D/1"], filled[2])
+            np.testing.assert_array_equal([h5[f"p/2D/{at}to{at + 4}_3_slice/5"] for at in (0, 2)], planes)
+            text = Path(f"{where}/u_2to6_3_slice.xdmf").read_text(encoding="utf-8")
+            np.testing.assert_equal([text.count('="4 1 10" '), text.count('="4 1 10">u.h5:/p/2D/2to6_3')], [2, 2], text)
         with importlib.import_module("netCDF4").Dataset(f"{where}/u.nc") as nc:
+            np.testing.assert_array_equal([nc[f"p_{at}to{at + 4}_3_slice"][1] for at in (0, 2)], planes)
+            np.testing.assert_array_equal(nc["x_2to6"][:], nc["x"][2:])
             np.testing.assert_array_equal(nc["u"][:], [filled] * 2)
             np.testing.assert_array_equal(nc["u_slice_4_3"][1], filled[:, :, 4, 3])
             np.testing.assert_equal(nc["u"].dimensions, ("time", "i", "x", "y", "z"))
-        np.testing.assert_equal(sorted(p.name for p in Path(where).glob("*.xdmf")), ["u.xdmf"])
+            np.testing.assert_equal(nc["u"].chunking(), [1, *u.global_shape])
+        np.testing.assert_equal(sorted(p.name for p in Path(where).glob("*.xdmf")), texts)
 
 
 if __name__ == "__main__":

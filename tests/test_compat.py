@@ -1,6 +1,7 @@
 """Programs written for mpi4py-fft, run unmodified: each in processes of its own, since they take that name."""
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,19 @@ def test_nothing_of_it_is_imported_unless_asked_for_and_it_comes_first(tmp_path)
     np.testing.assert_equal(nothing, "[]")
     if not refusal.startswith(f"mpi4py_fft has been imported before, from {tmp_path}"):
         pytest.fail(refusal)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="no glibc here, of whose allocator this is")
+def test_temporary_arrays_are_not_mapped_afresh_in_each_step():
+    """As they are not where FFTW has planned: what it frees is what glibc learns from."""
+    program = (
+        "import resource\nimport numpy as np\nimport mpi4py_pencil.compat\n"
+        "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "u = np.ones((3, 1 << 16), complex)\n"
+        "for _ in range(3):\n    before = faults()\n    v = [3 * (u * u - u) + 1j * (u * u) for _ in range(2)]\n"
+        "    after = faults()\n    del v\nprint(after - before, 2 * u.nbytes // resource.getpagesize())"
+    )
+    done = run("-c", program)
+    faults, pages = map(int, done.stdout.split() or pytest.fail(done.stderr))
+    if faults > pages // 4:
+        pytest.fail(f"{faults} pages were mapped afresh in a step that makes arrays of {pages} pages")

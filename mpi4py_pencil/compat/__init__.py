@@ -12,6 +12,7 @@ from .distarray import DistArray, Function, newDistArray
 from .fftw import fftlib
 from .io import HDF5File, NCFile, generate_xdmf
 from .mpifft import PFFT
+from .programs import keep_freed_memory
 from .registration import register
 
 # Of the release whose interface it has.
@@ -35,3 +36,4 @@ __all__ = [
 ]
 
 register(__name__)
+keep_freed_memory()

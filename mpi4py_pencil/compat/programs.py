@@ -30,11 +30,23 @@ Stage = Sequence[Transform]
 
 # Set to 0 it has every stage transformed by itself, whatever is known of it.
 VARIABLE = "MPI4PY_PENCIL_COMPAT_FUSED"
+# Bytes of the largest array that glibc learns from, a little less than 32 MiB.
+_LARGEST = 31 << 20
 
 
 def fused() -> bool:
     """Whether stages may be carried out by our own programs, as the environment says."""
     return os.environ.get(VARIABLE, "1") != "0"
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep what is freed for what is allocated next, as it does where FFTW has planned.
+
+    glibc gives back memory beyond twice the largest mapped array that was freed so far (mallopt(3), on
+    M_MMAP_THRESHOLD). FFTW's planner frees large ones, and a program that was measured with it relies on that: else the
+    pages of each step's temporary arrays are taken and cleared again, which costs as much as the arithmetic.
+    """
+    np.empty(_LARGEST, np.uint8)
 
 
 class Programs:

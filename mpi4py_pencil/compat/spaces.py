@@ -1,4 +1,4 @@
-"""Transforms of shenfun's spaces, carried out by our own programs where all of their bases are Fourier's.
+"""Transforms of shenfun's spaces, carried out by our own programs where their bases are Fourier's, or Legendre's.
 
 shenfun's spaces subclass `mpifft.Transform`, whose stages are methods of its bases. Where each of them is one that we
 can compute too, a call is a program; wherever a condition is not met, it is what shenfun has written.
@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..layout.way import Way
-from ..transforms import Fourier
+from ..transforms import Fourier, LinearMap, Transform
 from .programs import Programs, Stage, between, described, fused, steps_of
 
 _MODULE = "shenfun.tensorproductspace"
-_BASES = "shenfun.fourier.bases"
+# The bases that we know, by their modules. Polynomials are summed up one by one there; here they are a matrix.
+_FOURIER = "shenfun.fourier.bases", ("R2C", "C2C")
+_LEGENDRE = "shenfun.legendre.bases", ("Orthogonal",)
 _WAYS = {"forward": Way.FORWARD, "scalar_product": Way.FORWARD, "backward": Way.BACKWARD}
 # Under this name a space keeps its programs, and a transform which of them it is.
 _KEPT = "_programs_of_mpi4py_pencil"
@@ -36,7 +38,7 @@ def _hooked(call: Call) -> Call:
     def fused_or_not(
         self: Any, input_array: Any = None, output_array: Any = None, kind: Any = None, mesh: Any = None, **kw: Any
     ) -> Any:
-        run = None if kw else _program(self, kind)
+        run = None if kw else _program(self, kind, mesh)
         if run is not None:
             return between(self, run, input_array, output_array)
         meshed = {} if mesh is None else {"mesh": mesh}
@@ -45,26 +47,31 @@ def _hooked(call: Call) -> Call:
     return fused_or_not
 
 
-def _program(transform: Any, kind: Any) -> Callable[..., None] | None:
-    """What carries out a transform; None where that is not ours to do."""
+def _program(transform: Any, kind: Any, mesh: Any) -> Callable[..., None] | None:
+    """What carries out a transform; None where that is not ours to do: kinds and points that programs ask for."""
     if _KEPT not in transform.__dict__:
         setattr(transform, _KEPT, _found(transform))
     found = transform.__dict__[_KEPT]
-    if found is None or not fused() or transform._get_kind(transform._xfftn[0], kind) != "fast":
+    if found is None or not fused():
         return None
-    programs, way = found
+    programs, way, fourier = found
+    if any(transform._get_kind(stage, kind) != "fast" for stage in fourier):
+        return None
+    if len(fourier) < len(transform._xfftn) and (kind is not None or mesh is not None):
+        return None
     return functools.partial(programs, way, normalize=way is Way.FORWARD)
 
 
-def _found(transform: Any) -> tuple[Programs, Way] | None:
-    """The programs of a transform's space, and which way it goes."""
+def _found(transform: Any) -> tuple[Programs, Way, list[Any]] | None:
+    """The programs of a transform's space, which way it goes, and those of its stages that are Fourier's."""
     methods = [_method(each) for each in transform._xfftn]
     names = {getattr(each, "__name__", "") for each in methods}
-    way = _WAYS.get(names.pop()) if len(names) == 1 else None
+    name = names.pop() if len(names) == 1 else ""
+    way = _WAYS.get(name)
     if way is None:
         return None
     bases = [each.__self__ for each in way.order(methods)]
-    if not all(_plain(base) for base in bases):
+    if not all(_plain(base, name) for base in bases):
         return None
     space = bases[0].tensorproductspace
     if _KEPT not in space.__dict__:
@@ -72,7 +79,8 @@ def _found(transform: Any) -> tuple[Programs, Way] | None:
         arrays = way.order([transform.input_array, transform.output_array])
         setattr(space, _KEPT, _programs(bases, pencil, arrays))
     programs = space.__dict__[_KEPT]
-    return None if programs is None else (programs, way)
+    fourier = [stage for stage, method in zip(transform._xfftn, methods, strict=True) if _is(method.__self__, _FOURIER)]
+    return None if programs is None else (programs, way, fourier)
 
 
 def _method(stage: Any) -> Any:
@@ -82,11 +90,33 @@ def _method(stage: Any) -> Any:
     return stage
 
 
-def _plain(base: Any) -> bool:
-    """Whether the transforms of a basis are Fourier's, and its space has nothing that changes them."""
-    known = type(base).__module__ == _BASES and type(base).__name__ in ("R2C", "C2C")
+def _is(base: Any, known: tuple[str, tuple[str, ...]]) -> bool:
+    """Whether a basis is of a class that we know."""
+    return type(base).__module__ == known[0] and type(base).__name__ in known[1]
+
+
+def _plain(base: Any, name: str) -> bool:
+    """Whether what a basis calls `name` is known to us, and its space has nothing that changes it."""
     space = getattr(base, "tensorproductspace", None)
-    return known and space is not None and not base.dealias_direct and space.coors.is_cartesian
+    if space is None or base.dealias_direct or not space.coors.is_cartesian:
+        return False
+    # their scalar product leaves out the inverse of the mass matrix, which Fourier's have in their scale
+    return _is(base, _FOURIER) or (_is(base, _LEGENDRE) and not base.is_padded and name != "scalar_product")
+
+
+def _stage(base: Any, shape: Sequence[int], dtype: Any) -> list[Transform]:
+    """What a basis computes of points of this shape."""
+    if _is(base, _LEGENDRE):
+        values = base.vandermonde(base.mesh(False, False))
+        weights = base.points_and_weights(base.N)[1]
+        coefficients = (values * weights[:, None]).T / base.l2_norm_sq()[:, None]
+        return [LinearMap(coefficients, values).along(base.axis, base.N, base.N, dtype)]
+    stage: list[Transform] = []
+    for axis in reversed(base._planned_axes):
+        n = shape[axis]
+        stage.append(Fourier().along(axis, base.N if axis == base.axis else n, n, dtype))
+        dtype = stage[-1].dtype
+    return stage
 
 
 def _programs(bases: Sequence[Any], points: Any, arrays: Sequence[Any]) -> Programs | None:
@@ -97,12 +127,8 @@ def _programs(bases: Sequence[Any], points: Any, arrays: Sequence[Any]) -> Progr
     stages: list[Stage] = []
     dtype = arrays[0].dtype
     for base in bases:
-        stage = []
-        for axis in reversed(base._planned_axes):
-            n = points.shape[axis]
-            stage.append(Fourier().along(axis, base.N if axis == base.axis else n, n, dtype))
-            dtype = stage[-1].dtype
-        stages.append(stage)
+        stages.append(_stage(base, points.shape, dtype))
+        dtype = stages[-1][-1].dtype
     pencil = described(points.subcomm, points.shape, points.axis)
     if pencil is None:
         return None

@@ -42,15 +42,17 @@ class Box:
         return not self.dropped and self.kept == self.shape
 
     @property
-    def suffix(self) -> str:
-        """What it is called, behind the name of the array."""
-        if self.whole:
-            return ""
-        parts = [
+    def names(self) -> list[str]:
+        """What its run along each axis is called: ``slice``, ``4``, ``0to4``."""
+        return [
             str(at) if k in self.dropped else "slice" if length == n else f"{at}to{at + length}"
             for k, ((at, length), n) in enumerate(zip(self.runs, self.shape, strict=True))
         ]
-        return "_" + "_".join(parts)
+
+    @property
+    def suffix(self) -> str:
+        """What it is called, behind the name of the array."""
+        return "" if self.whole else "_" + "_".join(self.names)
 
     def within(self, mine: Part) -> Part:
         """What a part of an array has of the box, as a part of the result: a view of its block."""

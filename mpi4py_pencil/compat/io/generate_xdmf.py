@@ -84,8 +84,7 @@ def _geometry(group: Any, slices: str, periodic: Any) -> str:
     shape = [int(n) for n in group.attrs["shape"]]
     axes = [_coordinates(group, k, n, periodic) for k, n in enumerate(shape)]
     for k, entry in enumerate(slices.split("_") if slices else []):
-        if entry != "slice":
-            axes[k] = axes[k][int(entry)][np.newaxis]
+        axes[k] = axes[k][_run(entry)]
     axes = [np.zeros(1)] * (3 - len(axes)) + axes
     lines = "\n".join(
         f'<DataItem Format="XML" NumberType="Float" Precision="8" Dimensions="{len(values)}">'
@@ -94,6 +93,14 @@ def _geometry(group: Any, slices: str, periodic: Any) -> str:
     )
     sizes = " ".join(str(len(values)) for values in axes)
     return f'<Topology Dimensions="{sizes}" Type="3DRectMesh"/>\n<Geometry Type="VXVYVZ">\n{lines}\n</Geometry>'
+
+
+def _run(entry: str) -> slice:
+    """The points along an axis of which a name says "slice", "4" or "0to4"."""
+    if entry == "slice":
+        return slice(None)
+    start, _, stop = entry.partition("to")
+    return slice(int(start), int(stop or int(start) + 1))
 
 
 def _coordinates(group: Any, axis: int, n: int, periodic: Any) -> Any:
@@ -109,7 +116,7 @@ def _attribute(source: str, each: _Step) -> str:
     """A field at a step."""
     sizes = list(each.data.shape)
     for k, entry in enumerate(each.slices.split("_") if each.slices else []):
-        if entry != "slice":
+        if entry.isdigit():
             sizes.insert(k, 1)
     sizes = [1] * (3 - len(sizes)) + sizes
     return (

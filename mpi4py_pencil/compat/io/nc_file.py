@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...files.chunks import Layout, chunk_of, starts
+from ...files.chunks import Layout, chunk_of, most_bytes, starts
 from ...files.libraries import h5py
 from .file_base import FileBase, coordinates
 from .parts import Written, opened, read_into
@@ -98,7 +98,7 @@ def _variable(file: Any, written: Written, domain: Any) -> Any:
         library = h5py()
         kind = library.h5p.create(library.h5p.DATASET_CREATE)
         kind.set_alloc_time(library.h5d.ALLOC_TIME_EARLY)  # so that it is known where in the file a chunk lies
-        chunk = (1, *chunk_of(shape, dtype.itemsize, False))
+        chunk = (1, *chunk_of(shape, dtype.itemsize, most_bytes(False)))
         made = file.create_dataset(
             name, (0, *shape), dtype, maxshape=(None, *shape), chunks=chunk, track_order=True, dcpl=kind
         )
@@ -114,12 +114,15 @@ def _variable(file: Any, written: Written, domain: Any) -> Any:
 
 def _scales(file: Any, written: Written, domain: Any) -> list[Any]:
     """The dimensions of a field, made where they are not there."""
-    shape = written.u.pencil.shape
+    shape, rank = written.u.pencil.shape, len(written.components)
     found = [_scale(file, _COMPONENTS[k], np.arange(n, dtype=float)) for k, n in enumerate(written.components)]
     for k, values in enumerate(coordinates(domain, shape)):
         if len(values) == 2 != shape[k]:
             values = np.linspace(values[0], values[1], shape[k])
         scale = _scale(file, _AXES[k], values)
+        start, length = written.box.runs[rank + k]
+        if length < shape[k] and k in written.kept:
+            scale = _scale(file, f"{_AXES[k]}_{written.box.names[rank + k]}", values[start : start + length])
         if k in written.kept:
             found.append(scale)
     return found

@@ -46,8 +46,8 @@ class Written(NamedTuple):
 
     @property
     def slices(self) -> str:
-        """What the part is called: ``slice_4_slice``."""
-        return "_".join("slice" if isinstance(each, slice) else str(each) for each in self.where or ())
+        """What the part is called: ``slice_4_0to3``; nothing of the whole field."""
+        return "" if self.where is None else "_".join(self.box.names[len(self.components) :])
 
     @property
     def kept(self) -> list[int]:
