@@ -77,15 +77,16 @@ class Messages:
         self._sent = self._ready = 0  # parts
         self._before: Messages | None = None
         unit = item(itemsize)
+        # sends first: what says to a peer that a message has room may start one from there, behind which all else waits
+        for peer, part, _, placed in _in_order(given):
+            request = self._comm.Send_init(_buffer(placed, itemsize, unit), peer, _TAG)
+            for listed in (self._parts[part], self._going):
+                listed.append(request)
         for peer, part, piece, placed in _in_order(taken):
             request = self._comm.Recv_init(_buffer(placed, itemsize, unit), peer, _TAG)
             for listed in (self._parts[part], self._pieces[piece], self._coming):
                 listed.append(request)
             self._peers.append(peer)
-        for peer, part, _, placed in _in_order(given):
-            request = self._comm.Send_init(_buffer(placed, itemsize, unit), peer, _TAG)
-            for listed in (self._parts[part], self._going):
-                listed.append(request)
         weakref.finalize(self, free, (*self._coming, *self._going))
         self.outward: Parts | None = None
         self.inward: Parts | None = None
