@@ -86,7 +86,7 @@ class Transfer:
             shapes = (a.subshape, b.subshape)
             return _Typed(moved, itemsize, shapes), _Typed(back, itemsize, shapes[::-1])
         turn = Turn(Memory(segment_bytes(moved, itemsize)))
-        there, home = open_boxed(self.method, moved, itemsize, tuple(range(len(a.shape))), (turn, turn))
+        there, home = open_boxed(moved.comm, self.method, moved, itemsize, tuple(range(len(a.shape))), (turn, turn))
         me = moved.comm.Get_rank()
         return _Boxed(there, me, itemsize), _Boxed(home, me, itemsize)
 

@@ -76,7 +76,7 @@ class Opened:
         shapes = (before.subshape, after.subshape)
         turn = Turn(Memory(max(segment_bytes(moved, itemsize), *(int(np.prod(n)) * itemsize for n in shapes))))
         chosen = chosen_method(WORLD, method, moved, itemsize)
-        self.ways = open_exchange(chosen, moved, shapes, itemsize, order, (turn, turn), cuts)
+        self.ways = open_exchange(WORLD, chosen, moved, shapes, itemsize, order, (turn, turn), cuts)
 
     def sent(self, way, whole):
         """Return one way of the exchange, after a global array has been sent by it, and what is to arrive."""

@@ -11,7 +11,7 @@ from mpi4py import MPI
 
 from .._kernels import Operation
 from ..layout.boxes import Boxes
-from ..ranks.agreement import agreed, nothing
+from ..ranks.agreement import agreed, nothing, verifying
 from ..sweep.instruction import Instruction
 from .alltoallv import Alltoallv
 from .alltoallw import Alltoallw
@@ -21,6 +21,7 @@ from .pairwise import Pairwise
 from .parts import Cut, Parts
 from .placement import Placed, offsets
 from .shared import Shared
+from .verified import Verified
 from .window import Window, near, on_one_node, room_for
 
 METHODS = ("auto", "shared", "alltoallv", "alltoallw", "pairwise", "hybrid")
@@ -156,6 +157,7 @@ def _warn_once(instead: str) -> None:
 
 
 def open_exchange(
+    comm: MPI.Intracomm,
     method: str,
     boxes: Boxes,
     shapes: tuple[tuple[int, ...], tuple[int, ...]],
@@ -168,6 +170,8 @@ def open_exchange(
 
     Parameters
     ----------
+    comm : MPI.Intracomm
+        The peers, or all ranks that exchange at the same time: where exchanges are verified, these raise together.
     method : str
         One of `METHODS` but "auto": see `chosen_method`.
     boxes : Boxes
@@ -185,11 +189,15 @@ def open_exchange(
     """
     if method == "alltoallw":
         there = Alltoallw(boxes, itemsize, turns[0], shapes)
-        return there, Alltoallw(boxes.reversed(), itemsize, turns[1], (shapes[1], shapes[0]))
-    return open_boxed(method, boxes, itemsize, order, turns, cuts)
+        home = Alltoallw(boxes.reversed(), itemsize, turns[1], (shapes[1], shapes[0]))
+        if verifying():
+            return Verified(comm, there, boxes, itemsize), Verified(comm, home, boxes.reversed(), itemsize)
+        return there, home
+    return open_boxed(comm, method, boxes, itemsize, order, turns, cuts)
 
 
 def open_boxed(
+    comm: MPI.Intracomm,
     method: str,
     boxes: Boxes,
     itemsize: int,
@@ -198,7 +206,18 @@ def open_boxed(
     cuts: Cuts = (None, None),
 ) -> tuple[Boxed, Boxed]:
     """The two directions of an exchange of contiguous boxes: as `open_exchange`, but for "alltoallw"."""
-    (there, home), (cut, cut_back), back = turns, cuts, boxes.reversed()
+    back = boxes.reversed()
+    if verifying():
+        there, home = _boxed(method, boxes, back, itemsize, order, turns, (None, None))
+        return Verified(comm, there, boxes, itemsize), Verified(comm, home, back, itemsize)
+    return _boxed(method, boxes, back, itemsize, order, turns, cuts)
+
+
+def _boxed(
+    method: str, boxes: Boxes, back: Boxes, itemsize: int, order: tuple[int, ...], turns: Turns, cuts: Cuts
+) -> tuple[Boxed, Boxed]:
+    """The two directions of an exchange of contiguous boxes."""
+    (there, home), (cut, cut_back) = turns, cuts
     if method == "shared":
         window = Window(boxes.comm, segment_bytes(boxes, itemsize))
         return Shared(boxes, itemsize, order, window), Shared(back, itemsize, order, window)

@@ -178,7 +178,7 @@ def open_route(
     opened = []
     for method, each, sides, dtype, both in zip(chosen, moved, shapes, dtypes, pairs, strict=True):
         order = tuple(range(len(sides[0])))
-        opening = partial(open_exchange, method, each, sides, dtype.itemsize, order, both)
+        opening = partial(open_exchange, comm, method, each, sides, dtype.itemsize, order, both)
         opened.append(agreed(comm, opening, nothing))
     rank = between.comm.Get_rank()
     return agreed(comm, lambda: _bound(line, places, rank, moved, opened, pool, clock), nothing)

@@ -207,7 +207,7 @@ def _open(comm: MPI.Intracomm, trips: Sequence[Pass], method: str, components: i
             opening = partial(_local, Box((0,) * len(shape), shape), itemsize, order, turn)
         else:
             shapes, cut = (exchange.before.subshape, exchange.after.subshape), (cuts[0][k], cuts[1][k])
-            opening = partial(open_exchange, chosen[k], parts, shapes, itemsize, order, turn, cut)
+            opening = partial(open_exchange, comm, chosen[k], parts, shapes, itemsize, order, turn, cut)
         between.append(agreed(comm, opening, nothing))
     return between
 

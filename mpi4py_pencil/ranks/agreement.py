@@ -90,6 +90,11 @@ def checking() -> bool:
     return os.environ.get("MPI4PY_PENCIL_CHECK", "0") not in ("", "0")
 
 
+def verifying() -> bool:
+    """Whether exchanges verify what they bring: where MPI4PY_PENCIL_CHECK is 2."""
+    return os.environ.get("MPI4PY_PENCIL_CHECK") == "2"
+
+
 def _raise_together(comm: MPI.Intracomm, said: dict[str, str], error: BaseException | None) -> NoReturn:
     """Raise on this rank what explains the disagreement. Collective over `comm`."""
     everyone = comm.allgather((said, None if error is None else _of_another_rank(error)))
