@@ -164,6 +164,9 @@ class PFFT:
     tune : str, optional
         With "measure", what `grid`, `backend` and `method` leave open is found by trying, and kept as wisdom in a small
         file that later plans read; what is known already is not tried again.
+    wire : str, optional
+        With "float32", messages between nodes are in single precision, half as many bytes, while all else stays double:
+        each exchange changes a number by a part in 2**24 at the most.
 
     Attributes
     ----------
@@ -204,6 +207,7 @@ class PFFT:
         threads: int = 1,
         like: PFFT | None = None,
         tune: str | None = None,
+        wire: str | None = None,
     ) -> None:
         size, per_node = communicator(comm).Get_size(), ranks_per_node(comm)
         asked = agreed(
@@ -223,6 +227,7 @@ class PFFT:
                 norm=norm,
                 threads=threads,
                 tune=tune,
+                wire=wire,
                 ranks_per_node=per_node,
             ),
             lambda found: {"like": "nothing" if like is None else "a plan", **found.arguments()},
@@ -282,7 +287,17 @@ class PFFT:
         Collective over the ranks.
         """
         asked = self._asked
-        return Route(self.comm, planned, asked.method, self._tiles, self._pool, _scales(asked), self._clock, components)
+        return Route(
+            self.comm,
+            planned,
+            asked.method,
+            self._tiles,
+            self._pool,
+            _scales(asked),
+            self._clock,
+            components,
+            asked.wire is not None,
+        )
 
     @property
     def forward(self) -> Direction:

@@ -122,7 +122,7 @@ def description(
     size, rank = math.prod(asked.dims), int(np.ravel_multi_index(start.ranks, start.sizes))
     found = list(traffics(planned, ranks_per_node))
     if methods is None:
-        methods = [method_of(asked.method, traffic, rank) for traffic in found]
+        methods = [method_of(asked.method, traffic, rank, asked.wire is not None) for traffic in found]
     trips = passes(planned)
     pass_numbers = iter([k for k, trip in enumerate(trips, 1) for _ in trip.sweeps])
     exchanges = iter(zip(found, methods, strict=True))
@@ -137,6 +137,7 @@ def description(
         "engine": asked.backend,
         "precision": _PRECISION[output.char.lower()],
         "method": asked.method,
+        "wire": asked.wire,
         "input": sides[0],
         "output": sides[1],
         "passes": len(trips),

@@ -138,7 +138,7 @@ def _neighbours(ranks: Integers, place: Integers, parts: int, stride: int, per_n
     return np.maximum(first, 0), np.minimum(last, parts)
 
 
-def method_of(asked: str, traffic: Traffic, rank: int) -> str:
+def method_of(asked: str, traffic: Traffic, rank: int, wire: bool = False) -> str:
     """What the method asked for means on a rank: see `exchange.chosen_method`."""
     known = traffic.per_node is not None
     if asked == "shared" and known and not traffic.together.all():
@@ -147,7 +147,7 @@ def method_of(asked: str, traffic: Traffic, rank: int) -> str:
         return asked
     if not known:
         return "auto"
-    if traffic.together[rank] or traffic.small[rank]:
+    if traffic.together[rank] or (traffic.small[rank] and not wire):
         return "shared" if traffic.together[rank] else "alltoallv"
     return "hybrid" if traffic.mixed[rank] else "pairwise"
 

@@ -62,10 +62,10 @@ def _exchanges(told: dict[str, Any]) -> list[str]:
     rows = [["exchange", "", "method", "peers", "messages", "largest", "sent", *near]]
     for step in found:
         rows += _exchange_rows(step, f"rank {told['rank']}")
-    return columns(rows, "<<<>>>>>>>") + _notes(told["method"], found)
+    return columns(rows, "<<<>>>>>>>") + _notes(told["method"], told["wire"], found)
 
 
-def _notes(asked: str, exchanges: Sequence[dict[str, Any]]) -> list[str]:
+def _notes(asked: str, wire: str | None, exchanges: Sequence[dict[str, Any]]) -> list[str]:
     """What to know of the methods of the exchanges."""
     notes = []
     methods = [step["method"] for step in exchanges]
@@ -73,6 +73,8 @@ def _notes(asked: str, exchanges: Sequence[dict[str, Any]]) -> list[str]:
         notes.append("shared: the peers read it where it lies, without messages.")
     if "auto" in methods:
         notes.append("auto: shared where all peers are on one node; else messages, counted here as for alltoallv.")
+    if wire:
+        notes.append(f"wire {wire}: of what leaves a node, half as many bytes as are counted here.")
     for step in exchanges:
         groups, on_one = ((step["nodes"] or {}).get(k, 0) for k in ("groups", "groups_on_one_node"))
         if asked == "auto" and 0 < on_one < groups:

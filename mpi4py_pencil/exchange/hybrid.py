@@ -29,6 +29,7 @@ class Hybrid:
         order: tuple[int, ...],
         turn: Turn,
         cut: Cut | None,
+        narrow: Sequence[bool],
         node: Near,
         window: Window,
     ) -> None:
@@ -42,7 +43,7 @@ class Hybrid:
             place(boxes.receives, into, order, itemsize),
         )
         far = [q not in segments for q in range(len(sends))]
-        self._messages = found = Messages(boxes, placed, far, order, itemsize, turn.memory, cut)
+        self._messages = found = Messages(boxes, placed, far, order, itemsize, turn.memory, cut, narrow)
         self._near = node.ranks
         self._window = window  # whose memory is mapped as long as this is there
         self.outbox, self.inbox, self.outward = found.outbox, found.inbox, found.outward

@@ -14,6 +14,7 @@ from ..sweep.instruction import Instruction
 from .memory import Memory, free, item, window
 from .parts import Cut, Parts
 from .placement import Placed, place
+from .wire import to_double, to_single
 
 _TAG = 0
 
@@ -42,6 +43,8 @@ class Messages:
         From whose outboxes messages are sent, or to whose inboxes.
     cut : Cut or None
         Where the exchange is cut into parts.
+    narrow : sequence of bool
+        For each peer, whether double precision is sent to it, and comes from it, in single precision.
 
     Attributes
     ----------
@@ -60,8 +63,9 @@ class Messages:
         itemsize: int,
         memory: Memory,
         cut: Cut | None,
+        narrow: Sequence[bool],
     ) -> None:
-        self._comm, self._memory = boxes.comm, memory
+        self._comm, self._memory, self._itemsize = boxes.comm, memory, itemsize
         me, size = self._comm.Get_rank(), self._comm.Get_size()
         away, home = ([q for q in ((me + way * s) % size for s in range(1, size)) if far[q]] for way in (1, -1))
         given, taken = (_pieces(side, q, order, itemsize, cut) for side, q in zip(sides, (away, home), strict=True))
@@ -75,15 +79,26 @@ class Messages:
         self._coming: Requests = []
         self._peers: list[int] = []  # from whom these come
         self._sent = self._ready = 0  # parts
+        # what is made narrow where it lies before a part goes, and wide once a piece has come
+        self._narrowed: list[list[Placed]] = [[] for _ in range(parts)]
+        self._widened: list[list[Placed]] = [[] for _ in range(pieces)]
         self._before: Messages | None = None
         unit = item(itemsize)
         # sends first: what says to a peer that a message has room may start one from there, behind which all else waits
         for peer, part, _, placed in _in_order(given):
-            request = self._comm.Send_init(_buffer(placed, itemsize, unit), peer, _TAG)
+            message = _buffer(placed, itemsize, unit)
+            if narrow[peer]:
+                self._narrowed[part].append(placed)
+                message = _half(placed, itemsize, 0)
+            request = self._comm.Send_init(message, peer, _TAG)
             for listed in (self._parts[part], self._going):
                 listed.append(request)
         for peer, part, piece, placed in _in_order(taken):
-            request = self._comm.Recv_init(_buffer(placed, itemsize, unit), peer, _TAG)
+            message = _buffer(placed, itemsize, unit)
+            if narrow[peer]:
+                self._widened[piece].append(placed)
+                message = _half(placed, itemsize, 1)
+            request = self._comm.Recv_init(message, peer, _TAG)
             for listed in (self._parts[part], self._pieces[piece], self._coming):
                 listed.append(request)
             self._peers.append(peer)
@@ -103,6 +118,8 @@ class Messages:
             last, self._memory.last = self._memory.last, self
             self._before = None if last is self else last
             self._sent = 0
+        for placed in self._narrowed[part]:
+            to_single(placed, self._itemsize)
         self._ready = part + 1
         self.poll()
 
@@ -148,6 +165,8 @@ class Messages:
         """Wait until a part is there, all parts being ready."""
         self._send_up_to(self._last[piece])
         MPI.Request.Waitall(self._pieces[piece])
+        for placed in self._widened[piece]:
+            to_double(placed, self._itemsize)
 
     def start_all(self, *_: int) -> None:
         """Say that all parts may go. Collective over the peers."""
@@ -167,7 +186,8 @@ class Messages:
         """Carry out the copies for the boxes that come in messages, in the order in which they arrive."""
         places = {ABSOLUTE: 0, SOURCE: source, TARGET: target}
         for _ in self._peers:
-            copy, before, after = copies[self._peers[MPI.Request.Waitany(self._coming)]]
+            peer = self._peers[MPI.Request.Waitany(self._coming)]
+            copy, before, after = copies[peer]
             copy(places[before], places[after])
 
     def finish(self, *_: int) -> None:
@@ -212,6 +232,12 @@ def _in_order(pieces: Pieces) -> list[tuple[int, int, int, Placed]]:
 def _buffer(placed: Placed, itemsize: int, unit: MPI.Datatype) -> list[object]:
     """A contiguous box as mpi4py takes it."""
     return [window(placed.address, placed.box.size * itemsize), unit]
+
+
+def _half(placed: Placed, itemsize: int, which: int) -> list[object]:
+    """Half of the memory of a contiguous box, as mpi4py takes it."""
+    nbytes = placed.box.size * itemsize // 2
+    return [window(placed.address + which * nbytes, nbytes), nbytes // 4, MPI.FLOAT]
 
 
 def _extent(boxes: Sequence[Box], axis: int) -> int:

@@ -90,10 +90,11 @@ def segment_bytes(boxes: Boxes, itemsize: int) -> int:
     return max(offsets(side, itemsize)[1] for side in (boxes.sends, boxes.receives))
 
 
-def chosen_method(comm: MPI.Intracomm, method: str, boxes: Boxes, itemsize: int) -> str:
+def chosen_method(comm: MPI.Intracomm, method: str, boxes: Boxes, itemsize: int, wire: bool = False) -> str:
     """What `method` means for these peers: for "auto" shared memory where they share it, and messages where not.
 
-    Messages are one Alltoallv where boxes are small; else they are pairwise, or hybrid where some peers share memory.
+    Messages are one Alltoallv where boxes are small and `wire` does not ask for single precision between nodes; else
+    they are pairwise, or hybrid where some peers share memory.
 
     Collective over `comm`, which may hold several groups of peers; for each the answer is its own.
 
@@ -103,20 +104,20 @@ def chosen_method(comm: MPI.Intracomm, method: str, boxes: Boxes, itemsize: int)
         On every rank: where shared memory is asked for and some peers are on several nodes, or have no room for it.
     """
     # only errors are everyone's: "auto" may find something else for other peers
-    chosen, short = agreed(comm, lambda: _method_of_peers(method, boxes, itemsize), nothing)
+    chosen, short = agreed(comm, lambda: _method_of_peers(method, boxes, itemsize, wire), nothing)
     if comm.allreduce(short, MPI.LOR):
         say_no_room(comm, "exchanging by messages instead")
     return chosen
 
 
-def _method_of_peers(method: str, boxes: Boxes, itemsize: int) -> tuple[str, bool]:
+def _method_of_peers(method: str, boxes: Boxes, itemsize: int, wire: bool) -> tuple[str, bool]:
     """What `method` means for the peers, over which this is collective, and whether that is so for want of room."""
     if method not in ("auto", "shared", "hybrid"):
         return method, False
     one_node = on_one_node(boxes.comm)
     if method == "shared" and not one_node:
         raise ValueError("method 'shared' needs all peers on one node; use 'auto', 'hybrid', 'alltoallv' or 'pairwise'")
-    wanted = method if method != "auto" else "shared" if one_node else _messages(boxes, itemsize)
+    wanted = method if method != "auto" else "shared" if one_node else _messages(boxes, itemsize, wire)
     if wanted not in ("shared", "hybrid") or _room(wanted, boxes, itemsize):
         return wanted, False
     if method != "auto":
@@ -124,11 +125,11 @@ def _method_of_peers(method: str, boxes: Boxes, itemsize: int) -> tuple[str, boo
     return ("alltoallv" if one_node else "pairwise"), True
 
 
-def _messages(boxes: Boxes, itemsize: int) -> str:
+def _messages(boxes: Boxes, itemsize: int, wire: bool) -> str:
     """By which method messages go. Collective over the peers."""
     size = boxes.comm.Get_size()
     sent = boxes.comm.allreduce(sum(box.size for box in boxes.sends)) * itemsize
-    if sent < SMALL * size**2:
+    if sent < SMALL * size**2 and not wire:
         return "alltoallv"
     shared = boxes.comm.allreduce(len(near(boxes.comm).ranks) > 1, MPI.LOR)
     return "hybrid" if shared else "pairwise"
@@ -165,6 +166,7 @@ def open_exchange(
     order: tuple[int, ...],
     turns: Turns,
     cuts: Cuts = (None, None),
+    wire: bool = False,
 ) -> tuple[Exchange, Exchange]:
     """The two directions of an exchange. Collective over the peers.
 
@@ -186,14 +188,19 @@ def open_exchange(
         For either direction where outboxes and inboxes lie unless they are in a shared window.
     cuts : pair of (Cut or None)
         For either direction where it is cut into parts, if the method has any.
+    wire : bool
+        Whether messages between nodes are in single precision; for double precision, and not by Alltoallv or Alltoallw.
     """
     if method == "alltoallw":
         there = Alltoallw(boxes, itemsize, turns[0], shapes)
         home = Alltoallw(boxes.reversed(), itemsize, turns[1], (shapes[1], shapes[0]))
         if verifying():
-            return Verified(comm, there, boxes, itemsize), Verified(comm, home, boxes.reversed(), itemsize)
+            narrow = _narrow(boxes.comm, wire=False)
+            return Verified(comm, there, boxes, itemsize, narrow), Verified(
+                comm, home, boxes.reversed(), itemsize, narrow
+            )
         return there, home
-    return open_boxed(comm, method, boxes, itemsize, order, turns, cuts)
+    return open_boxed(comm, method, boxes, itemsize, order, turns, cuts, wire)
 
 
 def open_boxed(
@@ -204,17 +211,32 @@ def open_boxed(
     order: tuple[int, ...],
     turns: Turns,
     cuts: Cuts = (None, None),
+    wire: bool = False,
 ) -> tuple[Boxed, Boxed]:
     """The two directions of an exchange of contiguous boxes: as `open_exchange`, but for "alltoallw"."""
     back = boxes.reversed()
+    narrow = _narrow(boxes.comm, wire)
     if verifying():
-        there, home = _boxed(method, boxes, back, itemsize, order, turns, (None, None))
-        return Verified(comm, there, boxes, itemsize), Verified(comm, home, back, itemsize)
-    return _boxed(method, boxes, back, itemsize, order, turns, cuts)
+        there, home = _boxed(method, boxes, back, itemsize, order, turns, (None, None), narrow)
+        return Verified(comm, there, boxes, itemsize, narrow), Verified(comm, home, back, itemsize, narrow)
+    return _boxed(method, boxes, back, itemsize, order, turns, cuts, narrow)
+
+
+def _narrow(comm: MPI.Intracomm, wire: bool) -> list[bool]:
+    """The peers to which messages go in single precision. Collective over `comm`."""
+    there = near(comm).ranks if wire else range(comm.Get_size())
+    return [peer not in there for peer in range(comm.Get_size())]
 
 
 def _boxed(
-    method: str, boxes: Boxes, back: Boxes, itemsize: int, order: tuple[int, ...], turns: Turns, cuts: Cuts
+    method: str,
+    boxes: Boxes,
+    back: Boxes,
+    itemsize: int,
+    order: tuple[int, ...],
+    turns: Turns,
+    cuts: Cuts,
+    narrow: Sequence[bool],
 ) -> tuple[Boxed, Boxed]:
     """The two directions of an exchange of contiguous boxes."""
     (there, home), (cut, cut_back) = turns, cuts
@@ -225,9 +247,11 @@ def _boxed(
         node = near(boxes.comm)
         window = Window(node.comm, segment_bytes(boxes, itemsize))
         return (
-            Hybrid(boxes, itemsize, order, there, cut, node, window),
-            Hybrid(back, itemsize, order, home, cut_back, node, window),
+            Hybrid(boxes, itemsize, order, there, cut, narrow, node, window),
+            Hybrid(back, itemsize, order, home, cut_back, narrow, node, window),
         )
     if method == "pairwise":
-        return Pairwise(boxes, itemsize, order, there, cut), Pairwise(back, itemsize, order, home, cut_back)
+        return Pairwise(boxes, itemsize, order, there, cut, narrow), Pairwise(
+            back, itemsize, order, home, cut_back, narrow
+        )
     return Alltoallv(boxes, itemsize, order, there), Alltoallv(back, itemsize, order, home)

@@ -27,17 +27,27 @@ class Pairwise:
         Where outbox and inbox lie.
     cut : Cut or None
         Where it is cut into parts.
+    narrow : sequence of bool
+        For each peer, whether messages between it and this rank are in single precision.
     """
 
     method = "pairwise"
     # the outbox has been free since the last exchange was released
     claim = Operation()
 
-    def __init__(self, boxes: Boxes, itemsize: int, order: tuple[int, ...], turn: Turn, cut: Cut | None) -> None:
+    def __init__(
+        self,
+        boxes: Boxes,
+        itemsize: int,
+        order: tuple[int, ...],
+        turn: Turn,
+        cut: Cut | None,
+        narrow: Sequence[bool],
+    ) -> None:
         self._me = boxes.comm.Get_rank()
         far = [q != self._me for q in range(boxes.comm.Get_size())]
         self._messages = found = Messages(
-            boxes, turn.sides(boxes, order, itemsize), far, order, itemsize, turn.memory, cut
+            boxes, turn.sides(boxes, order, itemsize), far, order, itemsize, turn.memory, cut, narrow
         )
         self.outbox, self.inbox = found.outbox, found.inbox
         self.outward, self.inward = found.outward, found.inward

@@ -37,13 +37,18 @@ class Verified:
         What goes where.
     itemsize : int
         Bytes of a point.
+    narrow : sequence of bool
+        For each peer, whether what goes and comes is rounded to single precision.
     """
 
     outward: Parts | None = None
     inward: Parts | None = None
 
-    def __init__(self, comm: MPI.Intracomm, exchange: Exchange, boxes: Boxes, itemsize: int) -> None:
-        self._comm, self._exchange, self._boxes, self._itemsize = comm, exchange, boxes, itemsize
+    def __init__(
+        self, comm: MPI.Intracomm, exchange: Exchange, boxes: Boxes, itemsize: int, narrow: Sequence[bool]
+    ) -> None:
+        self._comm, self._exchange, self._boxes = comm, exchange, boxes
+        self._itemsize, self._narrow = itemsize, narrow
         self.method = exchange.method
         self.outbox, self.inbox = exchange.outbox, exchange.inbox
         self.claim, self.release = exchange.claim, exchange.release
@@ -83,7 +88,8 @@ class Verified:
 
     def _sums(self, side: Sequence[Placed], boxes: Sequence[Box]) -> list[int]:
         """The checksums of the boxes on one side."""
-        return [_sum(placed, self._itemsize) for placed in _each(side, boxes)]
+        placed = zip(_each(side, boxes), self._narrow, strict=True)
+        return [_sum(each, self._itemsize, narrow) for each, narrow in placed]
 
 
 def _refuse(wrong: Sequence[int], peers: MPI.Intracomm, boxes: Boxes) -> None:
@@ -105,10 +111,12 @@ def _each(side: Sequence[Placed], boxes: Sequence[Box]) -> list[Placed]:
     return [Placed(box, whole.address + offset(box.start, whole.strides), whole.strides) for box in boxes]
 
 
-def _sum(placed: Placed, itemsize: int) -> int:
-    """The checksum of a box, whatever the order of its axes in memory."""
+def _sum(placed: Placed, itemsize: int, narrow: bool) -> int:
+    """The checksum of a box, whatever the order of its axes in memory; of what is left in single precision if asked."""
     if not placed.box.size:
         return 0
-    return zlib.crc32(
-        view_at(placed.address, placed.box.shape, np.dtype((np.void, itemsize)), placed.strides).tobytes()
-    )
+    items = view_at(placed.address, placed.box.shape, np.dtype((np.void, itemsize)), placed.strides).tobytes()
+    if narrow:
+        with np.errstate(all="ignore"):
+            items = np.frombuffer(items, np.float64).astype(np.float32).tobytes()
+    return zlib.crc32(items)

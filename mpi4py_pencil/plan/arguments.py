@@ -60,6 +60,8 @@ class Request:
         "measure" where tuning is to measure what wisdom does not know.
     ranks_per_node : int or None
         So many consecutive ranks share a node; None where that is not so, or not known.
+    wire : str or None
+        "float32" where messages between nodes are in single precision.
     """
 
     shape: tuple[int, ...]
@@ -80,6 +82,7 @@ class Request:
     tile_bytes: int | None = None
     tune: str | None = None
     ranks_per_node: int | None = None
+    wire: str | None = None
 
     @property
     def joined(self) -> Groups:
@@ -107,6 +110,7 @@ class Request:
             "backend": self.backend if "backend" in self.given else "the default",
             "threads": self.threads,
             "tune": self.tune,
+            "wire": self.wire,
         }
 
 
@@ -126,6 +130,7 @@ def request(
     norm: Any = "forward",
     threads: Any = 1,
     tune: Any = None,
+    wire: Any = None,
     ranks_per_node: int | None = None,
 ) -> Request:
     """The request that the arguments of a `PFFT` on `size` ranks make, so many of which share a node.
@@ -169,6 +174,7 @@ def request(
         collapse=truth("collapse", collapse),
         given=tuple(name for name, is_given in explicit.items() if is_given),
         tune=_tune(tune),
+        wire=_wire(wire, kind, method),
         ranks_per_node=ranks_per_node,
     )
 
@@ -205,6 +211,19 @@ def _tune(tune: Any) -> str | None:
     if tune is not None and tune != "measure":
         raise ValueError(f"tune must be None or 'measure', not {said(tune)}")
     return tune
+
+
+def _wire(wire: Any, dtype: np.dtype[Any], method: str) -> str | None:
+    """In what messages between nodes are."""
+    if wire is None:
+        return None
+    if wire != "float32":
+        raise ValueError(f"wire must be None or 'float32', not {said(wire)}")
+    if dtype.char not in "dD":
+        raise ValueError(f"wire='float32' is for data in double precision, not for dtype {dtype}")
+    if method in ("alltoallv", "alltoallw"):
+        raise ValueError(f"wire='float32' needs method 'auto', 'hybrid' or 'pairwise': {method!r} sends what there is")
+    return "float32"
 
 
 def axis_groups(axes: Any, ndim: int) -> tuple[tuple[int, ...], ...]:

@@ -113,6 +113,8 @@ class Route:
         What they report to.
     components : int, optional
         So many of the first axes are never cut along.
+    wire : bool, optional
+        Whether messages between nodes are in single precision.
     """
 
     def __init__(
@@ -125,10 +127,11 @@ class Route:
         scales: Scales,
         clock: Clock,
         components: int = 0,
+        wire: bool = False,
     ) -> None:
         self._comm = comm
         self.trips = passes(steps)
-        self.between = _open(comm, self.trips, method, components)
+        self.between = _open(comm, self.trips, method, components, wire)
         self._tiles = tiles
         self._scales = scales
         self._clock = clock
@@ -186,14 +189,16 @@ def end_of(trip: Pass, side: Way) -> Pencil:
     return (trip.sweeps[0].before, trip.sweeps[-1].after)[side]
 
 
-def _open(comm: MPI.Intracomm, trips: Sequence[Pass], method: str, components: int) -> list[tuple[Exchange, Exchange]]:
+def _open(
+    comm: MPI.Intracomm, trips: Sequence[Pass], method: str, components: int, wire: bool
+) -> list[tuple[Exchange, Exchange]]:
     """What lies between the passes, in both directions. Collective over `comm`."""
     moved = [None if t.exchange is None else boxes(t.exchange.before, t.exchange.after) for t in trips[:-1]]
     blocks = [(trip.sweeps[-1].after.subshape, trip.sweeps[-1].transform.dtype) for trip in trips[:-1]]
     needed = [parts or local_bytes(*block) for parts, block in zip(moved, blocks, strict=True)]
     itemsizes = [dtype.itemsize for _, dtype in blocks]
     chosen = [
-        "local" if parts is None else chosen_method(comm, method, parts, itemsize)
+        "local" if parts is None else chosen_method(comm, method, parts, itemsize, wire)
         for parts, itemsize in zip(moved, itemsizes, strict=True)
     ]
     memory = Memory(room(needed, itemsizes))
@@ -207,7 +212,7 @@ def _open(comm: MPI.Intracomm, trips: Sequence[Pass], method: str, components: i
             opening = partial(_local, Box((0,) * len(shape), shape), itemsize, order, turn)
         else:
             shapes, cut = (exchange.before.subshape, exchange.after.subshape), (cuts[0][k], cuts[1][k])
-            opening = partial(open_exchange, comm, chosen[k], parts, shapes, itemsize, order, turn, cut)
+            opening = partial(open_exchange, comm, chosen[k], parts, shapes, itemsize, order, turn, cut, wire)
         between.append(agreed(comm, opening, nothing))
     return between
 

@@ -158,7 +158,7 @@ def search(among: Candidates, seconds: Callable[[Choice], float]) -> Choice:
 def candidates(comm: MPI.Intracomm, asked: Request) -> Candidates:
     """What there is to try for a request. Collective over `comm`: ranks may have other engines, and other caches."""
     tile = comm.bcast(cache.TILE_BYTES)
-    methods = ["auto"] if comm.Get_size() == 1 else TRIED
+    methods = ["auto"] if comm.Get_size() == 1 else _tried(asked)
     here = np.array([_usable(name, asked) for name in ENGINES], np.int8)
     comm.Allreduce(MPI.IN_PLACE, here, MPI.MIN)
     backends = [name for name, everywhere in zip(ENGINES, here, strict=True) if everywhere]
@@ -217,7 +217,8 @@ def name_of(comm: MPI.Intracomm, asked: Request) -> str:
     fixed = "".join(f"; {name}={value}" for name, value in _given(asked).items())
     what = ", ".join(f"{t} along {t.axis}" for t in asked.transforms)
     threads = f", {asked.threads} threads" if asked.threads > 1 else ""
-    return f"{wisdom.machine(comm)}{threads}; {asked.points} {asked.dtype}; {what}; {asked.groups}{fixed}"
+    wire = f", {asked.wire} on the wire" if asked.wire else ""
+    return f"{wisdom.machine(comm)}{threads}{wire}; {asked.points} {asked.dtype}; {what}; {asked.groups}{fixed}"
 
 
 def _given(asked: Request) -> dict[str, Any]:
@@ -244,12 +245,17 @@ def _checked(size: int, asked: Request, entry: wisdom.Entry) -> Choice:
             raise ValueError(f"{name} {getattr(choice, name)!r} instead of {value!r}, which is given")
     if "grid" not in given and choice.grid not in _grids(size, asked):
         raise ValueError(f"grid {choice.grid} is none for {size} ranks")
-    if "method" not in given and method not in TRIED:
-        raise ValueError(f"method {method!r} is none of {', '.join(map(repr, TRIED))}")
+    if "method" not in given and method not in _tried(asked):
+        raise ValueError(f"method {method!r} is none of {', '.join(map(repr, _tried(asked)))}")
     checked_engine(backend, lines_of(asked.transforms))
     if not 0 < tile_bytes <= MOST_TILES * cache.TILE_BYTES:
         raise ValueError(f"tile_bytes {tile_bytes} is no size of a tile")
     return choice
+
+
+def _tried(asked: Request) -> list[str]:
+    """The methods that there are to try."""
+    return TRIED if asked.wire is None else [method for method in TRIED if method not in ("alltoallv", "alltoallw")]
 
 
 def _grids(size: int, asked: Request) -> list[tuple[int, ...]]:

@@ -1,0 +1,101 @@
+"""Messages in single precision between nodes: the bound of the error, and where nothing is rounded."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from mpi4py import MPI
+from support import check, everywhere, expect_everywhere, rng
+
+from mpi4py_pencil import PFFT
+from mpi4py_pencil.exchange import methods
+from mpi4py_pencil.exchange.placement import Placed
+from mpi4py_pencil.exchange.wire import to_double, to_single
+from mpi4py_pencil.layout.boxes import Box
+from mpi4py_pencil.plan import cuts
+
+WORLD = MPI.COMM_WORLD
+ROUNDING = 2.0**-24
+
+
+@pytest.fixture
+def apart(monkeypatch):
+    """Have every rank on a node of its own."""
+    monkeypatch.setattr(methods, "near", lambda comm: SimpleNamespace(comm=MPI.COMM_SELF, ranks=[comm.Get_rank()]))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000, 2**14, 2**14 + 1, 100_000])
+def test_a_box_goes_to_single_precision_and_back_in_its_own_memory(size):
+    wide = rng(size).standard_normal(size + 2)
+    memory, before = wide.copy(), wide[1:-1].astype(np.float32)
+    placed = Placed(Box((0,), (size,)), memory[1:].ctypes.data, (8,))
+    to_single(placed, 8)
+    narrow = memory[1:-1].view(np.float32)
+    np.testing.assert_array_equal(narrow[:size], before)
+    narrow[size:] = before
+    to_double(placed, 8)
+    np.testing.assert_array_equal(memory[1:-1], before)
+    np.testing.assert_array_equal(memory[[0, -1]], wide[[0, -1]])
+
+
+def test_what_is_too_large_is_infinite_and_nothing_is_raised():
+    memory = np.array([1e300, -1e300, np.nan, 1e-300])
+    with np.errstate(all="raise"):
+        to_single(Placed(Box((0,), (4,)), memory.ctypes.data, (8,)), 8)
+    np.testing.assert_array_equal(memory.view(np.float32)[:4], np.array([np.inf, -np.inf, np.nan, 0], np.float32))
+
+
+@pytest.mark.parallel([2, 3, 4])
+@pytest.mark.parametrize("cut", [False, True])
+def test_the_error_is_within_its_bound(monkeypatch, apart, cut):
+    """An exchange changes a number by a part in 2**24, and a transform keeps the norm of that."""
+    monkeypatch.setattr(cuts, "_FEWEST_BYTES", 64 if cut else 2**40)
+    shape = (16, 18, 20)
+    for method, grid in [("pairwise", (0, 1, 1)), ("hybrid", (0, 1, 1)), ("pairwise", (0, 0, 1))]:
+        for dtype in (complex, float):
+            fft = PFFT(WORLD, shape, dtype=dtype, grid=grid, method=method, wire="float32")
+            exchanges = len(fft._plain.route.methods)
+            points = rng(3).standard_normal(shape).astype(dtype) * 10.0 ** rng(4).integers(-5, 5, shape)
+            modes = (np.fft.rfftn if dtype is float else np.fft.fftn)(points, norm="forward")
+            for way, (given, wanted) in enumerate([(points, modes), (modes, points)]):
+                source = np.ascontiguousarray(given[fft.pencil[way].local_slice()])
+                before = source.copy()
+                found = np.asarray((fft.forward, fft.backward)[way](source))
+                errors = found - wanted[fft.pencil[1 - way].local_slice()]
+                norms = [np.sqrt(WORLD.allreduce(float(np.sum(np.abs(a) ** 2)))) for a in (errors, found)]
+                bound = exchanges * ROUNDING * (np.sqrt(2) if dtype is float else 1) * 1.001
+                with everywhere():
+                    np.testing.assert_array_equal(source, before)
+                check(1e-10 < norms[0] / norms[1] < bound, f"{norms[0] / norms[1]:.3g}, allowed {bound:.3g}")
+
+
+@pytest.mark.parallel([2, 4])
+def test_nothing_is_rounded_within_a_node():
+    points = rng(5).standard_normal((8, 9, 10))
+    for method in ("pairwise", "hybrid", "shared", "auto"):
+        plans = [PFFT(WORLD, points.shape, method=method, wire=wire) for wire in (None, "float32")]
+        source = np.ascontiguousarray(points[plans[0].pencil[0].local_slice()])
+        with everywhere():
+            np.testing.assert_array_equal(*(np.asarray(fft.forward(source)) for fft in plans))
+
+
+@pytest.mark.parallel([2, 3])
+def test_checksums_are_of_what_is_sent(monkeypatch, apart):
+    monkeypatch.setenv("MPI4PY_PENCIL_CHECK", "2")
+    fft = PFFT(WORLD, (8, 9, 10), method="pairwise", wire="float32")
+    u = rng(6, WORLD.rank).standard_normal(fft.shape(False))
+    with everywhere():
+        np.testing.assert_allclose(np.asarray(fft.backward(fft.forward(u))), u, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parallel([2])
+def test_refusals():
+    for asked, refused in [
+        ({"wire": "float16"}, "wire must be None or 'float32', not 'float16'"),
+        ({"wire": 1}, "wire must be None or 'float32', not 1"),
+        ({"wire": "float32", "dtype": "f"}, "wire='float32' is for data in double precision, not for dtype float32"),
+        ({"wire": "float32", "dtype": "g"}, "is for data in double precision"),
+        ({"wire": "float32", "method": "alltoallv"}, "wire='float32' needs method 'auto', 'hybrid' or 'pairwise'"),
+        ({"wire": "float32" if WORLD.rank else None}, "disagree on wire"),
+    ]:
+        expect_everywhere(ValueError, refused, lambda: PFFT(WORLD, (4, 4), **asked))  # noqa: B023
