@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -9,20 +11,21 @@ import numpy as np
 from mpi4py import MPI
 
 from ._kernels import ABSOLUTE, SOURCE, TARGET, Call, Operation, Program
-from .exchange import Boxed, Memory, Turn, checked_method, chosen_method, open_boxed, say_no_room, segment_bytes
+from .exchange import Boxed, Memory, Parts, Turn, checked_method, chosen_method, open_boxed, say_no_room, segment_bytes
 from .exchange.alltoallw import Typing
 from .exchange.lent import Lent
 from .exchange.placement import Placed
 from .layout.arrays import address, checked_array, keep, natural, offset, overlap, truth
-from .layout.boxes import Boxes, boxes, peers
+from .layout.boxes import Box, Boxes, boxes, peers
 from .layout.pencil import Pencil
 from .layout.subcomm import Subcomm
 from .layout.way import Way
+from .plan.cuts import cuts_between
 from .ranks.agreement import agreed, nothing
 from .ranks.calls import Calls
 from .sweep import cache
 from .sweep.copying import copy
-from .sweep.instruction import Instruction, anywhere
+from .sweep.instruction import Instruction, anywhere, polled
 from .sweep.tiles import Strides
 
 Array = np.ndarray[Any, Any]
@@ -86,9 +89,9 @@ class Transfer:
             shapes = (a.subshape, b.subshape)
             return _Typed(moved, itemsize, shapes), _Typed(back, itemsize, shapes[::-1])
         turn = Turn(Memory(segment_bytes(moved, itemsize)))
-        there, home = open_boxed(moved.comm, self.method, moved, itemsize, tuple(range(len(a.shape))), (turn, turn))
-        me = moved.comm.Get_rank()
-        return _Boxed(there, me, itemsize), _Boxed(home, me, itemsize)
+        order, cuts = tuple(range(len(a.shape))), cuts_between(a, b, itemsize)
+        there, home = open_boxed(moved.comm, self.method, moved, itemsize, order, (turn, turn), cuts)
+        return _Boxed(there, moved, itemsize), _Boxed(home, back, itemsize)
 
     def forward(self, a: Array, b: Array) -> None:
         """Redistribute `a`, aligned as the first pencil, into `b`, aligned as the second. Collective over the peers.
@@ -205,9 +208,10 @@ class _Typed:
 class _Boxed:
     """One way of a transfer through boxes: copy into the outbox, exchange, copy out of the inbox as it fills."""
 
-    def __init__(self, exchange: Boxed, me: int, itemsize: int) -> None:
+    def __init__(self, exchange: Boxed, boxes: Boxes, itemsize: int) -> None:
         self._exchange = exchange
-        self._me = me
+        self._me = boxes.comm.Get_rank()
+        self._own = boxes.sends[self._me], boxes.receives[self._me]
         self._itemsize = itemsize
         self.lent: Lent | None = None
         self._programs: dict[tuple[Strides, Strides, bool], Program] = {}
@@ -230,17 +234,19 @@ class _Boxed:
         exchange, size = self._exchange, self._itemsize
         stream = sum(p.box.size for p in exchange.outbox) * size > cache.CACHED_BYTES
         outward = [
-            (copy(p.box.shape, _inside(p, source), (p.address, p.strides), size, stream), SOURCE, ABSOLUTE)
-            for q, p in enumerate(exchange.outbox)
-            if q != self._me
+            (copy(p.box.shape, _inside(p.box, source), (p.address, p.strides), size, stream), SOURCE, ABSOLUTE)
+            for p in exchange.outbox
         ]
         inward = [
-            (copy(p.box.shape, (p.address, p.strides), _inside(p, target), size, stream), ABSOLUTE, TARGET)
+            (copy(p.box.shape, (p.address, p.strides), _inside(p.box, target), size, stream), ABSOLUTE, TARGET)
             for p in exchange.inbox
         ]
         # what stays on this rank goes straight from one array to the other
-        own = exchange.outbox[self._me], exchange.inbox[self._me]
-        straight = copy(own[0].box.shape, _inside(own[0], source), _inside(own[1], target), size, stream)
+        own = self._own
+        straight = copy(own[0].shape, _inside(own[0], source), _inside(own[1], target), size, stream)
+        if exchange.outward is not None and exchange.inward is not None:
+            return self._in_parts(outward, (straight, SOURCE, TARGET), inward, exchange.outward, exchange.inward)
+        del outward[self._me]
         claim, release = anywhere(exchange.claim), anywhere(exchange.release)
         said: list[Instruction] = []
         if self.lent is not None:
@@ -251,11 +257,36 @@ class _Boxed:
         end = [release, claim] if offered else [release]
         return Program([claim, *said, *([] if offered else outward), *exchange.unpacking(inward), *end])
 
+    def _in_parts(
+        self,
+        outward: Sequence[Instruction],
+        straight: Instruction,
+        inward: Sequence[Instruction],
+        given: Parts,
+        taken: Parts,
+    ) -> Program:
+        """What moves arrays part by part: one is copied while another travels."""
+        exchange = self._exchange
+        going, coming = (
+            _by_part(copies, side, own, parts)
+            for copies, side, own, parts in (
+                (outward, exchange.outbox, self._own[0], given),
+                (inward, exchange.inbox, self._own[1], taken),
+            )
+        )
+        listed = [anywhere(exchange.claim)]
+        for copies, start in zip(going, given.operations, strict=True):
+            listed += [polled(copies, given.poll), anywhere(start)]
+        listed.append(polled([straight], given.poll))
+        for copies, wait in zip(coming, taken.operations, strict=True):
+            listed += [anywhere(wait), polled(copies, taken.poll)]
+        return Program([*listed, anywhere(exchange.release)])
+
     def _or_lent(self, lent: Lent, inward: list[Instruction], target: Strides, stream: bool) -> list[Instruction]:
         """The copies of each peer's box, or from that peer's array where it has offered one."""
         found: list[Instruction] = []
         for peer, ((boxed, *_), p, place) in enumerate(zip(inward, self._exchange.inbox, lent.places, strict=True)):
-            direct = copy(p.box.shape, place, _inside(p, target), self._itemsize, stream)
+            direct = copy(p.box.shape, place, _inside(p.box, target), self._itemsize, stream)
             found.append((Call(partial(_take, lent, peer, boxed, direct), True), ABSOLUTE, TARGET))
         return found
 
@@ -269,6 +300,15 @@ def _take(lent: Lent, peer: int, boxed: Operation, direct: Operation, _: int, ta
         direct(there, target)
 
 
-def _inside(placed: Placed, array: Strides) -> tuple[int, Strides]:
+def _by_part(copies: Sequence[Instruction], side: Sequence[Placed], own: Box, parts: Parts) -> list[list[Instruction]]:
+    """The copies of each part, without that of the rank's own box: one begins in the part in which its box does."""
+    found: list[list[Instruction]] = [[] for _ in parts.ends]
+    for copy_, placed in zip(copies, side, strict=True):
+        if placed.box.size and placed.box is not own:
+            found[bisect.bisect_right(parts.ends, placed.box.start[parts.axis])].append(copy_)
+    return found
+
+
+def _inside(box: Box, array: Strides) -> tuple[int, Strides]:
     """Where a box begins in an array with these strides, and how it goes on."""
-    return offset(placed.box.start, array), array
+    return offset(box.start, array), array

@@ -7,7 +7,7 @@ import pytest
 from mpi4py import MPI
 from support import RANKS, check, everywhere, rng
 
-from mpi4py_pencil import PFFT
+from mpi4py_pencil import PFFT, Pencil, Subcomm
 from mpi4py_pencil.plan import cuts
 from mpi4py_pencil.sweep import cache
 
@@ -140,3 +140,34 @@ def test_what_a_plan_is_cut_along(finely_cut):
 def test_short_messages_are_not_cut():
     fft = PFFT(WORLD, (32, 32, 32), dtype=complex, method="pairwise")
     check(all(each.outward is None for pair in fft._plain.route.between for each in pair), "they are whole")
+
+
+@pytest.mark.parallel(RANKS)
+def test_cut_transfers_give_what_slices_are(finely_cut):
+    """Slabs and pencils, both ways, arrays of any layout; and what is read is not changed."""
+    cut = 0
+    for shape, dims in [
+        ((12, 13, 14), [0, 1, 1]),
+        ((12, 13, 14), [0, 0, 1]),
+        ((9, 8, 5, 6), [0, 1, 0, 1]),
+        ((7, 9), [0, 1]),
+    ]:
+        whole = rng(3).standard_normal(shape)
+        before = Pencil(Subcomm(WORLD, dims), shape, dims.index(1))
+        for axis, method in itertools.product([k for k in range(len(shape)) if k != before.axis], METHODS):
+            after = before.pencil(axis)
+            move = before.transfer(after, float, method)
+            cut += move._ways[0]._exchange.outward is not None
+            for order in "CF":
+                a = np.asarray(whole[before.local_slice()], order=order)
+                b = np.full(after.subshape, np.nan, order=order)
+                for _ in range(2):
+                    move.forward(a, b)
+                with everywhere():
+                    np.testing.assert_array_equal(b, whole[after.local_slice()])
+                    np.testing.assert_array_equal(a, whole[before.local_slice()])
+                a[...] = np.nan
+                move.backward(b, a)
+                with everywhere():
+                    np.testing.assert_array_equal(a, whole[before.local_slice()])
+    check(WORLD.size == 1 or cut > 0, "something was cut")

@@ -7,9 +7,9 @@ import math
 from collections.abc import Sequence
 
 from ..exchange import Cut
+from ..layout.pencil import Pencil
 from ..layout.way import Way
 from .passes import Pass
-from .steps import Exchange
 
 # Parts of a box, and the fewest bytes of one on the average: a message is to take longer than to begin and to end it.
 _MOST = 8
@@ -26,9 +26,11 @@ def cuts_of(trips: Sequence[Pass], way: Way, components: int) -> list[Cut | None
     axis: int | None = None
     for before, after in itertools.pairwise(passes):
         exchange = (before, after)[way].exchange
-        cut = (
-            None if exchange is None else _cut(exchange, way, _free(before, components), _free(after, components), axis)
-        )
+        cut = None
+        if exchange is not None:
+            free = _free(before, components), _free(after, components)
+            pencils = way.order((exchange.before, exchange.after))
+            cut = _cut(pencils, way.order(exchange.swapped), free, exchange.dtype.itemsize, axis)
         axis = None if cut is None else cut.inward
         cuts.append(cut)
     return list(way.order(cuts))
@@ -40,25 +42,42 @@ def _free(trip: Pass, components: int) -> set[int]:
     return {k for k in axes if k >= components} - {sweep.transform.axis for sweep in trip.sweeps}
 
 
-def _cut(exchange: Exchange, way: Way, before: set[int], after: set[int], axis: int | None) -> Cut | None:
-    """Where an exchange is cut between two passes, of which the first may be cut along `axis` already."""
-    gathered, divided = way.order(exchange.swapped)
-    pencils = way.order((exchange.before, exchange.after))
+def cuts_between(a: Pencil, b: Pencil, itemsize: int) -> tuple[Cut | None, Cut | None]:
+    """Where the exchange between two pencils is cut on both ways, if a copy is all that is before it and after it."""
+    changed = [k for k, (m, n) in enumerate(zip(a.sizes, b.sizes, strict=True)) if m != n]
+    swapped = [k for k in changed if b.sizes[k] == 1] + [k for k in changed if a.sizes[k] == 1]
+    if len(changed) != 2 or len(swapped) != 2:
+        return None, None
+    axes = set(range(len(a.shape)))
+    gathered, divided = swapped
+    return (
+        _cut((a, b), (gathered, divided), (axes, axes), itemsize, None),
+        _cut((b, a), (divided, gathered), (axes, axes), itemsize, None),
+    )
+
+
+def _cut(
+    pencils: Sequence[Pencil],
+    swapped: Sequence[int],
+    free: tuple[set[int], set[int]],
+    itemsize: int,
+    axis: int | None,
+) -> Cut | None:
+    """Where an exchange is cut, along axes that are free before and after; before there may be a cut along `axis`.
+
+    `swapped` are the axis that becomes undivided, and the one that is divided in its place.
+    """
+    gathered, divided = swapped
+    before, after = pencils
     # all along these lie the boxes that a rank gives, and those that it takes
     given, taken = (
         {k for k in axes if pencil.shape[k] // pencil.sizes[k] > 1}
-        for axes, pencil in ((before - {divided}, pencils[0]), (after - {gathered}, pencils[1]))
+        for axes, pencil in ((free[0] - {divided}, before), (free[1] - {gathered}, after))
     )
-    count = min(_MOST, _box_bytes(exchange) // _FEWEST_BYTES)
+    boxes = math.prod(before.sizes) * before.sizes[gathered]
+    count = min(_MOST, math.prod(before.shape) * itemsize // boxes // _FEWEST_BYTES)
     if count < 2 or not given or not taken:
         return None
     outward = axis if axis in given else min(given & taken or given)
     inward = outward if outward in taken else min(taken)
     return Cut(outward, inward, count)
-
-
-def _box_bytes(exchange: Exchange) -> int:
-    """Of a box, on the average."""
-    pencil, (gathered, _) = exchange.before, exchange.swapped
-    boxes = math.prod(pencil.sizes) * pencil.sizes[gathered]
-    return math.prod(pencil.shape) * exchange.dtype.itemsize // boxes

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from .. import _kernels
-from .._kernels import SOURCE, TARGET, Polled
 from ..exchange import Exchange
 from ..layout.arrays import address
-from ..sweep.instruction import Instruction, anywhere
+from ..sweep.instruction import Instruction, anywhere, polled
 from .leg import Stretch
 from .timing import EXCHANGE, WAIT, Clock
 
@@ -22,8 +21,6 @@ Array = np.ndarray[Any, Any]
 Stage = tuple[str, str, Sequence[Instruction]]
 # What is done in a pass, and the instructions of it: of all of it, or of a stretch.
 Sweeping = tuple[str, str, Callable[[Stretch | None], Sequence[Instruction]]]
-# Seconds from one look after what travels to the next: a network is not to run dry, and a look takes a microsecond.
-_EVERY = 1e-4
 
 
 def chained(passes: Sequence[Sweeping], exchanges: Sequence[Exchange]) -> list[Stage]:
@@ -64,7 +61,7 @@ def _in_parts(sweeping: Sweeping, name_before: str, before: Exchange | None, aft
             yield name_before, EXCHANGE, [anywhere(wait)]
         listed = sweep((one.axis, start, stop))
         if listed:
-            yield name, what, [(Polled(_kernels.Program(listed), poll, _EVERY), SOURCE, TARGET)]
+            yield name, what, [polled(listed, poll)]
         while starts and starts[0][0] <= stop:
             yield name, EXCHANGE, [anywhere(starts.pop(0)[1])]
     yield name_before, EXCHANGE, [anywhere(wait) for _, wait in waits]

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from .._kernels import ABSOLUTE, SOURCE, TARGET, Operation, Program, Threads
+from .._kernels import ABSOLUTE, SOURCE, TARGET, Operation, Polled, Program, Threads
 
 # An operation, and from and to which of `ABSOLUTE` (addresses of its own), `SOURCE` and `TARGET` (those that a call
 # gives) and `PLANE` (memory in cache between two sweeps).
 Instruction = tuple[Operation, int, int]
+# Seconds from one look after what travels to the next: a network is not to run dry, and a look takes a microsecond.
+_EVERY = 1e-4
 
 
 def anywhere(operation: Operation) -> Instruction:
     """An operation that knows itself where it starts from and ends at."""
     return operation, ABSOLUTE, ABSOLUTE
+
+
+def polled(listed: Sequence[Instruction], poll: Callable[[], object]) -> Instruction:
+    """What carries out instructions, and calls a function between their tiles while messages travel."""
+    return Polled(Program(listed), poll, _EVERY), SOURCE, TARGET
 
 
 def side_by_side(pool: ThreadPoolExecutor | None, shares: Sequence[list[Instruction]]) -> list[Instruction]:
