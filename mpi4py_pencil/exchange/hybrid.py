@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from .._kernels import Call, Operation, Program
 from ..layout.boxes import Box, Boxes
@@ -46,14 +47,23 @@ class Hybrid:
         self._messages = found = Messages(boxes, placed, far, order, itemsize, turn.memory, cut, narrow)
         self._near = node.ranks
         self._window = window  # whose memory is mapped as long as this is there
-        self.outbox, self.inbox, self.outward = found.outbox, found.inbox, found.outward
-        self.inward: Parts | None = found.inward
-        if found.inward is not None:
-            # all that is near is there as soon as the first part is
-            first, *rest = found.inward.operations
-            both = Program([anywhere(window.fence), anywhere(first)])
-            self.inward = Parts(found.inward.axis, found.inward.ends, [both, *rest], found.inward.poll)
+        self.outbox, self.inbox = found.outbox, found.inbox
         self.claim: Operation = window.claim
+
+    @property
+    def outward(self) -> Parts | None:
+        """Its parts as they are given."""
+        return self._messages.outward
+
+    @property
+    def inward(self) -> Parts | None:
+        """Its parts as they are taken: all that is near is there as soon as the first is."""
+        parts = self._messages.inward
+        if parts is None:
+            return None
+        first, *rest = parts.operations
+        both = Program([anywhere(self._window.fence), anywhere(first)])
+        return replace(parts, operations=[both, *rest])
 
     @property
     def deliver(self) -> Operation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 NONE = Box((0,), (0,))
 
 
+def _nothing() -> None:
+    """No exchange has come."""
+
+
 class Memory:
     """Three buffers shared by the exchanges of a plan, which come one after the other.
 
@@ -36,7 +40,8 @@ class Memory:
 
     def __init__(self, nbytes: int) -> None:
         self.nbytes = -(-nbytes // CACHE_LINE) * CACHE_LINE
-        self.last: Messages | None = None  # of the exchange that came last
+        # of the exchange that came last
+        self.last: Callable[[], Messages | None] = _nothing
         self._buffers: dict[int, Bytes] = {}
 
     def buffer(self, number: int, nbytes: int) -> int:

@@ -50,8 +50,6 @@ class Messages:
     ----------
     outbox, inbox : list of Placed
         The boxes of all peers, and what those that travel are cut into.
-    outward, inward : Parts or None
-        The parts as they are given and as they are taken, where there is a cut.
     """
 
     def __init__(
@@ -103,20 +101,36 @@ class Messages:
                 listed.append(request)
             self._peers.append(peer)
         weakref.finalize(self, free, (*self._coming, *self._going))
-        self.outward: Parts | None = None
-        self.inward: Parts | None = None
+        self._axes: tuple[int, int] | None = None
         if cut is not None:
-            starts = [Call(partial(self.start, part), True) for part in range(parts)]
-            waits = [Call(partial(self.wait, piece), True) for piece in range(pieces)]
-            ends = cut.given(_extent(boxes.sends, cut.outward)), cut.taken(_extent(boxes.receives, cut.inward))
-            self.outward = Parts(cut.outward - len(order), ends[0], starts, self.poll)
-            self.inward = Parts(cut.inward - len(order), ends[1], waits, self.poll)
+            self._axes = cut.outward - len(order), cut.inward - len(order)
+            self._ends = (
+                cut.given(_extent(boxes.sends, cut.outward)),
+                cut.taken(_extent(boxes.receives, cut.inward)),
+            )
+
+    @property
+    def outward(self) -> Parts | None:
+        """The parts as they are given, where there is a cut."""
+        if self._axes is None:
+            return None
+        starts = [Call(partial(self.start, part), True) for part in range(len(self._parts))]
+        return Parts(self._axes[0], self._ends[0], starts, self.poll)
+
+    @property
+    def inward(self) -> Parts | None:
+        """The parts as they are taken, where there is a cut."""
+        if self._axes is None:
+            return None
+        waits = [Call(partial(self.wait, piece), True) for piece in range(len(self._pieces))]
+        return Parts(self._axes[1], self._ends[1], waits, self.poll)
 
     def start(self, part: int, *_: int) -> None:
         """Say that a part may go. Collective over the peers."""
         if part == 0:
-            last, self._memory.last = self._memory.last, self
+            last = self._memory.last()
             self._before = None if last is self else last
+            self._memory.last = weakref.ref(self)
             self._sent = 0
         for placed in self._narrowed[part]:
             to_single(placed, self._itemsize)
@@ -126,8 +140,8 @@ class Messages:
     def poll(self) -> None:
         """Let MPI move on what travels, and the next part go if the one before has come and gone.
 
-        A long message sets out once its receiver has said so, and what says so waits for what travels the other way. So
-        peers that are in the same part say so at the same time, and else send by turns.
+        A long message sets out once its receiver has said so, and what says so waits for what travels that way. Peers
+        that begin a part together say so before anything travels.
         """
         if self._sent == self._ready:
             self._comm.Iprobe()

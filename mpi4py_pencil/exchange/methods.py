@@ -42,15 +42,19 @@ class Exchange(Protocol):
         Its name.
     outbox, inbox : list of Placed
         The boxes and where they lie.
-    outward, inward : Parts or None
-        Its parts as they are given and as they are taken, where it is cut.
     """
 
     method: str
     outbox: list[Placed]
     inbox: list[Placed]
-    outward: Parts | None
-    inward: Parts | None
+
+    @property
+    def outward(self) -> Parts | None:
+        """Its parts as they are given, where it is cut."""
+
+    @property
+    def inward(self) -> Parts | None:
+        """Its parts as they are taken, where it is cut."""
 
     @property
     def claim(self) -> Operation:

@@ -9,7 +9,7 @@ from ..layout.boxes import Boxes
 from ..sweep.instruction import Instruction, anywhere
 from .memory import Turn
 from .messages import Messages
-from .parts import Cut
+from .parts import Cut, Parts
 
 
 class Pairwise:
@@ -50,7 +50,16 @@ class Pairwise:
             boxes, turn.sides(boxes, order, itemsize), far, order, itemsize, turn.memory, cut, narrow
         )
         self.outbox, self.inbox = found.outbox, found.inbox
-        self.outward, self.inward = found.outward, found.inward
+
+    @property
+    def outward(self) -> Parts | None:
+        """Its parts as they are given."""
+        return self._messages.outward
+
+    @property
+    def inward(self) -> Parts | None:
+        """Its parts as they are taken."""
+        return self._messages.inward
 
     @property
     def deliver(self) -> Operation:
