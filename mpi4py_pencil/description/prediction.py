@@ -44,7 +44,7 @@ _ALL = (Fraction(1),)
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a plan should take, forward; backward takes as long.
+    """What a plan should take, forward; backward takes about as long.
 
     Attributes
     ----------
