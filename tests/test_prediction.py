@@ -3,7 +3,9 @@
 import itertools
 import json
 import math
+from collections import deque
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from mpi4py_pencil.cli import check as checking
 from mpi4py_pencil.cli import measuring, run_command
 from mpi4py_pencil.description.figures import steps_of
 from mpi4py_pencil.description.machine import ASSUMED, Link, Machine, load, save
-from mpi4py_pencil.description.prediction import exchange_seconds, finished, pass_seconds, predictions
+from mpi4py_pencil.description.prediction import Travel, exchange_seconds, finished, pass_seconds, predictions
 from mpi4py_pencil.description.traffic import traffics
 from mpi4py_pencil.plan import tuning
 from mpi4py_pencil.plan.arguments import request
@@ -90,13 +92,13 @@ def test_exchanges_against_counting_boxes(shape, dims, per_node):
         if dims[order[axis]] > 1:
             boxes, sent, nodes = counted(shape, dims, order, axis, last, per_node, 16)
             order[axis], order[last] = order[last], order[axis]
-            far = (3 + 5 * boxes[1], max(nodes[1] / 7, sent[1] / 11)) if boxes[1] else (0, 0)
-            near = (17 * boxes[0] + 13 * (not boxes[1]), max(nodes[0] / 19, sent[0] / 23)) if boxes[0] else (0, 0)
+            far = (3, 5 * boxes[1], max(nodes[1] / 7, sent[1] / 11)) if boxes[1] else (0, 0, 0)
+            near = (13 * (not boxes[1]), 17 * boxes[0], max(nodes[0] / 19, sent[0] / 23)) if boxes[0] else (0, 0, 0)
             for method, expected in {
                 "alltoallv": np.add(far, near),
                 "pairwise": np.add(far, near),
-                "hybrid": np.add(far, (0.25 * bool(boxes[0]), 0)),
-                "shared": (0.25, 0),
+                "hybrid": np.add(far, (0, 0, 0.25 * bool(boxes[0]))),
+                "shared": (0, 0, 0.25),
             }.items():
                 np.testing.assert_allclose(exchange_seconds(found[one], method, MACHINE), expected, err_msg=method)
             one += 1
@@ -126,20 +128,107 @@ def test_passes_by_hand(dtype, per_node, lines, through):
     np.testing.assert_allclose([pass_seconds(trip, whole, per_node, 2) for trip in trips], np.divide(lines, 2))
 
 
-@pytest.mark.parametrize("parts", [1, 2, 5])
-def test_overlap_against_a_clock(parts):
-    """Every part of a pass, and of an exchange, begins when what it waits for is done."""
-    sweeps, exchanges = [3.0, 4.0, 1.0], [(0.5, 6.0), (0.25, 1.0)]
-    swept, arrived = {}, {(-1, part): 0.0 for part in range(parts)}
-    for k, part in itertools.product(range(3), range(parts)):
-        before = swept.get((k, part - 1), swept.get((k - 1, parts - 1), 0.0))
-        swept[k, part] = max(before, arrived[k - 1, part]) + sweeps[k] / parts
-        if k < 2:
-            sent = max(arrived.get((k, part - 1), 0.0), arrived.get((k - 1, parts - 1), 0.0), swept[k, part])
-            arrived[k, part] = sent + exchanges[k][0] + exchanges[k][1] / parts
-    np.testing.assert_allclose(finished(sweeps, exchanges, parts), swept[2, parts - 1])
-    if parts == 1:
-        np.testing.assert_allclose(finished(sweeps, exchanges, 1), sum(sweeps) + sum(map(sum, exchanges)))
+def ticks(actions):
+    """Return how long a processor and a network take that go on with what they have to do, or wait, in every tick.
+
+    The processor sweeps for so many ticks, waits for a piece, or lets pieces go, each of which travels so many ticks.
+    """
+    actions, travelling, there = deque(actions.split("; ")), deque(), set()
+    now = busy = 0
+    while True:
+        while actions and not busy:
+            what, *of = actions[0].split()
+            if what == "wait" and of[0] not in there:
+                break
+            actions.popleft()
+            if what == "sweep":
+                busy = int(of[0])
+            if what == "go":
+                travelling.extend(piece.split("=") for piece in of)
+        if not (actions or busy):
+            return now
+        if travelling:
+            piece, left = travelling.popleft()
+            if int(left) > 1:
+                travelling.appendleft((piece, int(left) - 1))
+            else:
+                there.add(piece)
+        busy = max(busy - 1, 0)
+        now += 1
+
+
+HALVES, GROWING = (Fraction(1, 2), Fraction(1)), [Fraction(n, 10) for n in (1, 3, 6, 10)]
+WHOLE = Travel(3, 2, 200)
+# slabs: the sweep after needs something of every part; pencils: a part of what was swept
+SLABS = Travel(3, 2, 200, 0, 1, GROWING, HALVES)
+PENCILS, OTHERS = (Travel(3, 2, 200, axis, axis, HALVES, HALVES) for axis in (0, 1))
+GROWN = "sweep {}; go a=25; sweep {}; go b=45; sweep {}; go c=65; sweep {}; go d=45 e=42; "
+BY_HAND = {
+    "uncut, and local": ([70, 40, 50], [WHOLE, Travel()], "sweep 70; go x=205; wait x; sweep 40; sweep 50"),
+    "slabs": ([100, 80], [SLABS], GROWN.format(10, 20, 30, 40) + "wait d; sweep 40; wait e; sweep 40"),
+    "slow": ([1000, 800], [SLABS], GROWN.format(100, 200, 300, 400) + "wait d; sweep 400; wait e; sweep 400"),
+    "pencils": (
+        [80, 120, 40],
+        [PENCILS, SLABS],
+        "sweep 40; go p=105; sweep 40; go q=105; wait p; sweep 12; go a=25; sweep 24; go b=45; sweep 24; wait q; "
+        "sweep 12; go c=65; sweep 48; go d=45 e=42; wait d; sweep 20; wait e; sweep 20",
+    ),
+    "cut along another axis for what goes": (
+        [80, 120, 40],
+        [PENCILS, OTHERS],
+        "sweep 40; go p=105; sweep 40; go q=105; wait p; wait q; sweep 60; go r=105; sweep 60; go s=105; wait r; "
+        "sweep 20; wait s; sweep 20",
+    ),
+    "cut before uncut": (
+        [80, 600, 40],
+        [PENCILS, WHOLE],
+        "sweep 40; go p=105; sweep 40; go q=105; wait p; sweep 300; wait q; sweep 300; go x=205; wait x; sweep 40",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_overlap_by_hand(name):
+    sweeps, travels, actions = BY_HAND[name]
+    np.testing.assert_allclose(finished(sweeps, travels), ticks(actions))
+
+
+def by_method(size, grid, per_node):
+    """Return predictions for 256 x 256 x 256 complex points, which do not stay in cache, and a grid."""
+    return {each.method: each for each in predictions(size, (256,) * 3, MACHINE, per_node, dtype=complex, grid=grid)}
+
+
+@pytest.mark.parametrize("method", ["auto", "pairwise", "alltoallv"])
+def test_slabs_are_cut_as_plans_cut_them(method):
+    """Two ranks of 128 x 256 x 256 points give each other 64 MiB: in parts that end at whole planes, and in eighths."""
+    found = by_method(2, (2, 1, 1), 1)[method]
+    ends = [Fraction(end, 128) for end in (13, 38, 77, 128)], [Fraction(k, 8) for k in range(1, 9)]
+    expected = Travel(3, 5, 2**26 / 7, 0, 1, *ends) if method != "alltoallv" else Travel(3, 5, 2**26 / 7)
+    parts, pieces = (1, 1) if method == "alltoallv" else (4, 11)
+    (_, before), (_, exchange), (_, after) = found.stages
+    np.testing.assert_equal(found.methods, ("alltoallv" if method == "alltoallv" else "pairwise",))
+    np.testing.assert_equal(found.parts, (pieces,))
+    np.testing.assert_allclose(exchange, 3 * parts + 5 * pieces + 2**26 / 7)
+    np.testing.assert_allclose(found.seconds, 0.5 + finished([before, after], [expected]))
+
+
+@pytest.mark.parametrize(
+    ("grid", "per_node", "methods", "parts"),
+    [
+        ((2, 2, 1), 1, ("pairwise", "pairwise"), (8, 11)),
+        ((2, 2, 1), 2, ("shared", "pairwise"), (1, 11)),
+        ((4, 1, 1), 2, ("hybrid",), (11,)),
+        ((4, 1, 1), 3, ("hybrid",), (11,)),
+        ((4, 1, 1), 4, ("shared",), (1,)),
+        ((4, 1, 1), 1, ("pairwise",), (11,)),
+        # the first rank has its peers on its node, the last has not
+        ((2, 2, 1), 3, ("pairwise", "pairwise"), (8, 11)),
+    ],
+)
+def test_what_auto_comes_to_for_the_slowest_ranks(grid, per_node, methods, parts):
+    found = by_method(4, grid, per_node)
+    np.testing.assert_equal((found["auto"].methods, found["auto"].parts), (methods, parts))
+    check(found["auto"].seconds < found["alltoallv"].seconds, found)
 
 
 def test_a_plan_is_the_sum_of_its_stages():
@@ -150,8 +239,6 @@ def test_a_plan_is_the_sum_of_its_stages():
         np.testing.assert_allclose(each.seconds, 0.5 + sum(seconds for _, seconds in each.stages))
     [pencils] = [each for each in found if each.grid == (2, 4, 1) and each.method == "auto"]
     np.testing.assert_equal(pencils.methods, ("shared", "alltoallv"))
-    overlapped = predictions(8, (16, 12, 10), MACHINE, 4, 3, dtype=complex, grid=(2, 4, 1), method="auto")
-    check(all(each.grid == (2, 4, 1) for each in overlapped), overlapped)
 
 
 def test_where_nothing_is_exchanged():
@@ -172,7 +259,6 @@ def test_where_nothing_is_exchanged():
         (replace(MACHINE, fence=None), {"grid": (2, 4)}, "the figures of windows are not known"),
         (MACHINE, {"method": "alltoallw"}, "'alltoallw' is not predicted"),
         (MACHINE, {"dtype": "g"}, "only FFTs, single or double"),
-        (MACHINE, {"parts": 0}, "parts 0 must be 1 or more"),
     ],
 )
 def test_what_cannot_be_predicted(machine, asked, match):
@@ -234,8 +320,6 @@ def test_the_file_goes_round(tmp_path):
 
 REFUSED = {
     "--network {0}": "--network needs --ranks-per-node",
-    "--parts 2": "--parts needs --network",
-    "--ranks-per-node 2 --network {0} --parts 0": "'--parts': 0 must be 1 or more",
     "--ranks-per-node 2 --network nowhere.json": "No such file",
     "--ranks-per-node 2 --network {1}": "is no file that `mpi4py-pencil network` has written: KeyError",
     "--ranks-per-node 2 --network {2}": "is no file that `mpi4py-pencil network` has written: ValueError",
@@ -262,10 +346,11 @@ def test_predictions_of_the_command(capfd, tmp_path):
         np.testing.assert_equal((status, output, errors.count("\n")), (2, "", 1), arguments)
         check(errors.startswith("Error: ") and expected in errors, f"{arguments}: {errors!r}")
     network = f"--network {files[0]} --network 2e-6,25e9"
-    words = f"plan --shape 256 256 256 --ranks 1024 --ranks-per-node 128 {network} --parts 2"
+    words = f"plan --shape 1024 1024 1024 --ranks 1024 --ranks-per-node 128 {network}"
     np.testing.assert_equal(run_command(MPI.COMM_SELF, words.split()), 0)
     shown = capfd.readouterr().out
-    check("cut into 2 parts that overlap" in shown and "fastest: grid 8x128x1, method auto\n" in shown, shown)
+    check("fastest: grid 8x128x1, method auto; the default, " in shown, shown)
+    check("  shared, pairwise in 5 parts  " in shown, shown)
     words = f"plan --shape 1024 1024 1024 --ranks 65536 --ranks-per-node 128 {network} --method auto --json -"
     np.testing.assert_equal(run_command(MPI.COMM_SELF, words.split()), 0)
     told = json.loads(capfd.readouterr().out)["predictions"]

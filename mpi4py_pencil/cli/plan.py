@@ -38,7 +38,6 @@ def command() -> click.Command:
         option("--grid", None, "Process grid, 0 or -1 where open; chosen by default.", **NUMBERS),
         method_option(),
         option("--network", None, network, multiple=True, metavar="FILE|S,B", callback=machine_of),
-        option("--parts", 1, "Passes in so many parts, whose boxes travel meanwhile.", metavar="N", callback=count),
         option(
             "--json output", None, "Write JSON to this file, or print it for -.", metavar="PATH", callback=json_file
         ),
@@ -74,15 +73,13 @@ def _link(latency: str, bandwidth: str, machine: Machine) -> Link:
     return Link(numbers[0], min(message, numbers[0]), numbers[1], numbers[1])
 
 
-def plan(output: str | None, ranks: int, network: Machine | None, parts: int, **asked: Any) -> int:
+def plan(output: str | None, ranks: int, network: Machine | None, **asked: Any) -> int:
     """Run the command plan with parsed options and return the exit status."""
     if network is not None and asked["ranks_per_node"] is None:
         raise click.UsageError("--network needs --ranks-per-node: how many ranks share a node, and its network")
-    if network is None and parts > 1:
-        raise click.UsageError("--parts needs --network: it is only a matter of time")
     with refusing():
         told = emulated(ranks, **asked)
-        found = [] if network is None else predictions(ranks, machine=network, parts=parts, **asked)
+        found = [] if network is None else predictions(ranks, machine=network, **asked)
     shown = text(told)
     if network is not None:
         shown += "\n\n" + prediction_text(found, network, tuple(told["grid"]))

@@ -1,23 +1,30 @@
 """How long a transform will take on a machine that need not be there, from its steps and the machine's figures.
 
 Every pass takes what its lines take in cache, and what its arrays take from memory and back; every exchange what its
-messages take, counted from boxes of all ranks, and the bytes of the busiest node. Nothing is made or sent, so that the
-plan of 65536 ranks is predicted in one process. What it does not know: other jobs in the network, and links in it that
+messages take, counted from boxes of all ranks, and the bytes of the busiest node; and where an exchange is cut, its
+parts travel while others are swept. Nothing is made or sent, so that the plan of 65536 ranks is predicted in one
+process. What it does not know: the processor's own work for messages, other jobs in the network, and links in it that
 are narrower than those of the nodes.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from typing import Any
 
-from ..exchange import METHODS
+import numpy as np
+
+from ..exchange import METHODS, Cut
 from ..layout.way import Way
 from ..plan.arguments import Request
+from ..plan.cuts import cuts_of
 from ..plan.grids import ranked_grids
 from ..plan.passes import Pass, passes
+from ..plan.steps import Exchange
 from .figures import emulated_request, steps_of
 from .machine import Link, Machine
 from .traffic import Traffic, method_of, traffics
@@ -25,16 +32,19 @@ from .wording import columns
 
 # Of many grids those that should be the fastest.
 MOST_GRIDS = 16
-# "auto" is "alltoallv" between nodes; "alltoallw" is left to measuring.
-PREDICTED = [method for method in ("auto", "pairwise", "hybrid") if method in METHODS]
+# "shared" is "auto" where it can be; "alltoallw" is left to measuring.
+PREDICTED = [method for method in METHODS if method not in ("shared", "alltoallw")]
+# Those whose exchanges are cut.
+_CUT = ("pairwise", "hybrid")
 # Rows of the text.
 _MOST_ROWS = 10
 _COMPLEX = 16
+_ALL = (Fraction(1),)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a plan should take, forward; backward takes as long.
+    """What a plan should take, forward; backward takes about as long.
 
     Attributes
     ----------
@@ -44,8 +54,8 @@ class Prediction:
         As it would be asked for.
     methods : tuple of str
         Those of its exchanges.
-    parts : int
-        Into so many parts the passes are cut, whose boxes travel while others are swept; 1 for no overlap.
+    parts : tuple of int
+        Into so many messages each box of an exchange is cut, which travel while others are swept; 1 where it is not.
     stages : tuple of (str, float)
         Its passes and exchanges in their order, with seconds: of all parts of an exchange.
     seconds : float
@@ -55,13 +65,55 @@ class Prediction:
     grid: tuple[int, ...]
     method: str
     methods: tuple[str, ...]
-    parts: int
+    parts: tuple[int, ...]
     stages: tuple[tuple[str, float], ...]
     seconds: float
 
 
+@dataclass(frozen=True)
+class Travel:
+    """An exchange between two passes: what it takes, and its parts.
+
+    Attributes
+    ----------
+    latency, messages, moved : float
+        Seconds of each part, of each piece that a part goes in, and of the bytes of all.
+    outward, inward : int or None
+        The axis along which the sweep before is cut, and the sweep after; None where they are not.
+    given, taken : sequence of Fraction
+        Where the parts of either end, as shares of the block.
+    """
+
+    latency: float = 0.0
+    messages: float = 0.0
+    moved: float = 0.0
+    outward: int | None = None
+    inward: int | None = None
+    given: Sequence[Fraction] = _ALL
+    taken: Sequence[Fraction] = _ALL
+
+    @property
+    def parts(self) -> list[tuple[Fraction, list[Fraction]]]:
+        """Where each part that is given ends, and the pieces that it goes in: the last in all those that are taken."""
+        widths = _widths(self.given)
+        pieces = [[width] for width in widths]
+        if self.outward != self.inward:  # the sweep after needs something of every part
+            pieces[-1] = [widths[-1] * width for width in _widths(self.taken)]
+        return list(zip(self.given, pieces, strict=True))
+
+    @property
+    def pieces(self) -> int:
+        """Those of all parts."""
+        return sum(len(pieces) for _, pieces in self.parts)
+
+    @property
+    def seconds(self) -> float:
+        """Of all parts."""
+        return self.latency * len(self.parts) + self.messages * self.pieces + self.moved
+
+
 def predictions(
-    size: int, shape: Sequence[int], machine: Machine, ranks_per_node: int, parts: int = 1, **arguments: Any
+    size: int, shape: Sequence[int], machine: Machine, ranks_per_node: int, **arguments: Any
 ) -> list[Prediction]:
     """Predictions for all grids and methods that a plan may have, the fastest first. Local, whatever `size` is.
 
@@ -75,8 +127,6 @@ def predictions(
         The machine.
     ranks_per_node : int
         So many consecutive ranks share a node.
-    parts : int, optional
-        Into so many parts passes are cut.
     **arguments
         As `PFFT` takes them; what is given is not varied.
 
@@ -86,8 +136,6 @@ def predictions(
         Where an argument is wrong, or what is asked cannot be predicted.
     """
     asked = emulated_request(size, shape, ranks_per_node, **arguments)
-    if parts < 1:
-        raise ValueError(f"parts {parts} must be 1 or more")
     if asked.method == "alltoallw":
         raise ValueError("method 'alltoallw' is not predicted, since MPI gathers and scatters there: tune measures it")
     ranked = ranked_grids(asked.shape, asked.groups, size, ranks_per_node)
@@ -99,32 +147,34 @@ def predictions(
         steps = steps_of(planned, 0)
         moved = list(traffics(steps, ranks_per_node))
         trips = passes(steps)
-        found += [predicted(planned, trips, moved, machine, method, parts) for method in methods]
+        found += [predicted(planned, trips, moved, machine, method) for method in methods]
     return sorted(found, key=lambda each: each.seconds)
 
 
 def predicted(
-    asked: Request, trips: Sequence[Pass], moved: Sequence[Traffic], machine: Machine, method: str, parts: int
+    asked: Request, trips: Sequence[Pass], moved: Sequence[Traffic], machine: Machine, method: str
 ) -> Prediction:
     """The prediction for one plan: its passes on the rank with the largest blocks, and what its exchanges move."""
     size = math.prod(asked.dims)
     per_node = min(asked.ranks_per_node or size, size)
     methods = [_method(method, traffic) for traffic in moved]
-    costs = iter([exchange_seconds(each, how, machine) for each, how in zip(moved, methods, strict=True)])
+    ways = iter(zip(moved, methods, strict=True))
     stages: list[tuple[str, float]] = []
     sweeps: list[float] = []
-    between: list[tuple[float, float]] = []
-    for trip in trips:
+    between: list[Travel] = []
+    parts: list[int] = []
+    for trip, cut in zip(trips, [*cuts_of(trips, Way.FORWARD, 0), None], strict=True):
         sweeps.append(pass_seconds(trip, machine, per_node, asked.threads))
         stages.append((f"sweep axis {' and '.join(str(sweep.transform.axis) for sweep in trip.sweeps)}", sweeps[-1]))
-        if trip is trips[-1]:
-            break
-        between.append((0.0, 0.0) if trip.exchange is None else next(costs))
         if trip.exchange is not None:
+            between.append(travel(trip.exchange, *next(ways), machine, cut))
+            parts.append(between[-1].pieces)
             aligned, divided = trip.exchange.swapped
-            stages.append((f"exchange {divided} -> {aligned}", between[-1][0] * parts + between[-1][1]))
-    seconds = machine.call + finished(sweeps, between, parts)
-    return Prediction(asked.dims, method, tuple(methods), parts, tuple(stages), seconds)
+            stages.append((f"exchange {divided} -> {aligned}", between[-1].seconds))
+        elif trip is not trips[-1]:
+            between.append(Travel())
+    seconds = machine.call + finished(sweeps, between)
+    return Prediction(asked.dims, method, tuple(methods), tuple(parts), tuple(stages), seconds)
 
 
 def pass_seconds(trip: Pass, machine: Machine, per_node: int, threads: int = 1) -> float:
@@ -151,8 +201,19 @@ def pass_seconds(trip: Pass, machine: Machine, per_node: int, threads: int = 1) 
     return seconds + (through * per_node / machine.memory if through > machine.cache else 0.0)
 
 
-def exchange_seconds(traffic: Traffic, method: str, machine: Machine) -> tuple[float, float]:
-    """What an exchange takes each time that it is started, and what its bytes take.
+def travel(exchange: Exchange, traffic: Traffic, method: str, machine: Machine, cut: Cut | None) -> Travel:
+    """How an exchange travels, cut if its method is one that cuts."""
+    seconds = exchange_seconds(traffic, method, machine)
+    if cut is None or method not in _CUT:
+        return Travel(*seconds)
+    extents = exchange.before.subshape[cut.outward], exchange.after.subshape[cut.inward]
+    ends = cut.given(extents[0]), cut.taken(extents[1])
+    given, taken = ([Fraction(end, n) for end in sorted({*each} - {0})] for each, n in zip(ends, extents, strict=True))
+    return Travel(*seconds, cut.outward, cut.inward, given, taken)
+
+
+def exchange_seconds(traffic: Traffic, method: str, machine: Machine) -> tuple[float, float, float]:
+    """What an exchange takes for each part, for each piece of one, and once, whatever it is cut into.
 
     Raises
     ------
@@ -160,44 +221,60 @@ def exchange_seconds(traffic: Traffic, method: str, machine: Machine) -> tuple[f
         Where that was not measured.
     """
     if method == "shared":
-        return _known(machine.fence, "of windows"), 0.0
-    started = moved = 0.0
+        return 0.0, 0.0, _known(machine.fence, "of windows")
+    latency = messages = once = 0.0
     near, far = int(traffic.near_boxes.max()), int((traffic.boxes - traffic.near_boxes).max())
     if far:
         link: Link = _known(machine.between, "between nodes")
-        started += link.latency + far * link.message
-        moved += float(max(traffic.nodes_leave.max() / link.bandwidth, traffic.leaves.max() / link.alone))
+        latency, messages = link.latency, far * link.message
+        once += float(max(traffic.nodes_leave.max() / link.bandwidth, traffic.leaves.max() / link.alone))
     if near and method == "hybrid":
-        started += _known(machine.fence, "of windows")
+        once += _known(machine.fence, "of windows")
     elif near:
         link = _known(machine.within, "within a node")
-        started += near * link.message + (0 if far else link.latency)
-        moved += float(max(traffic.nodes_keep.max() / link.bandwidth, traffic.stays.max() / link.alone))
-    return started, moved
+        latency = latency or link.latency
+        messages += near * link.message
+        once += float(max(traffic.nodes_keep.max() / link.bandwidth, traffic.stays.max() / link.alone))
+    return latency, messages, once
 
 
-def finished(sweeps: Sequence[float], exchanges: Sequence[tuple[float, float]], parts: int) -> float:
-    """When the last part of the last pass is done.
+def finished(sweeps: Sequence[float], travels: Sequence[Travel]) -> float:
+    """When the last pass is done.
 
-    The processor makes one part of a pass after the other, the network moves one part of an exchange after the other,
-    and a pass begins with a part as soon as that has arrived. With one part that is the sum of all.
+    The processor makes a pass in stretches: it waits for what one reads, sweeps it, and what is complete then may go.
+    The network carries one part after the other. A pass begins once all has come where it is cut along one axis for
+    what comes and along another for what goes. See `plan.program`.
     """
     at = sent = 0.0
-    ready = [0.0] * parts
-    for k, sweep in enumerate(sweeps):
-        for part in range(parts):
-            at = max(at, ready[part]) + sweep / parts
-            if k < len(exchanges):
-                started, moved = exchanges[k]
-                ready[part] = sent = max(sent, at) + started + moved / parts
+    axis: int | None = None
+    there = [(_ALL[0], 0.0)]
+    for sweep, going in zip(sweeps, [*travels, Travel()], strict=True):
+        if None not in (axis, going.outward) and axis != going.outward:
+            there = [(_ALL[0], there[-1][1])]
+        parts, done = going.parts, Fraction(0)
+        arrived: list[float] = []
+        for end in sorted({end for end, _ in (*there, *parts)}):
+            at = max(at, next(time for upto, time in there if upto >= end)) + sweep * float(end - done)
+            done = end
+            while parts and parts[0][0] <= end:
+                sent = max(at, sent) + going.latency
+                for piece in parts.pop(0)[1]:
+                    sent += going.messages + going.moved * float(piece)
+                    arrived.append(sent)
+        axis, there = going.inward, list(zip(going.taken, arrived[-len(going.taken) :], strict=True))
     return at
 
 
+def _widths(ends: Sequence[Fraction]) -> list[Fraction]:
+    """The widths of parts that end there."""
+    return [stop - start for start, stop in itertools.pairwise([Fraction(0), *ends])]
+
+
 def _method(asked: str, traffic: Traffic) -> str:
-    """What a method comes to: that of the slowest peers, where only some have a node to themselves."""
-    if asked in ("auto", "hybrid") and traffic.together.all():
+    """What a method comes to: that of the rank that gives most to other nodes."""
+    if asked == "hybrid" and traffic.together.all():
         return "shared"
-    return "alltoallv" if asked == "auto" else method_of(asked, traffic, 0)
+    return method_of(asked, traffic, int(np.argmax(np.where(traffic.together, -1, traffic.leaves))))
 
 
 def _known(value: Any, what: str) -> Any:
@@ -222,15 +299,15 @@ def prediction_text(found: Sequence[Prediction], machine: Machine, default: tupl
     rows = [["grid", "method", "exchanges by", "sweeps", "exchanges", "ms"]]
     different = list({(each.grid, each.seconds): each for each in reversed(found)}.values())[::-1]
     for each in different[:_MOST_ROWS]:
-        parts = [sum(t for name, t in each.stages if name.startswith(kind)) for kind in ("sweep", "exchange")]
-        rows.append(["x".join(map(str, each.grid)), each.method, ", ".join(each.methods), *_ms(*parts, each.seconds)])
+        ways = [f"{how} in {n} parts" if n > 1 else how for how, n in zip(each.methods, each.parts, strict=True)]
+        both = [sum(t for name, t in each.stages if name.startswith(kind)) for kind in ("sweep", "exchange")]
+        rows.append(["x".join(map(str, each.grid)), each.method, ", ".join(ways), *_ms(*both, each.seconds)])
     usual = next((each for each in found if each.grid == default and each.method in ("auto", best.method)), best)
     ratio = f"{usual.seconds / best.seconds:.2f}"
     ahead = f"; the default, {'x'.join(map(str, default))}, takes {ratio} times as long" if usual is not best else ""
-    overlap = f", cut into {best.parts} parts that overlap" if best.parts > 1 else ""
     return "\n".join(
         [
-            f"predicted ms, forward, as backward{overlap}: {about}",
+            f"predicted ms, forward, as backward: {about}",
             *columns(rows, "<<<>>>"),
             *([f"and {len(different) - _MOST_ROWS} more"] if len(different) > _MOST_ROWS else []),
             "",
