@@ -6,6 +6,8 @@
 # A host is a network namespace with an address, a host name and a /dev/shm of its own; a bridge joins them. So MPI finds
 # several nodes, shares memory within each and sends messages by TCP between them. They are made, used and removed, and
 # any number of sets of them can be up at once. Needs root, iproute2, and MPICH's mpiexec on PATH.
+#
+#   SLOW=1e9 hosts.sh ...: each host has a network card that sends so many bytes a second (slow.c; needs a C compiler).
 set -euo pipefail
 self=$(readlink -f "${BASH_SOURCE[0]}")
 
@@ -69,6 +71,13 @@ for number in "${!ranks[@]}"; do
 done
 # UCX would find out that the hosts have one kernel, and copy between their processes.
 export UCX_TLS=tcp,self
+slow=()
+if [[ -n "${SLOW:-}" ]]; then
+    card=$(mktemp --suffix .so)
+    trap 'remove_all; rm -f "$card"' EXIT
+    "${CC:-cc}" -O2 -shared -fPIC -o "$card" "${self%/*}/slow.c" -ldl
+    slow=(env "LD_PRELOAD=$card" "SLOW=$SLOW")
+fi
 # In the background: a shell that waits hears signals.
-(on_host 1 mpiexec -launcher ssh -launcher-exec "$self" -hosts "${addresses#,}" -n "$total" "$@") &
+(on_host 1 mpiexec -launcher ssh -launcher-exec "$self" -hosts "${addresses#,}" -n "$total" "${slow[@]}" "$@") &
 wait $!

@@ -4,6 +4,7 @@
 """
 
 import itertools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -188,6 +189,20 @@ def test_nothing_is_left(hosts):
             line.close()
 
     repeated(use, 20, 120)
+
+
+@starts_hosts
+def test_the_benchmark_between_hosts_with_slow_cards():
+    """It names what it measures, and the cards are slow: a quarter of 32 cubed complex points takes 6.5 ms at 20 MB/s."""
+    benchmark = Path(__file__).parents[2] / "benchmarks" / "nodes.py"
+    command = [HOSTS, "1,1", sys.executable, str(benchmark), "--shape", "32x32x32", "--runs", "1"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=SECONDS, env={**os.environ, "SLOW": "2e7"}, check=False
+    )
+    rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()[-7:]}
+    np.testing.assert_equal(done.returncode, 0, done.stderr)
+    for name in ("alltoallv", "whole", "pairwise", "hybrid", "auto"):
+        check(min(map(float, rows[name])) > 4, f"{name}: {rows[name]} ms")
 
 
 @starts_hosts
