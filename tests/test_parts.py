@@ -1,6 +1,8 @@
 """Plans whose exchanges are cut into parts: the same numbers as without, and what the plan is cut along."""
 
+import gc
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from mpi4py import MPI
 from support import RANKS, check, everywhere, rng
 
 from mpi4py_pencil import PFFT, Pencil, Subcomm
+from mpi4py_pencil.exchange import messages
 from mpi4py_pencil.plan import cuts
 from mpi4py_pencil.sweep import cache
 
@@ -171,3 +174,31 @@ def test_cut_transfers_give_what_slices_are(finely_cut):
                 with everywhere():
                     np.testing.assert_array_equal(a, whole[before.local_slice()])
     check(WORLD.size == 1 or cut > 0, "something was cut")
+
+
+@pytest.mark.parallel([2, 3])
+@pytest.mark.parametrize("method", METHODS)
+def test_what_was_interrupted_is_not_taken_for_what_comes(monkeypatch, finely_cut, method):
+    """The plan says that it is to be made anew, and a new one takes none of the messages that were left behind."""
+    fft = PFFT(WORLD, (12, 14, 16), method=method)
+    points = rng(4).standard_normal(fft.global_shape(False))
+    u = np.ascontiguousarray(points[fft.local_slice(False)])
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    start = stopped if WORLD.rank == WORLD.size - 1 else MPI.Prequest.Startall
+    requests = SimpleNamespace(Waitall=stopped, Testall=MPI.Request.Testall)
+    monkeypatch.setattr(messages, "MPI", SimpleNamespace(Request=requests, Prequest=SimpleNamespace(Startall=start)))
+    with pytest.raises((KeyboardInterrupt, RuntimeError)):
+        fft.forward(100 * u)
+    monkeypatch.undo()
+    monkeypatch.setattr(cuts, "_FEWEST_BYTES", 64)
+    with pytest.raises(RuntimeError, match=r"interrupted .* make anew"):
+        fft.forward(u)
+    again = PFFT(WORLD, (12, 14, 16), method=method)
+    del fft
+    gc.collect()
+    with everywhere():
+        wanted = np.fft.rfftn(points, norm="forward")[again.local_slice(True)]
+        np.testing.assert_allclose(np.asarray(again.forward(u)), wanted, rtol=0, atol=1e-14)

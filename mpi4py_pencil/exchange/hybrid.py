@@ -44,7 +44,7 @@ class Hybrid:
             place(boxes.receives, into, order, itemsize),
         )
         far = [q not in segments for q in range(len(sends))]
-        self._messages = found = Messages(boxes, placed, far, order, itemsize, turn.memory, cut, narrow)
+        self._messages = found = Messages(boxes, placed, far, order, itemsize, turn.memory, cut, narrow, window)
         self._near = node.ranks
         self._window = window  # whose memory is mapped as long as this is there
         self.outbox, self.inbox = found.outbox, found.inbox

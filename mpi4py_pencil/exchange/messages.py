@@ -10,13 +10,18 @@ from mpi4py import MPI
 
 from .._kernels import ABSOLUTE, SOURCE, TARGET, Call
 from ..layout.boxes import Box, Boxes
+from ..ranks.communicators import cache_of
 from ..sweep.instruction import Instruction
 from .memory import Memory, free, item, window
 from .parts import Cut, Parts
 from .placement import Placed, place
 from .wire import to_double, to_single
 
-_TAG = 0
+# What MPI has at least. Exchanges have tags of their own, so that none takes what one that was interrupted has sent.
+_TAGS = 2**15
+INTERRUPTED = "a call was interrupted while messages were on their way: make anew what was called"
+# What messages of interrupted calls may come to, or go from, as long as the process runs.
+_INTERRUPTED: list[object] = []
 
 Requests = list[MPI.Prequest]
 # What the box of each peer is cut into: the part that each is of as it is given, as it is taken, and where it lies.
@@ -45,6 +50,8 @@ class Messages:
         Where the exchange is cut into parts.
     narrow : sequence of bool
         For each peer, whether double precision is sent to it, and comes from it, in single precision.
+    keep : object, optional
+        What the boxes lie in beside `memory`.
 
     Attributes
     ----------
@@ -62,6 +69,7 @@ class Messages:
         memory: Memory,
         cut: Cut | None,
         narrow: Sequence[bool],
+        keep: object = None,
     ) -> None:
         self._comm, self._memory, self._itemsize = boxes.comm, memory, itemsize
         me, size = self._comm.Get_rank(), self._comm.Get_size()
@@ -82,13 +90,15 @@ class Messages:
         self._widened: list[list[Placed]] = [[] for _ in range(pieces)]
         self._before: Messages | None = None
         unit = item(itemsize)
+        cache = cache_of(self._comm)
+        cache[Messages] = tag = (cache.get(Messages, 0) + 1) % _TAGS
         # sends first: what says to a peer that a message has room may start one from there, behind which all else waits
         for peer, part, _, placed in _in_order(given):
             message = _buffer(placed, itemsize, unit)
             if narrow[peer]:
                 self._narrowed[part].append(placed)
                 message = _half(placed, itemsize, 0)
-            request = self._comm.Send_init(message, peer, _TAG)
+            request = self._comm.Send_init(message, peer, tag)
             for listed in (self._parts[part], self._going):
                 listed.append(request)
         for peer, part, piece, placed in _in_order(taken):
@@ -96,11 +106,12 @@ class Messages:
             if narrow[peer]:
                 self._widened[piece].append(placed)
                 message = _half(placed, itemsize, 1)
-            request = self._comm.Recv_init(message, peer, _TAG)
+            request = self._comm.Recv_init(message, peer, tag)
             for listed in (self._parts[part], self._pieces[piece], self._coming):
                 listed.append(request)
             self._peers.append(peer)
-        weakref.finalize(self, free, (*self._coming, *self._going))
+        self._under_way = [False]
+        weakref.finalize(self, _give_back, (*self._coming, *self._going), self._under_way, (memory, keep))
         self._axes: tuple[int, int] | None = None
         if cut is not None:
             self._axes = cut.outward - len(order), cut.inward - len(order)
@@ -128,6 +139,9 @@ class Messages:
     def start(self, part: int, *_: int) -> None:
         """Say that a part may go. Collective over the peers."""
         if part == 0:
+            if self._under_way[0]:
+                raise RuntimeError(INTERRUPTED)
+            self._under_way[0] = True
             last = self._memory.last()
             self._before = None if last is self else last
             self._memory.last = weakref.ref(self)
@@ -208,6 +222,15 @@ class Messages:
         """Wait until all has left the outbox, all parts being ready."""
         self._send_up_to(len(self._parts) - 1)
         MPI.Request.Waitall(self._going)
+        self._under_way[0] = False
+
+
+def _give_back(requests: Sequence[MPI.Prequest], under_way: Sequence[bool], memory: object) -> None:
+    """Free requests; but those of a call that was interrupted may yet be carried out, and keep their memory."""
+    if under_way[0]:
+        _INTERRUPTED.append((requests, memory))
+    else:
+        free(requests)
 
 
 def _pieces(

@@ -193,7 +193,7 @@ def test_nothing_is_left(hosts):
 
 @starts_hosts
 def test_the_benchmark_between_hosts_with_slow_cards():
-    """It names what it measures, and the cards are slow: a quarter of 32 cubed complex points takes 6.5 ms at 20 MB/s."""
+    """It names what it measures, and the cards are slow: a quarter of 32 cubed points takes 6.5 ms at 20 MB/s."""
     benchmark = Path(__file__).parents[2] / "benchmarks" / "nodes.py"
     command = [HOSTS, "1,1", sys.executable, str(benchmark), "--shape", "32x32x32", "--runs", "1"]
     done = subprocess.run(
