@@ -104,7 +104,11 @@ cdef class Program(Operation):
                 interpret(&self.instructions.list, &at, places, normalize, ended)
         except BaseException:
             if agreed and not self.instructions.list.each[at].essential:
-                self.finish(at + 1)
+                try:
+                    self.finish(at + 1)
+                except BaseException:
+                    self.abandon()
+                    raise
             else:
                 self.abandon()
             raise
@@ -258,6 +262,7 @@ cdef class Polled(Operation):
 
     cdef int carry_out(self, char *source, char *target, Py_ssize_t start, Py_ssize_t stop, bint normalize) except -1:
         cdef polling *before = set_polled(&self.state)
+        self.raised = None
         try:
             with nogil:
                 self.operation.function(self.operation.data, source, target, start, stop, normalize)

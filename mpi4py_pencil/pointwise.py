@@ -18,6 +18,7 @@ from .plan.pipeline import Route
 from .plan.product import Functions
 from .plan.program import Program
 from .ranks.agreement import agreed, nothing
+from .ranks.communicators import cache_of
 
 if TYPE_CHECKING:
     from .pfft import PFFT
@@ -145,6 +146,10 @@ class Pointwise:
     ) -> None:
         self.fft = fft
         self._routes = routes
+        cache = cache_of(fft.comm)
+        cache[Pointwise] = number = cache.get(Pointwise, 0) + 1
+        # what is the same on every rank: exchanges may go by other methods on other nodes
+        self._call = f"product {number} of its communicator, of {asked.inputs} into {asked.outputs}"
         self._asked = asked
         self._values: tuple[Any, ...] = ()
         self._arrays: dict[str, Array] = {}
@@ -201,7 +206,7 @@ class Pointwise:
         with fft._calls:
             # a call is long enough for the ranks to agree first: then a wrong array on one raises on all
             result, source, program = agreed(
-                fft.comm, lambda: self._prepared(u_hat, out, values, arrays), lambda _: {"the call": self}
+                fft.comm, lambda: self._prepared(u_hat, out, values, arrays), lambda _: {"the call": self._call}
             )
             try:
                 mine = agreed(fft.comm, lambda: self._applied(program, source, result), nothing)

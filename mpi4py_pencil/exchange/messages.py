@@ -9,7 +9,7 @@ from functools import partial
 from mpi4py import MPI
 
 from .._kernels import ABSOLUTE, SOURCE, TARGET, Call
-from ..layout.boxes import Box, Boxes
+from ..layout.boxes import Boxes
 from ..ranks.communicators import cache_of
 from ..sweep.instruction import Instruction
 from .memory import Memory, free, item, window
@@ -115,10 +115,7 @@ class Messages:
         self._axes: tuple[int, int] | None = None
         if cut is not None:
             self._axes = cut.outward - len(order), cut.inward - len(order)
-            self._ends = (
-                cut.given(_extent(boxes.sends, cut.outward)),
-                cut.taken(_extent(boxes.receives, cut.inward)),
-            )
+            self._ends = cut.given(cut.extents[0]), cut.taken(cut.extents[1])
 
     @property
     def outward(self) -> Parts | None:
@@ -275,8 +272,3 @@ def _half(placed: Placed, itemsize: int, which: int) -> list[object]:
     """Half of the memory of a contiguous box, as mpi4py takes it."""
     nbytes = placed.box.size * itemsize // 2
     return [window(placed.address + which * nbytes, nbytes), nbytes // 4, MPI.FLOAT]
-
-
-def _extent(boxes: Sequence[Box], axis: int) -> int:
-    """Of the local block along an axis on which all boxes reach all along it."""
-    return max(box.shape[axis] for box in boxes)

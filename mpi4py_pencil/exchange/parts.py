@@ -29,11 +29,14 @@ class Cut:
         The axis along which the sweep before is cut, and the sweep after.
     count : int
         The parts for the sweep after, and for the sweep before where the axis is the same.
+    extents : (int, int)
+        Of this rank's block before along the one, and after along the other.
     """
 
     outward: int
     inward: int
     count: int
+    extents: tuple[int, int]
 
     @property
     def aligned(self) -> bool:

@@ -80,4 +80,4 @@ def _cut(
         return None
     outward = axis if axis in given else min(given & taken or given)
     inward = outward if outward in taken else min(taken)
-    return Cut(outward, inward, count)
+    return Cut(outward, inward, count, (before.subshape[outward], after.subshape[inward]))

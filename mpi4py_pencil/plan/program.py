@@ -62,7 +62,7 @@ def _in_parts(sweeping: Sweeping, name_before: str, before: Exchange | None, aft
         listed = sweep((one.axis, start, stop))
         if listed:
             yield name, what, [polled(listed, poll)]
-        while starts and starts[0][0] <= stop:
+        while stop and starts and starts[0][0] <= stop:
             yield name, EXCHANGE, [anywhere(starts.pop(0)[1])]
     yield name_before, EXCHANGE, [anywhere(wait) for _, wait in waits]
     yield name, EXCHANGE, [anywhere(start) for _, start in starts]
