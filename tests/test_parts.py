@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -202,3 +203,54 @@ def test_what_was_interrupted_is_not_taken_for_what_comes(monkeypatch, finely_cu
     with everywhere():
         wanted = np.fft.rfftn(points, norm="forward")[again.local_slice(True)]
         np.testing.assert_allclose(np.asarray(again.forward(u)), wanted, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parallel([2, 3, 4])
+def test_products_cut_along_an_axis_that_serves_both_ways(finely_cut):
+    """Forward's parts set out while backward's are on their way, of the same ranks; some ranks have empty blocks."""
+    for shape, method in itertools.product([(9, 16, 12), (2, 3, 2)], METHODS):
+
+        def made(comm, **asked):
+            return PFFT(comm, shape, dtype=complex, axes=(1, 2), **asked)  # noqa: B023
+
+        fft, serial = made(WORLD, grid=(1, 0, 1), method=method), made(MPI.COMM_SELF)
+        modes = rng(5).standard_normal(shape) + 0j
+        wanted = np.asarray(serial.pointwise(squared)(modes))
+        product = fft.pointwise(squared)
+        source = np.ascontiguousarray(modes[fft.local_slice(True)])
+        for _ in range(5):
+            found = np.asarray(product(source))
+        with everywhere():
+            np.testing.assert_allclose(found, wanted[fft.local_slice(True)], rtol=0, atol=1e-12)
+
+
+def squared(x, out):
+    """Fill `out` with squares."""
+    np.multiply(x, x, out=out)
+
+
+@pytest.mark.parallel([2, 4])
+def test_functions_of_modes_reach_ranks_that_keep_none(finely_cut):
+    """With truncation some ranks have modes of the caller's, none of which is kept."""
+    for method in METHODS:
+        fft = PFFT(WORLD, (16, 16, 12), grid=(0, 0, 1), truncation=[2, 2, 2], method=method)
+        product = fft.pointwise(squared, before=doubled, after=halved)
+        out = np.full(fft.shape(True), np.nan + 0j)
+        product(np.ones(fft.shape(True), complex), out)
+        check(np.all(np.isfinite(out)), "all is written")
+
+
+@pytest.mark.parallel([2])
+def test_plans_are_freed_as_they_are_dropped(finely_cut):
+    """Their requests are freed by the thread that drops them, not by the one that collects cycles."""
+    gc.collect()
+    gc.disable()
+    try:
+        for method in METHODS:
+            fft = PFFT(WORLD, (16, 18, 20), method=method)
+            fft.forward(np.ones(fft.shape(False)))
+            alive = [weakref.ref(each._messages) for pair in fft._plain.route.between for each in pair if each.outward]
+            del fft
+            check(alive and not any(each() for each in alive), "messages go with their plan")
+    finally:
+        gc.enable()

@@ -74,7 +74,7 @@ def test_the_search(counts, random):
     every = [Choice(*one) for one in itertools.product(grids, methods, backends, tiles)]
     np.testing.assert_equal(len(set(tried)), len(tried))
     np.testing.assert_equal(len(tried), counts[0] * counts[1] + counts[2] + counts[3] - 2)
-    np.testing.assert_equal(best, min(every, key=seconds))
+    np.testing.assert_allclose(seconds(best), min(map(seconds, every)), atol=1e-14)  # some may cost the same
 
 
 def test_of_equals_the_default_wins():
