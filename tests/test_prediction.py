@@ -4,8 +4,9 @@ import itertools
 import json
 import math
 from collections import deque
-from dataclasses import replace
+from dataclasses import asdict, replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -254,9 +255,9 @@ def test_where_nothing_is_exchanged():
 @pytest.mark.parametrize(
     ("machine", "asked", "match"),
     [
-        (replace(MACHINE, between=None), {}, "the figures between nodes are not known"),
-        (replace(MACHINE, within=None), {"method": "pairwise"}, "the figures within a node are not known"),
-        (replace(MACHINE, fence=None), {"grid": (2, 4)}, "the figures of windows are not known"),
+        (replace(MACHINE, between=None), {}, "between nodes are not known: .* twice, --network FILE --network latency"),
+        (replace(MACHINE, within=None), {"method": "pairwise"}, "within a node are not known: .* ranks on a node$"),
+        (replace(MACHINE, fence=None), {"grid": (2, 4)}, "of windows are not known: .*/dev/shm has room$"),
         (MACHINE, {"method": "alltoallw"}, "'alltoallw' is not predicted"),
         (MACHINE, {"dtype": "g"}, "only FFTs, single or double"),
     ],
@@ -320,9 +321,15 @@ def test_the_file_goes_round(tmp_path):
 
 REFUSED = {
     "--network {0}": "--network needs --ranks-per-node",
-    "--ranks-per-node 2 --network nowhere.json": "No such file",
-    "--ranks-per-node 2 --network {1}": "is no file that `mpi4py-pencil network` has written: KeyError",
-    "--ranks-per-node 2 --network {2}": "is no file that `mpi4py-pencil network` has written: ValueError",
+    "--ranks-per-node 2 --network nowhere.json": "No such file or directory; must be a file, or latency,bandwidth",
+    "--ranks-per-node 2 --network {0} --network {0}": "give at most one file, and one latency,bandwidth",
+    "--ranks-per-node 2 --network {1}": "network` has written: it lacks ranks_per_node, between, within, fence,",
+    "--ranks-per-node 2 --network {2}": "network` has written: memory is -1.0, and must be a number above 0",
+    "--ranks-per-node 2 --network {3}": "network` has written: it must be an object",
+    "--ranks-per-node 2 --network {4}": "network` has written: within lacks latency, message, bandwidth, alone",
+    "--ranks-per-node 2 --network {5}": "network` has written: memory is None, and must be a number above 0",
+    "--ranks-per-node 2 --network {6}": "network` has written: a length in sweeps is 0, and must be a number above 0",
+    "--ranks-per-node 2 --network {7}": "network` has written: about must be an object",
     "--ranks-per-node 2 --network 1e-6,fast": "1e-6,fast must be seconds and bytes a second, as in 2e-6,25e9",
     "--ranks-per-node 2 --network 1e-6,0": "1e-6,0 must be seconds and bytes a second",
     "--ranks-per-node 2 --network nan,1e9": "nan,1e9 must be seconds and bytes a second",
@@ -332,12 +339,11 @@ REFUSED = {
 
 def test_predictions_of_the_command(capfd, tmp_path):
     """Of 65536 ranks too, with the network of a file or one that is given."""
-    for name, text in (("0.json", json.dumps({})), ("1.json", None), ("2.json", None)):
-        if text is None:
-            save(replace(MACHINE, memory=-1.0) if name == "2.json" else ASSUMED, tmp_path / name)
-        else:
-            (tmp_path / name).write_text(text)
-    files = [str(tmp_path / name) for name in ("1.json", "0.json", "2.json")]
+    changes = ({}, {"memory": -1.0}, {"within": {}}, {"memory": None}, {"sweeps": {"0": 1}}, {"about": 3})
+    right, wrong, *others = [{**asdict(ASSUMED), **change} for change in changes]
+    files = [str(tmp_path / f"{k}.json") for k in range(8)]
+    for file, content in zip(files, [right, {}, wrong, [], *others], strict=True):
+        Path(file).write_text(json.dumps(content))
     for arguments, expected in REFUSED.items():
         status = run_command(
             MPI.COMM_SELF, ["plan", "--shape", "8x8", "--ranks", "4", *arguments.format(*files).split()]
@@ -346,11 +352,17 @@ def test_predictions_of_the_command(capfd, tmp_path):
         np.testing.assert_equal((status, output, errors.count("\n")), (2, "", 1), arguments)
         check(errors.startswith("Error: ") and expected in errors, f"{arguments}: {errors!r}")
     network = f"--network {files[0]} --network 2e-6,25e9"
-    words = f"plan --shape 1024 1024 1024 --ranks 1024 --ranks-per-node 128 {network}"
+    backwards = f"--network 2e-6,25e9 --network {files[0]}"
+    words = f"plan --shape 1024 1024 1024 --ranks 1024 --ranks-per-node 128 {backwards}"
     np.testing.assert_equal(run_command(MPI.COMM_SELF, words.split()), 0)
     shown = capfd.readouterr().out
+    check("backward: machine assumed, network 2e-6,25e9\ngrid " in shown, shown)
     check("fastest: grid 8x128x1, method auto; the default, " in shown, shown)
     check("  shared, pairwise in 5 parts  " in shown, shown)
+    words = f"plan --shape 8 8 8 --ranks 8 --ranks-per-node 2 {network}"
+    np.testing.assert_equal(run_command(MPI.COMM_SELF, words.split()), 0)
+    shown = capfd.readouterr().out
+    check("\nnote: memory is what 128 ranks of a node get together, not 2: measure" in shown, shown)
     words = f"plan --shape 1024 1024 1024 --ranks 65536 --ranks-per-node 128 {network} --method auto --json -"
     np.testing.assert_equal(run_command(MPI.COMM_SELF, words.split()), 0)
     told = json.loads(capfd.readouterr().out)["predictions"]
@@ -397,6 +409,7 @@ def test_measuring_between_nodes(monkeypatch):
 def test_the_commands_network_and_check(capfd, tmp_path, monkeypatch):
     """What cannot be measured with so many ranks is said so; what is wrong is a verdict and an exit status."""
     quickly(monkeypatch)
+    monkeypatch.setattr(checking, "SLOW", math.inf)
     file = tmp_path / "network.json"
     np.testing.assert_equal(run_command(COMM, ["network", "--output", str(file)]), 0)
     said = capfd.readouterr().out
@@ -407,6 +420,7 @@ def test_the_commands_network_and_check(capfd, tmp_path, monkeypatch):
         check(said.count("not measured") == (3 if alone else 1) and f"Wrote {file}" in said, said, MPI.COMM_SELF)
     for name, value, problem in [
         ("TOLERANCE", 1e-13, None),
+        ("SLOW", 0, None),
         ("TOLERANCE", 0, "PROBLEM: a transform differs from numpy's by "),
         ("_seen", lambda _: COMM.rank == 0 and COMM.size > 1, "PROBLEM: what one rank writes into a shared window"),
         ("SHAPE", (0, 1), "PROBLEM: a transform fails: ValueError"),
@@ -417,6 +431,8 @@ def test_the_commands_network_and_check(capfd, tmp_path, monkeypatch):
         lines = capfd.readouterr().out.splitlines()
         with everywhere():
             np.testing.assert_equal(status, 0 if problem is None else 1, name)
+            noted = any("note: messages within a node take long" in line for line in lines)
+            np.testing.assert_equal(noted, name == "SLOW" and COMM.rank == 0 and COMM.size > 1, str(lines))
             if COMM.rank == 0 and not lines[-1].startswith(problem or "All is well."):
                 raise AssertionError(lines)
 

@@ -35,6 +35,8 @@ SHAPE = (24, 20, 18)
 TOLERANCE = 1e-13
 # Bytes of messages.
 LARGE = 1024 * 1024
+# Seconds of a message that no fast network takes, nor ranks that have cores of their own.
+SLOW = 2e-4
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def _seen(node: MPI.Intracomm) -> bool:
 
 def messages(nodes: Nodes) -> Finding:
     """How fast messages go around the nodes, and within them."""
-    told = []
+    told, slow = [], []
     for name, ring, count_, takes_part in (
         ("between nodes", nodes.across, nodes.count, nodes.number < nodes.least),
         ("within a node", nodes.node, nodes.most, True),
@@ -159,8 +161,10 @@ def messages(nodes: Nodes) -> Finding:
             latency = seconds(nodes.comm, around(ring, 1, takes_part), 10)
             large = seconds(nodes.comm, around(ring, LARGE, takes_part))
             sending = nodes.least if ring is nodes.across else nodes.most
+            slow += [name] if latency > SLOW else []
             told.append(f"{name} {1e6 * latency:.3g} µs, {bytes_of(sending * LARGE / large)}/s a node")
-    return Finding("messages", "; ".join(told) or "none: there is one rank")
+    note = f"messages {' and '.join(slow)} take long: a slow network, ranks that wait for cores, or a busy machine"
+    return Finding("messages", "; ".join(told) or "none: there is one rank", note=note if slow else "")
 
 
 def transform(comm: MPI.Intracomm) -> Iterator[Finding]:

@@ -28,7 +28,10 @@ mpi4py-pencil plan --shape 1024 1024 1024 --ranks 65536 --ranks-per-node 128 --n
 def command() -> click.Command:
     """Return the command with its options: the arguments of a PFFT, and the machine."""
     node = "So many consecutive ranks share a node."
-    network = "What `mpi4py-pencil network` has written, or the latency (s) and bandwidth (bytes/s) of a node, or both."
+    network = (
+        "What `mpi4py-pencil network` has written, or the latency (s) and bandwidth (bytes/s) of a node, as in "
+        "2e-6,25e9; given twice, the network of the file is replaced by these figures."
+    )
     shape, *others = transform_options()
     options = [
         shape,
@@ -47,28 +50,33 @@ def command() -> click.Command:
 
 
 def machine_of(_: Any, __: Any, values: tuple[str, ...]) -> Machine | None:
-    """Return the machine that values of --network describe: files, and what is in place of their network."""
+    """Return the machine that values of --network describe: a file, and what is in place of its network."""
+    files = [value for value in values if "," not in value]
+    given = [value for value in values if "," in value]
+    if max(len(files), len(given)) > 1:
+        raise click.BadParameter("give at most one file, and one latency,bandwidth, as in 2e-6,25e9")
     machine = ASSUMED
-    for value in values:
-        latency, _, bandwidth = value.partition(",")
-        try:
-            if bandwidth:
-                machine = replace(machine, between=_link(latency, bandwidth, machine))
-            else:
-                machine = load(Path(value))
-        except (OSError, ValueError) as error:
-            raise click.BadParameter(f"{error}") from None
+    try:
+        for file in files:
+            machine = load(Path(file))
+        for figures in given:
+            machine = replace(machine, between=_link(figures, machine), about={**machine.about, "network": figures})
+    except OSError as error:
+        told = f"{error.filename!r}: {error.strerror}; must be a file, or latency,bandwidth, as in 2e-6,25e9"
+        raise click.BadParameter(told) from None
+    except ValueError as error:
+        raise click.BadParameter(f"{error}") from None
     return machine if values else None
 
 
-def _link(latency: str, bandwidth: str, machine: Machine) -> Link:
+def _link(figures: str, machine: Machine) -> Link:
     """Return the network with these figures; a message takes what it took where it was measured, else the latency."""
     try:
-        numbers = [float(latency), float(bandwidth)]
+        numbers = [float(number) for number in figures.split(",")]
     except ValueError:
-        numbers = [0.0]
-    if not all(0 < number < float("inf") for number in numbers):
-        raise ValueError(f"{latency},{bandwidth} must be seconds and bytes a second, as in 2e-6,25e9")
+        numbers = []
+    if len(numbers) != 2 or not all(0 < number < float("inf") for number in numbers):
+        raise ValueError(f"{figures} must be seconds and bytes a second, as in 2e-6,25e9")
     message = machine.between.message if machine.between else numbers[0]
     return Link(numbers[0], min(message, numbers[0]), numbers[1], numbers[1])
 
@@ -82,7 +90,7 @@ def plan(output: str | None, ranks: int, network: Machine | None, **asked: Any) 
         found = [] if network is None else predictions(ranks, machine=network, **asked)
     shown = text(told)
     if network is not None:
-        shown += "\n\n" + prediction_text(found, network, tuple(told["grid"]))
+        shown += "\n\n" + prediction_text(found, network, tuple(told["grid"]), min(ranks, asked["ranks_per_node"]))
         told |= {"predictions": as_data(found)}
     figures = json.dumps(told, indent=2)
     print(figures if output == "-" else shown, flush=True)

@@ -113,28 +113,44 @@ def load(path: Path) -> Machine:
     Raises
     ------
     OSError, ValueError
-        Where there is none.
+        Where there is none, or one that lacks something; which says what.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        names = {each.name for each in fields(Machine)}
-        made: dict[str, Any] = {name: found[name] for name in names}
+        found = _items(json.loads(path.read_text(encoding="utf-8")), Machine, "it")
         for name in ("between", "within"):
-            made[name] = made[name] and Link(**made[name])
-        made["sweeps"] = {int(length): _above_0(seconds) for length, seconds in made["sweeps"].items()}
-        for owner in (made, *(asdict(made[name]) for name in ("between", "within") if made[name])):
-            for value in owner.values():
-                if not isinstance(value, (dict, Link, type(None))):
-                    _above_0(value)
-        if not made["sweeps"]:
+            if found[name] is not None:
+                items = _items(found[name], Link, name).items()
+                found[name] = Link(**{key: _above_0(value, f"{key} of {name}") for key, value in items})
+        for name in ("ranks_per_node", "fence", "memory", "cache", "call"):
+            if name != "fence" or found[name] is not None:
+                _above_0(found[name], name)
+        for name in ("sweeps", "about"):
+            if not isinstance(found[name], dict):
+                raise ValueError(f"{name} must be an object")
+        if not found["sweeps"]:
             raise ValueError("sweeps are empty")
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no file that `mpi4py-pencil network` has written: {error!r:.200}") from None
-    return Machine(**made)
+        found["sweeps"] = {
+            _above_0(int(length), "a length in sweeps"): _above_0(seconds, f"{length} in sweeps")
+            for length, seconds in found["sweeps"].items()
+        }
+    except ValueError as error:
+        raise ValueError(f"{path} is no file that `mpi4py-pencil network` has written: {error!s:.200}") from None
+    return Machine(**found)
 
 
-def _above_0(value: Any) -> float:
+def _items(found: Any, kind: type[Machine | Link], name: str) -> dict[str, Any]:
+    """What is to be a machine or a link, by the names of its figures."""
+    names = [each.name for each in fields(kind)]
+    if not isinstance(found, dict):
+        raise ValueError(f"{name} must be an object")
+    missing = [each for each in names if each not in found]
+    if missing:
+        raise ValueError(f"{name} lacks {', '.join(missing)}")
+    return {each: found[each] for each in names}
+
+
+def _above_0(value: Any, name: str) -> Any:
     """A finite number above 0."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise ValueError(f"{value!r} must be a number above 0")
+        raise ValueError(f"{name} is {value!r}, and must be a number above 0")
     return value

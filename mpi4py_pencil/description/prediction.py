@@ -28,7 +28,7 @@ from ..plan.steps import Exchange
 from .figures import emulated_request, steps_of
 from .machine import Link, Machine
 from .traffic import Traffic, method_of, traffics
-from .wording import columns
+from .wording import columns, count
 
 # Of many grids those that should be the fastest.
 MOST_GRIDS = 16
@@ -39,6 +39,13 @@ _CUT = ("pairwise", "hybrid")
 # Rows of the text.
 _MOST_ROWS = 10
 _COMPLEX = 16
+# How figures come to be known.
+_MEND = {
+    "between nodes": "run mpi4py-pencil network on several nodes, or give the option twice, --network FILE --network "
+    "latency,bandwidth",
+    "within a node": "run mpi4py-pencil network with several ranks on a node",
+    "of windows": "run mpi4py-pencil network with several ranks on a node, where /dev/shm has room",
+}
 _ALL = (Fraction(1),)
 
 
@@ -280,10 +287,7 @@ def _method(asked: str, traffic: Traffic) -> str:
 def _known(value: Any, what: str) -> Any:
     """A figure that was measured."""
     if value is None:
-        raise ValueError(
-            f"the figures {what} are not known: run mpi4py-pencil network with several ranks on each of several nodes, "
-            "or give --network latency,bandwidth too"
-        )
+        raise ValueError(f"the figures {what} are not known: {_MEND[what]}")
     return value
 
 
@@ -292,8 +296,8 @@ def as_data(found: Sequence[Prediction]) -> list[dict[str, Any]]:
     return [{**asdict(each), "stages": [list(stage) for stage in each.stages]} for each in found]
 
 
-def prediction_text(found: Sequence[Prediction], machine: Machine, default: tuple[int, ...]) -> str:
-    """Predictions as people read them; `default` is the grid that a plan takes without wisdom."""
+def prediction_text(found: Sequence[Prediction], machine: Machine, default: tuple[int, ...], per_node: int) -> str:
+    """Predictions for so many ranks a node as people read them; `default` is the grid of a plan without wisdom."""
     best = found[0]
     about = ", ".join(f"{name} {value}" for name, value in machine.about.items())
     rows = [["grid", "method", "exchanges by", "sweeps", "exchanges", "ms"]]
@@ -305,9 +309,12 @@ def prediction_text(found: Sequence[Prediction], machine: Machine, default: tupl
     usual = next((each for each in found if each.grid == default and each.method in ("auto", best.method)), best)
     ratio = f"{usual.seconds / best.seconds:.2f}"
     ahead = f"; the default, {'x'.join(map(str, default))}, takes {ratio} times as long" if usual is not best else ""
+    few = f"note: memory is what {count(machine.ranks_per_node, 'rank')} of a node get together, not {per_node}: "
+    few += "measure with as many as you will use"
     return "\n".join(
         [
             f"predicted ms, forward, as backward: {about}",
+            *([few] if machine.ranks_per_node != per_node else []),
             *columns(rows, "<<<>>>"),
             *([f"and {len(different) - _MOST_ROWS} more"] if len(different) > _MOST_ROWS else []),
             "",
