@@ -320,13 +320,13 @@ def fromfunction(
     """
     context = world() if context is None else context
     kind = None if dtype is None else checked_dtype(dtype)
-
-    def made() -> GlobalArray:
-        g = of_indices(function, shape, kind, device, distribution, context)
-        checked_dtype(g.dtype)
-        return g
-
-    return agreed(context.comm, made, lambda g: {"the dtype of what the function returns": g.dtype})
+    made = agreed(
+        context.comm,
+        lambda: of_indices(function, shape, kind, device, distribution, context),
+        lambda made: {"the dtype of what the function returns": made.dtype},
+    )
+    checked_dtype(made.dtype)
+    return made
 
 
 def of_indices(
