@@ -98,11 +98,14 @@ def written(value: Any, dtype: np.dtype[Any]) -> Any:
     TypeError, ValueError, OverflowError
         Where numpy raises it: 300 is no uint8, nan no integer, 1j no float.
     """
-    refuse_local([value])
-    refuse_masked("a value", value)
-    if isinstance(value, GlobalArray) or (isinstance(value, np.ndarray) and np.can_cast(value.dtype, dtype)):
-        return value
-    made = np.empty(np.shape(value), dtype)
+    shape: tuple[int, ...] = ()
+    if not is_scalar(value):
+        refuse_local([value])
+        refuse_masked("a value", value)
+        if isinstance(value, GlobalArray) or (isinstance(value, np.ndarray) and np.can_cast(value.dtype, dtype)):
+            return value
+        shape = np.shape(value)
+    made = np.empty(shape, dtype)
     made[...] = value
     return made
 
