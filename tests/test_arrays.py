@@ -250,6 +250,36 @@ def test_products(data):
 
 
 @pytest.mark.parallel([1, 3])
+def test_norms_and_extremes_of_whole_numbers_and_of_what_is_taken():
+    full = np.arange(12).reshape(3, 4) - 5
+    for whole in (full * 2**30, full > 0, (full * 11).astype("i1"), full.astype("u1"), full / 7):
+        g = xp.asarray(whole)
+        for ord in (None, "fro", "nuc", 1, -1, 2, np.inf, -np.inf):
+            found, theirs = np.linalg.norm(g, ord), np.linalg.norm(whole, ord)
+            with everywhere():
+                np.testing.assert_equal(found.dtype, theirs.dtype)
+                np.testing.assert_allclose(float(found), theirs, rtol=1e-13)
+        for ord in (0, 1, 2, 3, np.inf):
+            found = np.linalg.vector_norm(g, ord=ord, axis=1).to_numpy()
+            with everywhere():
+                np.testing.assert_allclose(
+                    found, np.linalg.vector_norm(whole, ord=ord, axis=1), rtol=1e-13, strict=True
+                )
+    for dtype, initial in (("i8", -3), ("u1", 7.9), ("f4", np.inf), ("?", False), ("f8", -1e9)):
+        whole = full.astype(dtype)
+        for take in (full < -9, full > 0):
+            for axis in (None, 0, 1, (0, 1)):
+                for call in (np.max, np.min, np.maximum.reduce):
+                    found = call(xp.asarray(whole), axis=axis, initial=initial, where=xp.asarray(take)).to_numpy()
+                    theirs = call(whole, axis=axis, initial=initial, where=take)
+                    with everywhere():
+                        np.testing.assert_array_equal(found, theirs, strict=True)
+    empty = np.max(xp.zeros((0, 3)), axis=0, initial=2).to_numpy()
+    with everywhere():
+        np.testing.assert_array_equal(empty, np.full(3, 2.0), strict=True)
+
+
+@pytest.mark.parallel([1, 3])
 def test_factorisations_of_stacks_and_of_one_matrix():
     for batch in ((), (4,)):
         whole = np.random.default_rng(5).random((*batch, 4, 4)) + 4 * np.eye(4)

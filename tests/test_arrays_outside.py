@@ -306,11 +306,55 @@ def test_errors_are_everyones():
         (ValueError, "each of the", lambda: xp.Unstructured([[0, 2], [2]])),
         (ValueError, "in 2 parts", lambda: xp.Distribution.of((4,), [xp.Block.of_sizes([1, 2])], [2])),
         (ValueError, "Singular", lambda: xp.linalg.inv(xp.zeros((1, 2, 2)))),
+        (ValueError, "give initial", lambda: np.max(g, where=g < 5)),
+        (ValueError, "give initial", lambda: np.minimum.reduce(g, where=g < 5)),
+        (OverflowError, "", lambda: np.max(xp.astype(g, xp.uint8), initial=300)),
+        (TypeError, "Python objects", lambda: xp.fromfunction(lambda i: i.astype(object), (6,))),
     ):
         expect_everywhere(error, match, call)
 
+    def other_on_the_last(i):
+        return i / 2 if i[-1] == 5 else i
 
-@pytest.mark.parallel([2, 3])
+    if WORLD.size > 1:
+        expect_everywhere(ValueError, "disagree on the dtype", lambda: xp.fromfunction(other_on_the_last, (6,)))
+    check(xp.fromfunction(other_on_the_last, (6,), dtype=float).dtype == float, "the dtype that is asked for")
+
+
+@pytest.mark.parallel(RANKS)
+def test_values_that_numpy_refuses_are_refused_on_every_rank_whoever_has_the_points():
+    first = np.arange(8) < 1
+    keys = (0, slice(1), slice(0, 1, 2), first, xp.asarray(first), [0], xp.asarray([0]))
+    objects = np.array([None], dtype=object)
+    for dtype, value in (
+        ("u1", 300),
+        ("i1", -1000),
+        ("i8", np.inf),
+        ("i8", np.nan),
+        ("i8", 2**70),
+        ("f8", 1j),
+        ("f8", "abc"),
+        ("i8", objects),
+        ("u1", [300]),
+        ("i8", [2**70]),
+    ):
+        whole = np.zeros(8, dtype)
+        with everywhere(), pytest.raises((TypeError, ValueError, OverflowError)) as refused:
+            whole[:1] = value
+        for axis in ("block", "cyclic"):
+            g = xp.zeros(8, dtype=dtype, distribution=[axis])
+            for key in keys if np.ndim(value) == 0 else keys[1:]:
+                expect_everywhere(refused.type, "", lambda g=g, key=key, value=value: g.__setitem__(key, value))
+            equal(g, whole)
+    for dtype, value in (("u1", 2.7), ("f4", "1.5"), ("u1", np.array([300])), ("?", [2]), ("i8", np.float32(3))):
+        for key in keys[1:]:
+            whole, g = np.zeros(8, dtype), xp.zeros(8, dtype=dtype)
+            whole[:1] = value
+            g[key] = value
+            equal(g, whole)
+
+
+@pytest.mark.parallel([2, 4])
 def test_errors_of_floating_point_and_read_only_memory_are_everyones_too():
     g = xp.arange(5.0)
     large = xp.where(g < 2, np.finfo(float).max, g)
@@ -323,6 +367,12 @@ def test_errors_of_floating_point_and_read_only_memory_are_everyones_too():
     ):
         with np.errstate(divide="raise", over="raise"):
             expect_everywhere((FloatingPointError, RuntimeError), match, call)
+    half = np.zeros((4, 4), np.float16)
+    half[0] = 40000, 0, 40000, 0  # in the sums of ranks, in one of two rows of these
+    half = xp.Context(WORLD, [WORLD.size // 2, 2]).asarray(half, distribution=["block", "block"])
+    for axis in (None, 1):
+        with np.errstate(over="raise"):
+            expect_everywhere((FloatingPointError, RuntimeError), "overflow", lambda axis=axis: half.sum(axis=axis))
     with np.errstate(over="raise"):
         rows = xp.astype(large / 1e270, np.float32)[:, None] * np.ones(5, "f4")
         found = xp.isinf(rows.sum(axis=1, reproducible=True)).to_numpy()

@@ -139,6 +139,11 @@ def test_generators_go_on_and_are_alike_on_all_ranks():
     for error, match, call in (
         (ValueError, "seed", lambda: xp.random.default_rng(-1)),
         (ValueError, "seed", lambda: xp.random.default_rng("1")),
+        (ValueError, "seed must be a whole number", lambda: xp.random.default_rng(np.arange(3))),
+        (ValueError, "seed must be a whole number", lambda: xp.random.default_rng([1, 2])),
+        (TypeError, "low must be a whole number", lambda: again.integers(2.0)),
+        (TypeError, "high must be a whole number", lambda: again.integers(0, 2.0)),
+        (TypeError, "high must be a whole number", lambda: again.integers(0, np.arange(2))),
         (ValueError, "no numbers", lambda: again.integers(3, 3)),
         (ValueError, "no numbers", lambda: again.integers(300, size=2, dtype="u1")),
         (TypeError, "whole numbers", lambda: again.integers(3, dtype=float)),

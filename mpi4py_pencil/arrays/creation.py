@@ -14,7 +14,7 @@ import numpy as np
 from mpi4py import MPI
 
 from ..distarray import DistArray
-from ..ranks.agreement import agreed, nothing
+from ..ranks.agreement import agreed
 from ..ranks.communicators import cache_of
 from .context import Context, world
 from .distribution import Distribution
@@ -315,11 +315,18 @@ def fromfunction(
     Raises
     ------
     BaseException
-        On every rank, what the function raised on one; ValueError where its values are none of the shape.
+        On every rank, what the function raised on one; TypeError where its values are Python objects; ValueError where
+        they are none of the shape, or of another dtype on some rank.
     """
     context = world() if context is None else context
     kind = None if dtype is None else checked_dtype(dtype)
-    return agreed(context.comm, lambda: of_indices(function, shape, kind, device, distribution, context), nothing)
+    made = agreed(
+        context.comm,
+        lambda: of_indices(function, shape, kind, device, distribution, context),
+        lambda made: {"the dtype of what the function returns": made.dtype},
+    )
+    checked_dtype(made.dtype)
+    return made
 
 
 def of_indices(

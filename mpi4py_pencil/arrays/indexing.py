@@ -12,7 +12,7 @@ from ..ranks.agreement import agreed, nothing
 from .axes import Axis, Block, Cyclic, Indices, whole
 from .context import Context
 from .distribution import Distribution
-from .globalarray import GlobalArray, conform, is_scalar, operand, own_part
+from .globalarray import GlobalArray, conform, is_scalar, operand, own_part, refuse_local, refuse_masked
 from .moves import Points
 
 Plain: TypeAlias = "np.ndarray[Any, Any]"
@@ -72,6 +72,7 @@ def put(g: GlobalArray, key: Any, value: Any) -> None:
     if not g.local.flags.writeable:
         raise ValueError("this array is read-only")
     keys = parsed(g.shape, key)
+    value = written(value, g.dtype)
     if _advanced(keys):
         _scattered(g, keys, value)
         return
@@ -85,6 +86,28 @@ def put(g: GlobalArray, key: Any, value: Any) -> None:
     shape = chosen.distribution.local_shape(g.context.rank)
     where = _outer(chosen.pick, g.local.shape)
     g.local[where] = np.broadcast_to(value, shape).reshape(np.broadcast_shapes(*(w.shape for w in where)))
+
+
+def written(value: Any, dtype: np.dtype[Any]) -> Any:
+    """A value as numpy writes it to an array of this dtype, whole: all ranks refuse what one must. Local.
+
+    Global arrays remain what they are, and numpy arrays that fit, of which a rank needs its part alone.
+
+    Raises
+    ------
+    TypeError, ValueError, OverflowError
+        Where numpy raises it: 300 is no uint8, nan no integer, 1j no float.
+    """
+    shape: tuple[int, ...] = ()
+    if not is_scalar(value):
+        refuse_local([value])
+        refuse_masked("a value", value)
+        if isinstance(value, GlobalArray) or (isinstance(value, np.ndarray) and np.can_cast(value.dtype, dtype)):
+            return value
+        shape = np.shape(value)
+    made = np.empty(shape, dtype)
+    made[...] = value
+    return made
 
 
 def assigned(context: Context, distribution: Distribution, value: Any) -> Any:

@@ -163,8 +163,9 @@ def vector_norm(
 ) -> GlobalArray:
     """The norm over axes, all by default: the `ord`-th root of the sum of the powers of the absolutes. Collective.
 
-    `reproducible` as for `sum`.
+    That of whole numbers is computed in float64, where their squares fit; `reproducible` as for `sum`.
     """
+    x = _floating(x)
     options: dict[str, Any] = {"keepdims": keepdims, "reproducible": reproducible}
     if ord == 2:
         square = apply(lambda block: block.real**2 + block.imag**2 if block.dtype.kind == "c" else block * block, (x,))
@@ -188,10 +189,11 @@ def matrix_norm(
 ) -> GlobalArray:
     """The norm of matrices in the last two axes: "fro", "nuc", 1, -1, 2, -2, inf or -inf. Collective.
 
-    `reproducible` as for `sum`.
+    As `vector_norm` of whole numbers; `reproducible` as for `sum`.
     """
     if x.ndim < 2:
         raise ValueError(f"a matrix has two axes at least, this array has {x.ndim}")
+    x = _floating(x)
     if ord == "fro":
         return vector_norm(x, axis=(-2, -1), keepdims=keepdims, reproducible=reproducible)
     if ord in (1, -1, np.inf, -np.inf):
@@ -206,6 +208,11 @@ def matrix_norm(
         made = reductions[ord](values, axis=-1)
         return made[..., None, None] if keepdims else made
     raise ValueError(f"ord {ord!r} must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
+
+
+def _floating(x: GlobalArray) -> GlobalArray:
+    """The array, of whole numbers and booleans as float64. Local."""
+    return x.astype(np.float64) if x.dtype.kind in "biu" else x
 
 
 def norm(

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from .. import philox
+from ..layout.arrays import said
 from ..philox import WORDS, Counted, checked_seed
 from ..ranks.agreement import agreed
 from .axes import Axis, Block, Indices
@@ -66,7 +67,15 @@ def default_rng(seed: int | None = None, *, context: Context | None = None) -> G
     context = world() if context is None else context
     if seed is None:
         seed = context.comm.bcast(secrets.randbits(128))
-    return Generator(agreed(context.comm, lambda: checked_seed(seed), lambda found: {"seed": found}), context)
+
+    def asked() -> int:
+        if np.ndim(seed):
+            raise ValueError(
+                f"seed must be a whole number from 0 up to 2**128 - 1, not an array or a sequence: {seed!r}"
+            )
+        return checked_seed(seed)
+
+    return Generator(agreed(context.comm, asked, lambda found: {"seed": found}), context)
 
 
 def __getattr__(name: str) -> Any:
@@ -155,12 +164,15 @@ class Generator:
         Raises
         ------
         TypeError, ValueError
-            Where there is no number in between, or one does not fit into `dtype`.
+            Where a bound is no whole number, there is none in between, or one does not fit into `dtype`.
         """
         kind = np.dtype(dtype)
         if kind.kind not in "iu":
             raise TypeError(f"dtype {kind} is none of whole numbers")
-        first, last = (0, low.__index__()) if high is None else (low.__index__(), high.__index__())
+        for name, bound in (("low", low), ("high", 0 if high is None else high)):
+            if not hasattr(bound, "__index__") or np.ndim(bound):
+                raise TypeError(f"{name} must be a whole number, not {said(bound)}")
+        first, last = (0, operator.index(low)) if high is None else (operator.index(low), operator.index(high))
         last -= not endpoint
         limits = np.iinfo(kind)
         if not limits.min <= first <= last <= limits.max:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,10 +14,11 @@ from ..layout.pencil import whole_axis
 from ..ranks.agreement import agreed, nothing
 from ..ranks.communicators import check_alive
 from .axes import Block
+from .context import Context
 from .distribution import Distribution
 from .elementwise import clip
 from .globalarray import GlobalArray, apply, errors_raised
-from .indexing import assigned
+from .indexing import assigned, written
 from .manipulation import axes_of, concat, viewed
 from .redistribution import flat
 from .reproducible import summed
@@ -56,10 +58,17 @@ def reduced(
     where : bool or array
         Which points to take, as numpy's.
     initial : number, optional
-        What the reduction starts with.
+        What the reduction starts with; the extremes of what `where` takes need it, which may be nothing.
     reproducible : bool, optional
         Of sums: whether they are to be the same to the bit however the array is divided, see `reproducible`.
+
+    Raises
+    ------
+    ValueError
+        On every rank, where `where` is given for an extreme without `initial`.
     """
+    if where is not True and initial is None and ufunc.identity is None:
+        raise ValueError(f"{ufunc.__name__} of what where takes, which may be nothing, has no value: give initial too")
     context = x.context
     if context.checking:
         _check_alike(ufunc, x, axis)
@@ -72,15 +81,22 @@ def reduced(
             return x.like(_reproducible(x, plan, keepdims, dtype, where), plan.target)
     if where is not True:
         where = assigned(x.context, x.distribution, where)
-    if errors_raised():  # of what one rank has: then it is everyone's error
-        call = functools.partial(_of_block, ufunc, x.local, plan, keepdims, dtype, where)
-        partial = agreed(context.comm, call, nothing)
-    else:
-        partial = _of_block(ufunc, x.local, plan, keepdims, dtype, where)
+    begun = bool(plan.length) or initial is not None
+    partial = _everyones_error(
+        context, functools.partial(_of_block, ufunc, x.local, plan, keepdims, dtype, where, begun)
+    )
     if plan.lines:
-        partial = combined(ufunc, partial, plan)
+        partial = combined(ufunc, partial, plan, context)
     made = GlobalArray(context, plan.target, partial)
-    return made if initial is None else apply(ufunc, (made, initial))
+    return made if initial is None else apply(ufunc, (made, written(initial, made.dtype)))
+
+
+def _everyones_error(context: Context, call: Callable[[], Plain]) -> Plain:
+    """What `call` returns; where numpy raises errors of floating point, that of one rank is everyone's.
+
+    Collective there, and local otherwise.
+    """
+    return agreed(context.comm, call, nothing) if errors_raised() else call()
 
 
 def _check_alike(ufunc: Any, x: GlobalArray, axis: Any) -> None:
@@ -95,14 +111,14 @@ def _check_alike(ufunc: Any, x: GlobalArray, axis: Any) -> None:
     x.context.checked(lambda: said, lambda said: said)
 
 
-def _of_block(ufunc: Any, block: Plain, plan: _Plan, keepdims: bool, dtype: Any, where: Any) -> Plain:
-    """The reduction of a block."""
+def _of_block(ufunc: Any, block: Plain, plan: _Plan, keepdims: bool, dtype: Any, where: Any, begun: bool) -> Plain:
+    """The reduction of a block, which may be of no points where something else is reduced with it."""
     if not plan.member:
         return np.empty(plan.local_shape, ufunc.reduce(np.ones(1, block.dtype), dtype=dtype).dtype)
     if where is True and block.size:
         return np.asarray(ufunc.reduce(block, plan.axes, dtype, None, keepdims))
     # a block that has none of the points begins with what changes nothing
-    start = {"initial": neutral(ufunc, block.dtype)} if plan.length else {}
+    start = {"initial": neutral(ufunc, block.dtype)} if begun else {}
     return np.asarray(ufunc.reduce(block, plan.axes, dtype, None, keepdims, where=where, **start))
 
 
@@ -189,19 +205,19 @@ def _on_lines(x: GlobalArray) -> Distribution:
     return x.distribution if x.distribution.on_grid_of(x.context.size) else x.context.distribution(x.shape)
 
 
-def combined(ufunc: Any, partial: Plain, plan: _Plan) -> Plain:
+def combined(ufunc: Any, partial: Plain, plan: _Plan, context: Context) -> Plain:
     """The reduction of the partial results of all ranks that divide the axes. Collective."""
     check_alive(plan.lines[0])
-    if not plan.member:
-        return partial
     op = _OPS.get((ufunc, partial.dtype.char))
     if partial.ndim and not partial.flags.c_contiguous:
         partial = partial.copy()
     for line in plan.lines:
-        if op is not None:
+        if op is None:
+            several = everyones(line, partial) if plan.member else partial[None]
+            call = functools.partial(ufunc.reduce, several, axis=0, dtype=partial.dtype)
+            partial = np.asarray(_everyones_error(context, call))
+        elif plan.member:
             line.Allreduce(MPI.IN_PLACE, partial, op)
-        else:
-            partial = np.asarray(ufunc.reduce(everyones(line, partial), axis=0, dtype=partial.dtype))
     return partial
 
 
@@ -244,27 +260,40 @@ def prod(
 
 
 def min(
-    x: GlobalArray, /, axis: Any = None, out: None = None, keepdims: bool = False, where: Any = True
+    x: GlobalArray,
+    /,
+    axis: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
 ) -> GlobalArray:
-    """The smallest over axes; NaN where there is one. Collective."""
+    """The smallest over axes, and of `initial`, which `where` needs; NaN where there is one. Collective."""
     _no_out(out)
-    return _extreme(np.minimum, x, axis, keepdims, where)
+    return _extreme(np.minimum, x, axis, keepdims, where, initial)
 
 
 def max(
-    x: GlobalArray, /, axis: Any = None, out: None = None, keepdims: bool = False, where: Any = True
+    x: GlobalArray,
+    /,
+    axis: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
 ) -> GlobalArray:
-    """The largest over axes; NaN where there is one. Collective."""
+    """The largest over axes, and of `initial`, which `where` needs; NaN where there is one. Collective."""
     _no_out(out)
-    return _extreme(np.maximum, x, axis, keepdims, where)
+    return _extreme(np.maximum, x, axis, keepdims, where, initial)
 
 
-def _extreme(ufunc: Any, x: GlobalArray, axis: Any, keepdims: bool, where: Any) -> GlobalArray:
-    """The extreme over axes, which must not be empty where something remains."""
-    axes = axes_of(axis, x.ndim)
-    if _length(x, axes) == 0 and (x.size or math.prod(x.shape[k] for k in range(x.ndim) if k not in axes)):
+def _extreme(ufunc: Any, x: GlobalArray, axis: Any, keepdims: bool, where: Any, initial: Any = None) -> GlobalArray:
+    """The extreme over axes, which must not be empty where something remains and nothing is there to begin with."""
+    axes, begun = axes_of(axis, x.ndim), initial is not None
+    left = math.prod(x.shape[k] for k in range(x.ndim) if k not in axes)
+    if not begun and _length(x, axes) == 0 and (x.size or left):
         raise ValueError(f"an extreme over the axes {axes} of an array of shape {x.shape} is of nothing")
-    return reduced(ufunc, x, axes, keepdims, None, where)
+    return reduced(ufunc, x, axes, keepdims, None, where, initial)
 
 
 def any(
