@@ -173,10 +173,11 @@ def parts_are_there_one_by_one():
             gathered, divided = after.axis, next(k for k in changed if k != after.axis)
             axes = range(len(shape))
             pairs = [(a, b) for a in axes for b in axes if a != divided and b != gathered]
+            pairs = [pairs[k] for k in rng(len(pairs)).permutation(len(pairs))[:2]]
             cuts = [(cut(before, after, a, b, 3), cut(after, before, b, a, 2)) for a, b in pairs]
             for method, both in itertools.product(("pairwise", "hybrid"), cuts):
                 opened = Opened(method, before, after, 16, order, both)
-                for way in (0, 1, 1, 0):
+                for way in (0, 1, 0):
                     wrong = wrong_parts(opened, way, whole)
                     check(not wrong, f"{method}, cut as {both[way]}: wrong {wrong}", opened.comm)
 
