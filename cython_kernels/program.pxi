@@ -259,7 +259,6 @@ cdef class Polled(Operation):
         self.state.call, self.state.data, self.state.every, self.state.next = poll, <void *>self, every, 0
         self.function, self.data = run_polled, <void *>self
 
-
     cdef int carry_out(self, char *source, char *target, Py_ssize_t start, Py_ssize_t stop, bint normalize) except -1:
         cdef polling *before = set_polled(&self.state)
         self.raised = None

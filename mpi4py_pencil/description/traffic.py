@@ -147,8 +147,10 @@ def method_of(asked: str, traffic: Traffic, rank: int, wire: bool = False) -> st
         return asked
     if not known:
         return "auto"
-    if traffic.together[rank] or (traffic.small[rank] and not wire):
-        return "shared" if traffic.together[rank] else "alltoallv"
+    if traffic.together[rank]:
+        return "shared"
+    if traffic.small[rank] and not wire:
+        return "alltoallv"
     return "hybrid" if traffic.mixed[rank] else "pairwise"
 
 

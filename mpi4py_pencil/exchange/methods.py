@@ -28,7 +28,6 @@ METHODS = ("auto", "shared", "alltoallv", "alltoallw", "pairwise", "hybrid")
 # Boxes of fewer bytes on the average go by one Alltoallv, for which libraries join them.
 SMALL = 2**15
 
-
 Turns = tuple[Turn, Turn]
 Cuts = tuple[Cut | None, Cut | None]
 
@@ -195,16 +194,15 @@ def open_exchange(
     wire : bool
         Whether messages between nodes are in single precision; for double precision, and not by Alltoallv or Alltoallw.
     """
-    if method == "alltoallw":
-        there = Alltoallw(boxes, itemsize, turns[0], shapes)
-        home = Alltoallw(boxes.reversed(), itemsize, turns[1], (shapes[1], shapes[0]))
-        if verifying():
-            narrow = _narrow(boxes.comm, wire=False)
-            return Verified(comm, there, boxes, itemsize, narrow), Verified(
-                comm, home, boxes.reversed(), itemsize, narrow
-            )
+    if method != "alltoallw":
+        return open_boxed(comm, method, boxes, itemsize, order, turns, cuts, wire)
+    back = boxes.reversed()
+    there = Alltoallw(boxes, itemsize, turns[0], shapes)
+    home = Alltoallw(back, itemsize, turns[1], (shapes[1], shapes[0]))
+    if not verifying():
         return there, home
-    return open_boxed(comm, method, boxes, itemsize, order, turns, cuts, wire)
+    narrow = [False] * len(boxes.sends)
+    return Verified(comm, there, boxes, itemsize, narrow), Verified(comm, home, back, itemsize, narrow)
 
 
 def open_boxed(
@@ -218,12 +216,11 @@ def open_boxed(
     wire: bool = False,
 ) -> tuple[Boxed, Boxed]:
     """The two directions of an exchange of contiguous boxes: as `open_exchange`, but for "alltoallw"."""
-    back = boxes.reversed()
-    narrow = _narrow(boxes.comm, wire)
-    if verifying():
-        there, home = _boxed(method, boxes, back, itemsize, order, turns, (None, None), narrow)
-        return Verified(comm, there, boxes, itemsize, narrow), Verified(comm, home, back, itemsize, narrow)
-    return _boxed(method, boxes, back, itemsize, order, turns, cuts, narrow)
+    back, narrow = boxes.reversed(), _narrow(boxes.comm, wire)
+    if not verifying():
+        return _boxed(method, (boxes, back), itemsize, order, turns, cuts, narrow)
+    there, home = _boxed(method, (boxes, back), itemsize, order, turns, (None, None), narrow)
+    return Verified(comm, there, boxes, itemsize, narrow), Verified(comm, home, back, itemsize, narrow)
 
 
 def _narrow(comm: MPI.Intracomm, wire: bool) -> list[bool]:
@@ -234,28 +231,26 @@ def _narrow(comm: MPI.Intracomm, wire: bool) -> list[bool]:
 
 def _boxed(
     method: str,
-    boxes: Boxes,
-    back: Boxes,
+    both: tuple[Boxes, Boxes],
     itemsize: int,
     order: tuple[int, ...],
     turns: Turns,
     cuts: Cuts,
     narrow: Sequence[bool],
 ) -> tuple[Boxed, Boxed]:
-    """The two directions of an exchange of contiguous boxes."""
-    (there, home), (cut, cut_back) = turns, cuts
-    if method == "shared":
-        window = Window(boxes.comm, segment_bytes(boxes, itemsize))
-        return Shared(boxes, itemsize, order, window), Shared(back, itemsize, order, window)
-    if method == "hybrid":
-        node = near(boxes.comm)
-        window = Window(node.comm, segment_bytes(boxes, itemsize))
-        return (
-            Hybrid(boxes, itemsize, order, there, cut, narrow, node, window),
-            Hybrid(back, itemsize, order, home, cut_back, narrow, node, window),
-        )
-    if method == "pairwise":
-        return Pairwise(boxes, itemsize, order, there, cut, narrow), Pairwise(
-            back, itemsize, order, home, cut_back, narrow
-        )
-    return Alltoallv(boxes, itemsize, order, there), Alltoallv(back, itemsize, order, home)
+    """The two directions of an exchange of contiguous boxes, as they are without being verified."""
+    comm = both[0].comm
+    if method in ("shared", "hybrid"):
+        window = Window(comm if method == "shared" else near(comm).comm, segment_bytes(both[0], itemsize))
+
+    def opened(way: int) -> Boxed:
+        boxes, turn, cut = both[way], turns[way], cuts[way]
+        if method == "shared":
+            return Shared(boxes, itemsize, order, window)
+        if method == "hybrid":
+            return Hybrid(boxes, itemsize, order, turn, cut, narrow, near(comm), window)
+        if method == "pairwise":
+            return Pairwise(boxes, itemsize, order, turn, cut, narrow)
+        return Alltoallv(boxes, itemsize, order, turn)
+
+    return opened(0), opened(1)
