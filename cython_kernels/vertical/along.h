@@ -211,6 +211,7 @@ static void sweep_along(const vertical_sweep *v, char *const *from, char *const 
     const REAL *const twiddles = v->twiddles, *const rest = twiddles + (m + W - 1) / W * 2 * W * (W - 1);
     passage pass = {.from = v->tiles[0], .to = v->tiles[1], .groups = lines, .m = m, .s = 1,
                     .row = lines * GROUP + (lines > 1 ? VERTICAL_SPARE : 0), .twiddles = rest, .rows = v->rows,
+                    .last = PTRDIFF_MAX,
                     .scale = scale, .scale_im = v->backward ? -scale : scale};
     whole_lines_at source = lines_of(v, &v->source, from, first), target = lines_of(v, &v->target, to, first);
     const int past_cache = v->stream && v->kind != VERTICAL_R2C && GROUP % 64 == 0 &&

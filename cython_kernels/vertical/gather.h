@@ -43,12 +43,15 @@ static void gather_lines(char *const *lines, ptrdiff_t numbers, const placing *r
 }
 
 /* Lines side by side. */
-static void gather_columns(const char *from, ptrdiff_t line, ptrdiff_t points, ptrdiff_t groups, int real,
+static void gather_columns(const char *from, ptrdiff_t line, ptrdiff_t points, ptrdiff_t lines, int real,
                            const placing *rows, ptrdiff_t at) {
+    const ptrdiff_t groups = groups_of(lines);
     for (ptrdiff_t i = 0; i < points; i++, from += line)
-        for (ptrdiff_t g = 0; g < groups; g++)
-            if (real) *(V *)(place(rows, at + i) + g * GROUP) = load_reals(from + g * BYTES);
-            else store_split(rows->tile + (at + i) * rows->row + g * GROUP, load_pairs(from + g * GROUP));
+        for (ptrdiff_t g = 0; g < groups; g++) {
+            const ptrdiff_t begin = begin_of_group(g, lines);
+            if (real) *(V *)(place(rows, at + i) + g * GROUP) = load_reals(from + begin * (POINT / 2));
+            else store_split(rows->tile + (at + i) * rows->row + g * GROUP, load_pairs(from + begin * POINT));
+        }
 }
 
 /* Lines that lie anyhow. */
@@ -69,14 +72,14 @@ static void gather(const vertical_sweep *v, char *const *bases, ptrdiff_t first,
     for (ptrdiff_t n = 0; n < side->count; n++) {
         const ptrdiff_t *piece = side->pieces + n * (PIECE_OUTER + v->outer_count);
         const ptrdiff_t at = piece[PIECE_AT] / width, points = piece[PIECE_POINTS], line = piece[PIECE_LINE];
-        const ptrdiff_t together = dense(v, piece, first, lines, width) ? lines / W : 1;
-        for (ptrdiff_t g = 0; g * W < lines; g += together) {
-            const ptrdiff_t count = lines - g * W < W ? lines - g * W : W;
+        const int together = dense(v, piece, first, lines, width);
+        for (ptrdiff_t g = 0; g * W < lines; g += together ? groups_of(lines) : 1) {
+            const ptrdiff_t from = first + begin_of_group(g, lines), count = lines < W ? lines : W;
             char *begin[W];
-            find_lines(v, piece, bases[n], first + g * W, count, begin);
+            find_lines(v, piece, bases[n], from, count, begin);
             rows.tile = tile + g * GROUP;
-            if (dense(v, piece, first + g * W, count, width))
-                gather_columns(begin[0], line, points, together, side->real, &rows, at);
+            if (together || dense(v, piece, from, count, width))
+                gather_columns(begin[0], line, points, together ? lines : W, side->real, &rows, at);
             else if (line == width) gather_lines(begin, points * numbers, &rows, at * numbers);
             else gather_points(begin, line, points, numbers, &rows, at);
         }

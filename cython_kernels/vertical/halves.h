@@ -13,7 +13,7 @@ INLINE C by_i(C a) { return (C){-a.im, a.re}; }
 
 /* Modes Z[0], …, Z[m - 1] to X[0], …, X[m], n = 2 m. */
 INLINE void unpacking(const passage *a, const REAL *turns, const int writes) {
-    const ptrdiff_t m = a->m, row = a->row, bytes = a->groups * GROUP;
+    const ptrdiff_t m = a->m, row = a->row, bytes = a->groups * GROUP, last = a->last;
     const REAL scale = a->scale;
     for (ptrdiff_t k = 0; k <= m / 2; k++) {
         const REAL re = turns[2 * k] / 2, im = turns[2 * k + 1] / 2;
@@ -28,8 +28,9 @@ INLINE void unpacking(const passage *a, const REAL *turns, const int writes) {
                 store_split(to_low + g, x);
                 store_split(to_high + g, mirrored);
             } else {
-                store_pairs(to_low + g, scaled(x, scale), writes == PAIRS_PAST_CACHE);
-                store_pairs(to_high + g, scaled(mirrored, scale), writes == PAIRS_PAST_CACHE);
+                const ptrdiff_t there = g < last ? g : last;
+                store_pairs(to_low + there, scaled(x, scale), writes == PAIRS_PAST_CACHE);
+                store_pairs(to_high + there, scaled(mirrored, scale), writes == PAIRS_PAST_CACHE);
             }
         }
     }
@@ -45,7 +46,7 @@ static void unpack(passage *a, const REAL *turns) {
 /* Back, twice as much, with all points after the first from the end: their forward transform is the backward one. The
  * imaginary parts of X[0] and X[m] do not count. */
 INLINE void packing(const passage *a, const REAL *turns, const int reads) {
-    const ptrdiff_t m = a->m, row = a->row, bytes = a->groups * GROUP, ahead = a->ahead;
+    const ptrdiff_t m = a->m, row = a->row, bytes = a->groups * GROUP, ahead = a->ahead, last = a->last;
     for (ptrdiff_t k = 0; k <= m / 2; k++) {
         const REAL re = turns[2 * k], im = turns[2 * k + 1];
         const char *low = reads == PAIRS ? a->rows[k] : a->from + k * row;
@@ -54,10 +55,11 @@ INLINE void packing(const passage *a, const REAL *turns, const int reads) {
         for (ptrdiff_t g = 0; g < bytes; g += GROUP) {
             C x, y;
             if (reads == PAIRS) {
-                prefetch(low + (g + ahead), GROUP);
-                prefetch(high + (g - ahead), GROUP);
-                x = load_pairs(low + g);
-                y = conjugate(load_pairs(high + g));
+                const ptrdiff_t there = g < last ? g : last;
+                prefetch(low + (there + ahead), GROUP);
+                prefetch(high + (there - ahead), GROUP);
+                x = load_pairs(low + there);
+                y = conjugate(load_pairs(high + there));
             } else {
                 x = load_split(low + g);
                 y = conjugate(load_split(high + g));

@@ -23,6 +23,7 @@ typedef struct {
     ptrdiff_t ahead; /* bytes from there to the memory that is asked for, since reads of points are too far apart for
                       * the processor to guess the next */
     ptrdiff_t apart; /* bytes from group to group of pairs that are written there */
+    ptrdiff_t last;  /* the most bytes from the first pair read or written there to the first of a group: see rows.h */
     const char *soon; /* lines that are read after these, one for each group, if any: how far each has been asked for, */
     ptrdiff_t soon_apart, soon_bytes; /* bytes from one to the next, and for how many each butterfly asks */
     REAL scale, scale_im; /* of what is not written to a tile, and of the imaginary parts of pairs */
@@ -39,7 +40,8 @@ static void ask_for_some(passage *a) {
 
 /* A pass of radix r; the pointers of a butterfly are read before any memory is written that might be them. */
 INLINE void pass(passage *a, const int r, const int reads, const int writes, const int twiddled) {
-    const ptrdiff_t row = a->row, m = a->m, s = a->s, ahead = a->ahead, apart = a->apart, bytes = a->groups * GROUP;
+    const ptrdiff_t row = a->row, m = a->m, s = a->s, ahead = a->ahead, apart = a->apart, bytes = a->groups * GROUP,
+                    last = a->last;
     const REAL *w = a->twiddles, scale = a->scale, scale_im = a->scale_im;
     const int asks = reads == IN_TILE && a->soon;
     const int one = reads == REALS || writes == REALS ? 2 : 1;
@@ -53,19 +55,20 @@ INLINE void pass(passage *a, const int r, const int reads, const int writes, con
                     for (int k = 0; k < one; k++) at[one * j + k] = a->rows[one * (q + p + m * s * j) + k];
             }
             if (asks) ask_for_some(a);
-            for (ptrdiff_t g = 0, there = 0; g < bytes; g += GROUP, there += apart) {
+            for (ptrdiff_t g = 0, next = 0; g < bytes; g += GROUP, next += apart) {
+                const ptrdiff_t there = next < last ? next : last;
                 C x[13];
                 UNROLL
                 for (int j = 0; j < r; j++) {
                     if (reads == IN_TILE) x[j] = load_split(f + s * m * j * row + g);
                     if (reads == PAIRS) {
-                        prefetch(at[j] + (g + ahead), GROUP);
-                        x[j] = load_pairs(at[j] + g);
+                        prefetch(at[j] + (there + ahead), GROUP);
+                        x[j] = load_pairs(at[j] + there);
                     }
                     if (reads == REALS) {
-                        prefetch(at[2 * j] + (g / 2 + ahead), BYTES);
-                        prefetch(at[2 * j + 1] + (g / 2 + ahead), BYTES);
-                        x[j] = (C){load_reals(at[2 * j] + g / 2), load_reals(at[2 * j + 1] + g / 2)};
+                        prefetch(at[2 * j] + (there / 2 + ahead), BYTES);
+                        prefetch(at[2 * j + 1] + (there / 2 + ahead), BYTES);
+                        x[j] = (C){load_reals(at[2 * j] + there / 2), load_reals(at[2 * j + 1] + there / 2)};
                     }
                 }
                 butterfly(x, r);
@@ -76,8 +79,8 @@ INLINE void pass(passage *a, const int r, const int reads, const int writes, con
                     if (writes == PAIRS || writes == PAIRS_PAST_CACHE)
                         store_pairs(at[k] + there, (C){x[k].re * scale, x[k].im * scale_im}, writes == PAIRS_PAST_CACHE);
                     if (writes == REALS) {
-                        store_reals(at[2 * k] + g / 2, x[k].re * scale);
-                        store_reals(at[2 * k + 1] + g / 2, x[k].im * scale);
+                        store_reals(at[2 * k] + there / 2, x[k].re * scale);
+                        store_reals(at[2 * k + 1] + there / 2, x[k].im * scale);
                     }
                 }
             }

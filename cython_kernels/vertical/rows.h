@@ -1,8 +1,19 @@
-/* Where each point of lines side by side lies, for passes that read or write there. */
+/* Where each point of lines side by side lies, for passes that read or write there.
+ *
+ * The last group of a tile begins earlier, where its lines are no whole groups: those that it shares with the group
+ * before are transformed once more. That costs less than lines by themselves, and none is written before all are read.
+ */
 
-/* Whether these lines are whole groups and lie side by side in memory. */
+INLINE ptrdiff_t groups_of(ptrdiff_t lines) { return (lines + W - 1) / W; }
+
+/* The first line of group g in a tile of so many lines. */
+INLINE ptrdiff_t begin_of_group(ptrdiff_t g, ptrdiff_t lines) {
+    return lines < W || (g + 1) * W <= lines ? g * W : lines - W;
+}
+
+/* Whether these lines fill a group and lie side by side in memory. */
 INLINE int dense(const vertical_sweep *v, const ptrdiff_t *piece, ptrdiff_t first, ptrdiff_t lines, ptrdiff_t width) {
-    return piece[PIECE_COLUMN] == width && lines % W == 0 && first % v->columns + lines <= v->columns;
+    return piece[PIECE_COLUMN] == width && lines >= W && first % v->columns + lines <= v->columns;
 }
 
 INLINE ptrdiff_t width_of(const vertical_side *side) { return side->real ? POINT / 2 : POINT; }
@@ -73,8 +84,8 @@ static int find_rows(const vertical_sweep *v, const vertical_side *side, char *c
 
 /* An edit of a point of lines whose real and imaginary parts follow each other, `y` being the other point of it. */
 INLINE void edit_pairs(ptrdiff_t what, REAL *x, REAL *y, ptrdiff_t numbers) {
-    for (ptrdiff_t k = 0; k < numbers; k++) switch (what) {
-        case EDIT_ZERO: x[k] = 0; break;
+    if (what == EDIT_ZERO) memset(x, 0, numbers * sizeof(REAL));
+    else for (ptrdiff_t k = 0; k < numbers; k++) switch (what) {
         case EDIT_COPY: y[k] = x[k]; break;
         case EDIT_ADD: x[k] += y[k]; break;
         case EDIT_REAL: x[k] = k % 2 ? 0 : x[k]; break;

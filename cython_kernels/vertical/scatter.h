@@ -78,18 +78,19 @@ static void stream_lines(const placing *rows, ptrdiff_t at, char *const *lines, 
 
 /* Lines side by side, whole groups. */
 static void scatter_columns(const placing *rows, ptrdiff_t at, char *to, ptrdiff_t line, ptrdiff_t points,
-                            ptrdiff_t groups, int real, REAL scale, int stream) {
+                            ptrdiff_t lines, int real, REAL scale, int stream) {
     enum { MOST = 8, ROWS_AHEAD = 8 }; /* groups that are put together before they are streamed; and see stream_soon */
-    char together[MOST * GROUP];
-    const ptrdiff_t width = real ? BYTES : GROUP;
+    char memory[(MOST + 1) * GROUP], *const together = memory + GROUP; /* the last begins earlier */
+    const ptrdiff_t groups = groups_of(lines), width = real ? POINT / 2 : POINT, most = MOST * W * width;
     for (ptrdiff_t i = 0; i < points; i++, to += line) {
-        if (stream && i + ROWS_AHEAD < points) stream_soon(to + ROWS_AHEAD * line, groups * width);
+        if (stream && i + ROWS_AHEAD < points) stream_soon(to + ROWS_AHEAD * line, lines * width);
         for (ptrdiff_t g = 0; g < groups; g++) {
-            char *t = stream ? together + g % MOST * width : to + g * width;
+            const ptrdiff_t begin = begin_of_group(g, lines) * width, put = g / MOST * most, rest = lines * width - put;
+            char *t = stream ? together + (begin - put) : to + begin;
             if (real) store_reals(t, *(const V *)(place(rows, at + i) + g * GROUP) * scale);
             else store_pairs(t, scaled(load_split(rows->tile + (at + i) * rows->row + g * GROUP), scale), 0);
             if (stream && (g % MOST == MOST - 1 || g == groups - 1))
-                stream_run(to + g / MOST * MOST * width, together, (g % MOST + 1) * width);
+                stream_run(to + put, together, rest < most ? rest : most);
         }
     }
 }
@@ -125,14 +126,14 @@ static void scatter(const vertical_sweep *v, char *const *bases, ptrdiff_t first
     for (ptrdiff_t n = 0; n < side->count; n++) {
         const ptrdiff_t *piece = side->pieces + n * (PIECE_OUTER + v->outer_count);
         const ptrdiff_t at = piece[PIECE_AT] / width, points = piece[PIECE_POINTS], line = piece[PIECE_LINE];
-        const ptrdiff_t together = dense(v, piece, first, lines, width) ? lines / W : 1;
-        for (ptrdiff_t g = 0; g * W < lines; g += together) {
-            const ptrdiff_t count = lines - g * W < W ? lines - g * W : W;
+        const int together = dense(v, piece, first, lines, width);
+        for (ptrdiff_t g = 0; g * W < lines; g += together ? groups_of(lines) : 1) {
+            const ptrdiff_t from = first + begin_of_group(g, lines), count = lines < W ? lines : W;
             char *begin[W];
-            find_lines(v, piece, bases[n], first + g * W, count, begin);
+            find_lines(v, piece, bases[n], from, count, begin);
             rows.tile = tile + g * GROUP;
-            if (dense(v, piece, first + g * W, count, width))
-                scatter_columns(&rows, at, begin[0], line, points, together, side->real, scale, v->stream);
+            if (together || dense(v, piece, from, count, width))
+                scatter_columns(&rows, at, begin[0], line, points, together ? lines : W, side->real, scale, v->stream);
             else if (line == width && v->stream && count == W)
                 stream_lines(&rows, at * numbers, begin, points * numbers, scale);
             else if (line == width) scatter_lines(&rows, at * numbers, begin, points * numbers, count, scale);

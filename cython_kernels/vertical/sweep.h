@@ -26,7 +26,7 @@ typedef struct {
 static void enter(const vertical_sweep *v, char *const *from, const batch *b, passage *pass) {
     const ptrdiff_t row = pass->row, n = v->points;
     const int back = v->kind == VERTICAL_C2C && v->backward;
-    placed source = {.rows = v->rows, .tile = pass->from, .row = row, .bytes = pass->groups * GROUP, .points = n,
+    placed source = {.rows = v->rows, .tile = pass->from, .row = row, .bytes = b->lines * POINT, .points = n,
                      .back = back};
     if (b->in_place && find_rows(v, &v->source, from, b->first, b->lines, &source)) {
         fetch_edited(&v->source, &source);
@@ -54,7 +54,7 @@ static void enter(const vertical_sweep *v, char *const *from, const batch *b, pa
 /* Lets the next pass write the lines where they go, if they are such. */
 static void write_in_place(const vertical_sweep *v, char *const *to, batch *b, passage *pass) {
     if (!b->in_place || (v->stream && (v->target.real || !whole_lines(v, to, b->first, b->lines)))) return;
-    b->target = (placed){.rows = v->rows, .tile = pass->to, .row = pass->row, .bytes = pass->groups * GROUP,
+    b->target = (placed){.rows = v->rows, .tile = pass->to, .row = pass->row, .bytes = b->lines * POINT,
                          .points = v->points};
     if (find_rows(v, &v->target, to, b->first, b->lines, &b->target))
         pass->writes = v->target.real ? REALS : v->stream ? PAIRS_PAST_CACHE : PAIRS;
@@ -91,7 +91,7 @@ static void leave(const vertical_sweep *v, char *const *to, batch *b, passage *p
 
 static void sweep_lines(const vertical_sweep *v, char *const *from, char *const *to, ptrdiff_t first, ptrdiff_t lines,
                         REAL scale) {
-    const ptrdiff_t groups = (lines + W - 1) / W;
+    const ptrdiff_t groups = groups_of(lines);
     const int halved = v->kind != VERTICAL_C2C && v->length % 2 == 0;
     const REAL *const turns = v->turns;
     batch b = {.first = first, .lines = lines, .halved = halved, .turns = turns,
@@ -99,27 +99,29 @@ static void sweep_lines(const vertical_sweep *v, char *const *from, char *const 
                .in_place = v->passes > 1 && !v->waves && (v->kind == VERTICAL_C2C || halved)};
     passage pass = {.from = v->tiles[0], .to = v->tiles[1], .groups = groups, .m = v->points, .s = 1,
                     .row = groups * GROUP + (groups > 1 ? VERTICAL_SPARE : 0), .twiddles = v->twiddles,
-                    .rows = v->rows, .apart = GROUP, .scale = scale, .scale_im = scale};
+                    .rows = v->rows, .apart = GROUP, .last = (lines - W) * POINT, .scale = scale, .scale_im = scale};
     enter(v, from, &b, &pass);
     transform(v, to, &b, &pass);
     leave(v, to, &b, &pass, scale);
 }
 
-/* How many of the lines of a plane come next: as many as a tile holds, whole groups where they lie side by side, and
- * where they are streamed before these as few as there are up to the first at the start of 64 bytes. */
+/* How many of the lines of a plane come next: as many as a tile holds, and where they lie side by side whole groups, but
+ * for those at the end, which are not less than a group if that can be; where they are streamed, before these as few as
+ * there are up to the first at the start of 64 bytes. */
 static ptrdiff_t next_lines(const vertical_sweep *v, char *const *to, ptrdiff_t first) {
     const ptrdiff_t rest = v->batches * v->columns - first, most = rest < v->step ? rest : v->step;
     const ptrdiff_t width = width_of(&v->target), column = first % v->columns;
-    const ptrdiff_t whole = (v->columns - column < most ? v->columns - column : most) / W * W;
+    const ptrdiff_t left = v->columns - column, whole = (left < most ? left : most) / W * W;
     const ptrdiff_t *piece = v->target.pieces;
-    if (v->along) return v->columns - column < most ? v->columns - column : most;
+    if (v->along) return left < most ? left : most;
     if (v->columns < W || !v->target.count || !side_by_side(v)) return most;
     if (v->stream && piece[PIECE_COLUMN] == width && piece[PIECE_LINE] % 64 == 0) {
         const ptrdiff_t at = (intptr_t)to[0] + first / v->columns * piece[PIECE_BATCH] + column * width;
         const ptrdiff_t lead = (64 - at % 64) % 64 / width;
         if (lead && at % width == 0 && lead < whole) return lead;
     }
-    return whole ? whole : v->columns - column;
+    if (left <= most) return left;
+    return left - whole < W && whole > W ? whole - W : whole;
 }
 
 /* The addresses of the pieces of a side at an index of the outer axes. */
