@@ -12,9 +12,8 @@ from mpi4py_pencil.examples.taylor_green import ADVANCES, WEIGHTS, NavierStokes
 Array = np.ndarray[Any, Any]
 
 
-def compiled(comm: Any, like: NavierStokes, fused: bool) -> NavierStokes:
+def compiled(comm: Any, like: NavierStokes, dealias: str, fused: bool) -> NavierStokes:
     """A solver like another whose functions are compiled; `fused` has its stages advanced where forward writes them."""
-    dealias = "mask" if like.fft.global_shape(False) == like.shape else "3/2"
     solver = NavierStokes(comm, like.shape, like.nu, like.dt, dealias=dealias)
     solver.u_hat[...] = like.u_hat
     solver.advance = lambda *arguments: _advance(solver, *arguments)  # type: ignore[method-assign]
@@ -50,7 +49,7 @@ def _advance(
     """A stage of Runge and Kutta's method."""
     along, dt = ADVANCES[number], solver.dt
     factors = dt, dt * solver.nu, WEIGHTS[number], 0.0 if along is None else along
-    _stage(slope, u_hat, start, total, *k, np.array(solver.cutoff), *factors, number == 0, along is None)
+    _stage(slope, u_hat, start, total, *k, *factors, number == 0, along is None)
 
 
 @numba.njit
@@ -87,7 +86,6 @@ def _stage(
     k0: Array,
     k1: Array,
     k2: Array,
-    cutoff: Array,
     dt: float,
     viscous: float,
     weight: float,
@@ -98,16 +96,14 @@ def _stage(
     for i in range(u.shape[1]):
         for j in range(u.shape[2]):
             x, y = k0[i, 0, 0], k1[0, j, 0]
-            kept = abs(x) <= cutoff[0] and abs(y) <= cutoff[1]
             for m in range(u.shape[3]):
                 z = k2[0, 0, m]
                 square = x * x + y * y + z * z
-                factor = dt if kept and abs(z) <= cutoff[2] else 0.0
                 a, b, c = slope[0, i, j, m], slope[1, i, j, m], slope[2, i, j, m]
                 gradient = (x * a + y * b + z * c) / max(square, 1.0)
                 for n, (s, wave) in enumerate(((a, x), (b, y), (c, z))):
                     here = u[n, i, j, m]
-                    d = factor * (s - wave * gradient) - viscous * square * here
+                    d = dt * (s - wave * gradient) - viscous * square * here
                     if first:
                         start[n, i, j, m] = here
                         total[n, i, j, m] = here

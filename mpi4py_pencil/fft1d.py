@@ -59,8 +59,9 @@ class FFT1D:
     method : str, optional
         The exchange: see `Transfer`.
     padding : float, optional
-        At least 1: there are floor(n * padding) points; backward pads with zeros, forward truncates. 3/2 removes the
-        aliasing of quadratic products. An even number of modes has a Nyquist mode, which goes as in `PFFT`.
+        At least 1: there are floor(n * padding) points, m where it is m / n; backward pads with zeros, forward
+        truncates. 3/2 removes the aliasing of quadratic products. An even number of modes has a Nyquist mode, which
+        goes as in `PFFT`.
     norm : str, optional
         What is scaled: "forward" (the default), "backward", or "ortho": see `PFFT`.
     threads : int, optional

@@ -136,7 +136,7 @@ class PFFT:
         undivided. By default from wisdom, or else chosen from the shape.
     padding : float or sequence of float, optional
         At least 1 for each axis (3/2 removes the aliasing of quadratic products): along an axis with n Fourier modes
-        there are floor(n * padding) points; backward pads with zeros, forward truncates.
+        there are floor(n * padding) points, m where it is m / n; backward pads with zeros, forward truncates.
     collapse : bool, optional
         Whether to join the groups of axes that are undivided at the start, as mpi4py-fft does. It changes how the
         output may be distributed, not what is computed: local axes are transformed in one trip through memory anyway.

@@ -183,15 +183,15 @@ def test_steps():
     status, output, errors = program("steps.py", "--size", 8, "--repeat", 1, launcher=("mpiexec", "-n", "2"))
     np.testing.assert_equal(status, 0, errors)
     differences = [float(line.split("differs by")[1]) for line in output.splitlines() if "differs by" in line]
-    peers = 1 + installed("mpi4py-fft") + 2 * installed("numba")
+    peers = 1 + 2 * installed("mpi4py-fft") + 2 * installed("numba")
     np.testing.assert_equal(len(differences), peers, output)
-    np.testing.assert_array_less(differences, 1e-16)
+    np.testing.assert_array_less(differences, 1e-14)
     for name in ("without fields", "transforms alone", "arrays alone"):
         np.testing.assert_equal(f"\n{name}" in output, True, output)
     status, output, errors = program("steps.py", "--size", 48, "--memory", launcher=("mpiexec", "-n", "2"))
     np.testing.assert_equal(status, 0, errors)
     beside = [float(line.split("MiB")[0].split()[-1]) for line in output.splitlines()[-2:]]
-    np.testing.assert_array_less(8 * 48 * 48 * 25 * 16 / 2**20, beside, output)  # about nine fields at least
+    np.testing.assert_array_less(8 * 48 * 33 * 17 * 16 / 2**20, beside, output)  # about nine fields at least
 
 
 def test_files(tmp_path):

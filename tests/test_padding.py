@@ -204,6 +204,11 @@ def test_several_axes_and_ranks():
     check(True, "all ranks got here")
 
 
+def test_a_ratio_stands_for_its_points():
+    for n, m in [(11, 15), (13, 30), (19, 53), (87, 128)]:  # of all but the last floor(n * (m / n)) is m - 1
+        np.testing.assert_equal(PFFT(MPI.COMM_SELF, (n,), padding=m / n, backend="numpy").global_shape(False), (m,))
+
+
 @pytest.mark.parallel(2)
 def test_planes_and_padding_in_one_pass():
     """Large enough that two sweeps go plane by plane, with gaps to fill in both; a prime on one axis."""

@@ -165,7 +165,8 @@ def test_both_ways_to_dealias_agree_where_the_flow_is_resolved():
     for dealias in ("mask", "3/2"):
         solver = start((32, 32, 32), 0.05, 0.05, dealias=dealias)
         run(solver, 10, 10, lambda *row: None)
-        states.append(np.array(solver.u_hat))
+        low = np.ix_(range(3), *(abs(k.ravel()) <= largest_kept(32, "mask") for k in solver.k))
+        states.append(np.asarray(solver.u_hat)[low])
     np.testing.assert_allclose(states[0], states[1], atol=1e-9)
 
 

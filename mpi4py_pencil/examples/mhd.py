@@ -6,8 +6,9 @@ The incompressible equations of magnetohydrodynamics in the periodic box [0, 2π
     ∂b/∂t = ∇ × (u × b) + η ∇²b,           j = ∇ × b,    ∇·b = 0.
 
 Under a Fourier transform ∇ becomes ik and the pressure, which holds all gradients, a projection. Two products are
-formed in space: `force_and_induction` says what they are at a point. Modes of wave numbers above n/3 are truncated, so
-that they have no aliases. The total energy is lost to viscosity and resistance alone,
+formed in space: `force_and_induction` says what they are at a point, of fields that are there in tiles only. Of n
+points along an axis there are modes with wave numbers below n/3 alone, so that the products have no aliases. The total
+energy is lost to viscosity and resistance alone,
 
     d/dt ⟨|u|² + |b|²⟩/2 = -ν ⟨|ω|²⟩ - η ⟨|j|²⟩,
 
@@ -24,6 +25,7 @@ Pouquet and D. C. Montgomery, Phys. Rev. Lett. 97 (2006), in three.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,14 @@ from mpi4py_pencil.pointwise import Pointwise
 Array = NDArray[Any]
 
 
+def with_curls(state: Array, out: Array, k: Sequence[Array]) -> None:
+    """Fill `out` with the modes of u, b, ω and j, of those of u and b."""
+    out[:2] = state
+    for field, curl in zip(state, out[2:], strict=True):
+        for i, j, m in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+            curl[i] = 1j * (k[j] * field[m] - k[m] * field[j])
+
+
 def force_and_induction(fields: Array, out: Array) -> None:
     """Fill `out` with u × ω + j × b and u × b at each point, where the fields are u, b, ω and j."""
     u, b, w, j = fields
@@ -48,7 +58,7 @@ def force_and_induction(fields: Array, out: Array) -> None:
 def right_side(product: Pointwise, state: Array, nu: float, eta: float) -> Array:
     """Return the time derivatives of the modes of u and b, ``state[0]`` and ``state[1]``. Collective."""
     fft, (u_hat, b_hat) = product.fft, state
-    force, induction = product(np.array([u_hat, b_hat, spectral.curl(fft, u_hat), spectral.curl(fft, b_hat)]))
+    force, induction = product(state)
     slope = np.empty_like(state)
     slope[0] = spectral.project(fft, force) + nu * spectral.laplacian(fft, u_hat)
     slope[1] = spectral.curl(fft, induction) + eta * spectral.laplacian(fft, b_hat)
@@ -81,9 +91,10 @@ def energies(fft: PFFT, state: Array) -> tuple[float, float]:
 
 
 def plan(comm: MPI.Intracomm, n: int) -> Pointwise:
-    """Return the products, whose `fft` transforms n³ points to modes truncated by the 2/3 rule. Collective."""
-    fft = PFFT(comm, (n, n, n), truncation=(n - 1) // 3)
-    return fft.pointwise(force_and_induction, inputs=(4, 3), outputs=(2, 3))
+    """Return the products, whose `fft` goes between n³ points and the modes that the 2/3 rule keeps. Collective."""
+    modes = 2 * ((n - 1) // 3) + 1
+    fft = PFFT(comm, (modes, modes, modes), padding=n / modes)
+    return fft.pointwise(force_and_induction, inputs=(4, 3), outputs=(2, 3), before=with_curls)
 
 
 def main(

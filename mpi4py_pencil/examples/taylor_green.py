@@ -22,6 +22,7 @@ J. Fluid Mech. 130 (1983), its direct simulation; M. Mortensen and H. P. Langtan
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -42,21 +43,22 @@ ADVANCES = (1 / 2, 1 / 2, 1, None)
 class NavierStokes:
     """A velocity field in the periodic box, and the means to advance it in time.
 
-    Collective over `comm`, as is every method but `project`.
+    Collective over `comm`, as is every method but `project` and what works on tiles.
 
     Parameters
     ----------
     comm : mpi4py.MPI.Intracomm
         The ranks that share the field.
     shape : sequence of three int
-        Fourier modes along each axis.
+        How fine the velocity is along each axis: with "3/2" the Fourier modes, with "mask" the points.
     nu : float
         Kinematic viscosity, 0 or more. Lengths are in units of the box size / 2π.
     dt : float
         Time step.
     dealias : {"mask", "3/2"}
-        How the aliases of the product are removed: "mask" drops the upper third of the wavenumbers, keeping
-        |kᵢ| < (2/3)(nᵢ/2 + 1); "3/2" forms the product on a grid 1.5 times as fine along each axis.
+        How the aliases of the product are removed: "mask" leaves out the upper third of the wavenumbers that n points
+        have, keeping |kᵢ| < (2/3)(nᵢ/2 + 1); "3/2" forms the product on a grid of 1.5 times as many points. Either way
+        only modes that are kept are stored, and transformed: the plan is padded.
     dtype : {"float64", "float32"}
         Precision of the velocity.
     grid : sequence of three int, optional
@@ -94,12 +96,15 @@ class NavierStokes:
     ) -> None:
         if dealias not in ("mask", "3/2"):
             raise ValueError(f"dealias is {dealias!r}; it must be 'mask' or '3/2'")
-        padding = [1.5] * 3 if dealias == "3/2" else None
-        self.fft = PFFT(comm, shape, dtype=np.dtype(dtype), grid=grid, padding=padding, method=method)
-        self.comm, self.shape, self.nu, self.dt = comm, tuple(shape), nu, dt
+        self.shape = tuple(map(operator.index, shape))
+        self.cutoff = [largest_kept(n, dealias) for n in self.shape]
+        modes = [2 * largest + 1 for largest in self.cutoff]
+        points = [n * 3 // 2 if dealias == "3/2" else n for n in self.shape]
+        padding = [n / m for n, m in zip(points, modes, strict=True)]
+        self.fft = PFFT(comm, modes, dtype=np.dtype(dtype), grid=grid, padding=padding, method=method)
+        self.comm, self.nu, self.dt = comm, nu, dt
         self.steps, self.start_time = 0, 0.0
         self.k = self.fft.wavenumbers()
-        self.cutoff = [largest_kept(n, dealias) for n in self.shape]
         self.u_hat, self.start, self.sum, self.slope = [newDistArray(self.fft, True, rank=1) for _ in "1234"]
         self.product = self.fft.pointwise(cross, inputs=6, outputs=3, before=with_vorticity)
 
@@ -148,26 +153,24 @@ class NavierStokes:
         # all factors are real: numpy would make complex numbers of them, at twice the work
         slope, u_hat, start, total = (pairs(each) for each in (slope, u_hat, start, total))
         k = [k[0], k[1], np.repeat(k[2], 2, axis=-1)]
-        self.project_tile(slope, k, self.dt)
+        self.project_tile(slope, k)
         if number == 0:
             start[...] = total[...] = u_hat
-        slope -= self.dt * self.nu * squared(k) * u_hat
+        slope -= self.nu * squared(k) * u_hat
         along = ADVANCES[number]
         if along is None:
-            np.add(total, WEIGHTS[number] * slope, out=u_hat)
+            np.add(total, self.dt * WEIGHTS[number] * slope, out=u_hat)
         else:
-            total += WEIGHTS[number] * slope
-            slope *= along
+            total += self.dt * WEIGHTS[number] * slope
+            slope *= self.dt * along
             np.add(start, slope, out=u_hat)
 
-    def project_tile(self, a: Array, k: Sequence[Array], factor: float = 1) -> None:
-        """Remove from `a`, in place, the dealiased wavenumbers and the gradient, a - k (k·a)/k², and multiply it."""
+    def project_tile(self, a: Array, k: Sequence[Array]) -> None:
+        """Remove from `a`, in place, the gradient: a - k (k·a)/k²."""
         gradient = k[0] * a[0] + k[1] * a[1] + k[2] * a[2]
         gradient /= np.maximum(squared(k), 1)
         for i in range(3):
             a[i] -= k[i] * gradient
-        x, y, z = (abs(each) <= largest for each, largest in zip(k, self.cutoff, strict=True))
-        a *= factor * x * y * z
 
     def project(self, a: Array) -> None:
         """Remove the same from all of this rank's modes."""
@@ -249,7 +252,7 @@ def largest_kept(n: int, dealias: str) -> int:
     return int(np.ceil(bound)) - 1
 
 
-def slabs(a: Array, size: int = 2**14) -> list[slice]:
+def slabs(a: Array, size: int = 2**15) -> list[slice]:
     """Return slices of the first spatial axis of a vector field: what is made of each stays in cache.
 
     Expressions on whole arrays would make whole temporary arrays, and a trip through memory an operator.

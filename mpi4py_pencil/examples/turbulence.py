@@ -6,8 +6,8 @@ The vorticity ω of an incompressible fluid in the periodic box [0, 2π)² is ca
 
 From a random field, vortices form, merge and grow, while enstrophy is lost at small scales and energy is nearly kept.
 Under a Fourier transform ∇ becomes ik and u a factor of ω; the product alone is formed in space, where `advection` says
-what it is at the points of a tile: no field is there as a whole. Modes with wave numbers above n/3 are truncated, so
-that it has no aliases. Viscosity is integrated exactly (`etdrk4`).
+what it is at the points of a tile: no field is there as a whole. Of n points along an axis there are modes with wave
+numbers below n/3 alone, so that it has no aliases. Viscosity is integrated exactly (`etdrk4`).
 
 ``mpiexec -n 2 python -m mpi4py -m mpi4py_pencil.examples.turbulence`` prints energy and enstrophy and draws the
 vorticity at the start and at the end, and the spectra, into ``turbulence.png``, which takes matplotlib (the extra
@@ -61,8 +61,9 @@ def flow(fft: PFFT, w_hat: Array, nu: float, dt: float) -> Iterator[Array]:
 
 
 def plan(comm: MPI.Intracomm, n: int) -> PFFT:
-    """Return the transform of n x n points, whose modes are truncated by the 2/3 rule. Collective over `comm`."""
-    return PFFT(comm, (n, n), truncation=(n - 1) // 3)
+    """Return the transform between n x n points and the modes that the 2/3 rule keeps. Collective over `comm`."""
+    modes = 2 * ((n - 1) // 3) + 1
+    return PFFT(comm, (modes, modes), padding=n / modes)
 
 
 def random_vorticity(fft: PFFT, seed: int) -> Array:

@@ -150,7 +150,8 @@ def request(
     fourier = [axis for axis in chosen if isinstance(families[axis], Fourier)]
     factors = _padding(padding, len(modes), fourier)
     reach = _reach(truncation, len(modes), fourier)
-    points = tuple(math.floor(n * f) for n, f in zip(modes, factors, strict=True))
+    # a factor m / n is rounded: it stands for m points
+    points = tuple(math.floor(math.nextafter(n * f, math.inf)) for n, f in zip(modes, factors, strict=True))
     made: list[Transform] = []
     current = kind
     for axis in reversed(chosen):
