@@ -139,11 +139,15 @@ def grids_are_theirs():
     check(fft.forward.input_pencil.subcomm == tuple(axes), "a tuple of communicators")
     check(tuple(Subcomm(WORLD, [0, 1])) == tuple(Subcomm(WORLD, [0, 1])), "each has communicators of its own")
     DistArray((4, 4), val=1)
-    for _ in range(5):
-        again = Subcomm(cart)
-        again.destroy()
-        again.destroy()
+    first, second = Subcomm(cart), Subcomm(cart)
+    for _ in range(2):
+        first.destroy()
+    check(not any(first) and all(second), "those of a Cartesian communicator are each one's own")
+    made = Subcomm(WORLD, [0, 1])
+    made.destroy()
+    check(all(made) and tuple(made) == tuple(Subcomm(WORLD, [0, 1])), "others stay for the next")
     cart.Free()
+    check(not any(second), "they go with it")
 
 
 def redistributions():
