@@ -19,23 +19,12 @@ from ..transfer import Transfer as Moving
 Array = np.ndarray[Any, Any]
 
 
-class _Shared:
-    """The grid that all `Subcomm` of a communicator and these dimensions share, and how many of them are in use."""
-
-    def __init__(self, comm: MPI.Intracomm, dims: tuple[int, ...]) -> None:
-        self.grid = grids.Grid(comm, dims)
-        self.users = 0
-
-    def free(self) -> None:
-        """Free the communicators. Collective."""
-        self.grid.free()
-
-
 class Subcomm(tuple[Any, ...]):
     """One communicator for each axis of a grid of ranks, as ``mpi4py_fft.pencil.Subcomm``.
 
-    Collective over `comm`. There, each has communicators of its own; here those with the same `comm` and dimensions
-    share theirs, which go when the last of them is destroyed. So none need be destroyed.
+    Collective over `comm`. There, each has communicators of its own. Here those with the same `comm` and dimensions
+    share theirs, which stay for the next one and go with `comm`, so that none need be destroyed. Of a Cartesian `comm`
+    each has its own here too: programs make one for each `Subcomm`, and free neither.
 
     Parameters
     ----------
@@ -47,31 +36,27 @@ class Subcomm(tuple[Any, ...]):
         Ignored: ranks keep their order.
     """
 
-    _shared: tuple[dict[Any, Any], Any] | None
+    _own: grids.Grid | None = None
 
     def __new__(cls, comm: MPI.Intracomm, dims: Any = None, reorder: bool = True) -> Subcomm:
         """Arrange the ranks of `comm`."""
         comm = communicator(comm)
         chosen = agreed(comm, lambda: _dimensions(comm, dims), lambda found: {"dims": found})
-        cache, key = cache_of(comm), (Subcomm, chosen)
-        if key not in cache:
-            cache[key] = _Shared(comm, chosen)
-        cache[key].users += 1
-        self = super().__new__(cls, cache[key].grid.lines)
-        self._shared = cache, key
-        return self
+        cache = cache_of(comm)
+        if isinstance(comm, MPI.Cartcomm):
+            own = grids.Grid(comm, chosen)
+            self = super().__new__(cls, own.lines)
+            self._own = cache[own] = own
+            return self
+        if chosen not in cache:
+            cache[chosen] = grids.Grid(comm, chosen)
+        return super().__new__(cls, cache[chosen].lines)
 
     def destroy(self) -> None:
-        """Say that this is not used any more. Collective."""
-        if self._shared is None:
-            return
-        cache, key = self._shared
-        self._shared = None
-        shared = cache.get(key)
-        if shared is not None:
-            shared.users -= 1
-            if not shared.users:
-                cache.pop(key).free()
+        """Free what this has of its own. Collective."""
+        if self._own is not None:
+            cache_of(self._own.parent).pop(self._own).free()
+            self._own = None
 
 
 def _dimensions(comm: MPI.Intracomm, dims: Any) -> tuple[int, ...]:

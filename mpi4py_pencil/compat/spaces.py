@@ -50,20 +50,18 @@ def _hooked(call: Call) -> Call:
 def _program(transform: Any, kind: Any, mesh: Any) -> Callable[..., None] | None:
     """What carries out a transform; None where that is not ours to do: kinds and points that programs ask for."""
     if _KEPT not in transform.__dict__:
-        setattr(transform, _KEPT, _found(transform))
+        setattr(transform, _KEPT, _found(transform) if fused() else None)
     found = transform.__dict__[_KEPT]
-    if found is None or not fused():
+    if found is None:
         return None
-    programs, way, fourier = found
-    if any(transform._get_kind(stage, kind) != "fast" for stage in fourier):
+    run, fourier, polynomials = found
+    if fourier is not None and transform._get_kind(fourier, kind) != "fast":
         return None
-    if len(fourier) < len(transform._xfftn) and (kind is not None or mesh is not None):
-        return None
-    return functools.partial(programs, way, normalize=way is Way.FORWARD)
+    return None if polynomials and (kind is not None or mesh is not None) else run
 
 
-def _found(transform: Any) -> tuple[Programs, Way, list[Any]] | None:
-    """The programs of a transform's space, which way it goes, and those of its stages that are Fourier's."""
+def _found(transform: Any) -> tuple[Callable[..., None], Any, bool] | None:
+    """What carries out a transform, one of its stages that is Fourier's (kinds go by families), and whether others."""
     methods = [_method(each) for each in transform._xfftn]
     names = {getattr(each, "__name__", "") for each in methods}
     name = names.pop() if len(names) == 1 else ""
@@ -79,8 +77,11 @@ def _found(transform: Any) -> tuple[Programs, Way, list[Any]] | None:
         arrays = way.order([transform.input_array, transform.output_array])
         setattr(space, _KEPT, _programs(bases, pencil, arrays))
     programs = space.__dict__[_KEPT]
-    fourier = [stage for stage, method in zip(transform._xfftn, methods, strict=True) if _is(method.__self__, _FOURIER)]
-    return None if programs is None else (programs, way, fourier)
+    if programs is None:
+        return None
+    run = functools.partial(programs, way, normalize=way is Way.FORWARD)
+    known = [_is(method.__self__, _FOURIER) for method in methods]
+    return run, transform._xfftn[known.index(True)] if any(known) else None, not all(known)
 
 
 def _method(stage: Any) -> Any:
