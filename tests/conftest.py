@@ -44,6 +44,9 @@ def _prepare_environment():
     # A virtual environment that is not activated is not on PATH, and mpiexec lies in it.
     programs = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", os.defpath)])
+    # Some hundreds of processes are started: what is compiled once need not be by each of them.
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # For the processes that tests and sessions start.
     if sys.flags.optimize:
         os.environ["PYTHONOPTIMIZE"] = str(sys.flags.optimize)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-RANKS = [1, 2, 4, 7]
-"""Rank counts of a thorough test: one, even, odd, composite, and a prime greater than most of the axes."""
+RANKS = [1, 2, 4, 6]
+"""Rank counts of a thorough test: one, a prime, a square, and two primes' product, more than most axes have points."""
 
 SEED = 20250101
 

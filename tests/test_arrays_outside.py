@@ -72,6 +72,13 @@ def test_numpys_functions_are_ours_or_refused():
         lambda x: np.roll(np.flip(x, 0), 1, 1),
         lambda x: np.concatenate([x, x], 1),
         np.ravel,
+        np.trace,
+        lambda x: np.diagonal(x, 1, 1, 0),
+        lambda x: (x > 4) ** 2,
+        lambda x: (x + 2j) ** 0.5,
+        lambda x: 2 ** (x > 4),
+        lambda x: np.vecdot(x > 4, x > 3),
+        lambda x: np.searchsorted(x[1], 5.5, side="right"),
         np.divmod,
     ):
         if call is np.divmod:
@@ -80,10 +87,11 @@ def test_numpys_functions_are_ours_or_refused():
         else:
             found = call(g).to_numpy()
             with everywhere():
-                np.testing.assert_allclose(found, call(whole), rtol=1e-14, atol=1e-14)
+                np.testing.assert_allclose(found, call(whole), rtol=1e-14, atol=1e-14, strict=True)
     for call in (
         np.asarray,
         lambda x: np.median(x),
+        lambda x: np.vstack([x, x]),
         lambda x: np.sum(x, out=np.zeros(())),
         lambda x: np.frompyfunc(str, 1, 1).at(x, 0),
     ):
@@ -367,6 +375,26 @@ def test_errors_of_floating_point_and_read_only_memory_are_everyones_too():
     ):
         with np.errstate(divide="raise", over="raise"):
             expect_everywhere((FloatingPointError, RuntimeError), match, call)
+    rows, target = large[:, None] * np.ones(4), xp.zeros((5, 4), dtype="f4")
+    for call in (
+        lambda: rows @ np.full((4, 2), 2.0),
+        lambda: xp.inner_products((1, large), (large, 2)),
+        lambda: xp.cumulative_sum(large),
+        lambda: xp.cumulative_sum(rows, axis=1),
+        lambda: xp.fft.fft(rows, axis=1),
+        lambda: target.__setitem__(..., rows),
+        lambda: target.__setitem__((xp.arange(5),), rows),
+        lambda: xp.arange(0, 5e4, 1e4, dtype="f2") * np.float16(2),
+        lambda: xp.fromfunction(lambda i: (1e4 * i * i).astype("f2"), 5),
+    ):
+        with np.errstate(over="raise"):
+            expect_everywhere((FloatingPointError, RuntimeError), "overflow", call)
+    with np.errstate(all="raise"):
+        expect_everywhere((FloatingPointError, RuntimeError), "invalid", lambda: xp.full(1, np.nan, dtype=int))
+        normal = xp.random.default_rng(1).normal
+        expect_everywhere((FloatingPointError, RuntimeError), "overflow", lambda: normal(0, 8.5e307, 30))
+        expect_everywhere((FloatingPointError, RuntimeError), "", lambda: xp.linspace(0, 1e5, 9, dtype="f2"))
+        check(int(xp.sum(xp.arange(9.0)[2:5] @ np.ones(3))) == 9, "what raises nothing goes on")
     half = np.zeros((4, 4), np.float16)
     half[0] = 40000, 0, 40000, 0  # in the sums of ranks, in one of two rows of these
     half = xp.Context(WORLD, [WORLD.size // 2, 2]).asarray(half, distribution=["block", "block"])
@@ -394,6 +422,16 @@ def test_ranks_that_do_something_else_are_told(monkeypatch):
         ("disagree on to", lambda: g.redistribute(["cyclic", None] if WORLD.rank else [None, "cyclic"])),
         ("disagree on obj", lambda: ctx.asarray([1, WORLD.rank])),
         ("broadcast", lambda: g + np.ones(4 + WORLD.rank)),
+        ("axis", lambda: xp.sort(g, axis=WORLD.rank)),
+        ("the call", lambda: xp.argsort(g) if WORLD.rank else xp.cumulative_sum(g, axis=1)),
+        ("the call", lambda: xp.matmul(g.T, g) if WORLD.rank else g.sum()),
+        ("shape", lambda: g.T @ g[:, WORLD.rank :]),
+        ("axes", lambda: xp.fft.fft(g, axis=WORLD.rank)),
+        ("the call", lambda: xp.nonzero(g) if WORLD.rank else xp.unique_values(g)),
+        ("key", lambda: g[[0, 1][WORLD.rank :]]),
+        ("axes", lambda: xp.roll(g, 1, axis=WORLD.rank)),
+        ("side", lambda: xp.searchsorted(g[0], g, side="right" if WORLD.rank else "left")),
+        ("the call", lambda: xp.isin(g, g) if WORLD.rank else xp.linalg.inv(g[:, 1:])),
     ):
         expect_everywhere(ValueError, match, call)
 

@@ -101,7 +101,7 @@ def test_modes_at_another_resolution():
     """What they are of the series through the points, whatever is odd and even, whatever the scale."""
     with shared_directory() as directory:
         checkpoints = files.Checkpoints(directory, keep=1)
-        for number, (families, dtype, old, new) in enumerate(RESOLUTIONS):
+        for number, (families, dtype, old, new) in enumerate(RESOLUTIONS if WORLD.size == 1 else RESOLUTIONS[::3]):
             fixed = any(isinstance(family, Chebyshev) for family in families.values())
             norm = ("forward", "backward") if fixed else ("forward", "backward", "ortho")
             weighted = {DCT(1), DCT(3), DST(3)} & set(families.values())

@@ -5,7 +5,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from matplotlib.image import imread
 from mpi4py import MPI
 from scipy.integrate import solve_ivp
 from support import gather_global, rng, same_everywhere
@@ -248,6 +247,8 @@ def test_what_is_printed_and_drawn(module, arguments, rows, title, tmp_path, cap
         np.testing.assert_equal(lines[0], f"{title}, {COMM.size} rank{'s' * (COMM.size > 1)}")
         np.testing.assert_equal((len(lines), lines[-1]), (rows + 5, f"Wrote {path}"))
         np.testing.assert_equal([len(line.split()) for line in lines[3:-2]], [len(lines[2].split())] * rows)
+        from matplotlib.image import imread
+
         np.testing.assert_array_less(0.1, imread(path)[..., :3].std())
     else:
         np.testing.assert_equal((lines, path.exists()), ([], False))

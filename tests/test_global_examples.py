@@ -4,7 +4,6 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from matplotlib.image import imread
 from mpi4py import MPI
 from scipy.sparse.linalg import LinearOperator, cg
 from support import check, everywhere, same_everywhere
@@ -177,6 +176,8 @@ def test_what_is_printed_and_drawn(module, arguments, lines, title, tmp_path, ca
     said = capsys.readouterr().out.splitlines()
     if COMM.rank == 0:
         np.testing.assert_equal((said[0], len(said), said[-1]), (title, lines, f"Wrote {path}"))
+        from matplotlib.image import imread
+
         np.testing.assert_array_less(0.1, imread(path)[..., :3].std())
     else:
         np.testing.assert_equal((said, path.exists()), ([], False))

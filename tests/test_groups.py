@@ -84,7 +84,7 @@ def test_fixed_cases():
             expect_everywhere(ValueError, "cannot all be undivided together", asked)
 
 
-@pytest.mark.parallel([2, 4])
+@pytest.mark.parallel([4])
 def test_methods_give_the_same_numbers():
     for shape, groups, grid in CASES[5:11]:
         results = [
@@ -110,7 +110,7 @@ def requests(draw):
 
 
 @pytest.mark.parallel([1, 2, 4, 6])
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(requests(), st.booleans(), st.booleans())
 @example(((7, 5, 4, 3), ((0, 1), (2, 3)), "D", {"grid": [0, 0, 1, 1], "method": "shared"}), True, False)
 @example(((7, 5, 4), ((0, 1), (2,)), "D", {"grid": [0, 1, 1], "method": "shared"}), True, False)
@@ -145,7 +145,7 @@ def grids(shape, groups):
             yield dims
 
 
-@pytest.mark.parallel([2, 4])
+@pytest.mark.parallel([4])
 def test_planes_of_groups():
     """Arrays that do not stay in cache, whose boxes cut the axis that counts the planes, or that of the first sweep."""
     for dtype in "dD":

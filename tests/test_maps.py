@@ -364,7 +364,7 @@ MOODS = [
 ]
 
 
-@pytest.mark.parallel([1, 3, 4])
+@pytest.mark.parallel([1, 4])
 def test_functions_that_fail_when_they_are_called():
     """Wherever in the row of exchanges: the call raises on every rank that has lines, and the plan can be used again.
 

@@ -237,7 +237,7 @@ def test_an_exception_on_one_rank(method):
         equal(fft, fft.backward(fft.forward(fft.backward(u_hat))), fft.backward(u_hat), "d")
 
 
-@pytest.mark.parallel([1, 2, 3, 4])
+@pytest.mark.parallel([1, 3, 4])
 def test_truncated_plans_and_maps():
     """Modes that a plan leaves out are zero; a map of the user's is called too."""
     shape = (12, 10, 8)
@@ -381,7 +381,7 @@ SIGNATURE = ctypes.CFUNCTYPE(
 )
 
 
-@pytest.mark.parallel([1, 2, 4])
+@pytest.mark.parallel([1, 4])
 def test_compiled_functions():
     """By address: what they get, on tiles of one and of several planes; a status that is not 0 raises on every rank."""
     failing = [False]

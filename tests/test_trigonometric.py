@@ -57,7 +57,7 @@ MIXED = ((6, 5, 8), {0: "dct2", 2: "fourier"}, {"axes": (0, 2), "transforms": {0
 
 
 @pytest.mark.parallel(RANKS)
-@settings(max_examples=40 if WORLD.size < 5 else 15)
+@settings(max_examples=25 if WORLD.size < 5 else 10)
 @given(requests(), calls())
 @example(MIXED, ((), None))
 @example(((9, 1, 2), {1: "dst1", 2: "dct1"}, {"axes": (1, 2), "transforms": {1: DST(1), 2: DCT(1)}}), ((2,), False))

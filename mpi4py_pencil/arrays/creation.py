@@ -19,7 +19,7 @@ from ..ranks.communicators import cache_of
 from .context import Context, world
 from .distribution import Distribution
 from .dtypes import checked as checked_dtype
-from .globalarray import GlobalArray, is_scalar, operand, own_part, refuse_local
+from .globalarray import GlobalArray, is_scalar, operand, own_part, refuse_local, together
 from .manipulation import broadcast_arrays, moveaxis, reshape
 from .protocol import imported
 
@@ -105,8 +105,8 @@ def full(
             f"fill_value must be a number, not a {type(value).__name__} of shape {value.shape}: use asarray"
         )
     context, found = placed(shape, distribution, context, device)
-    block = np.full(found.local_shape(context.rank), fill_value, None if dtype is None else checked_dtype(dtype))
-    return GlobalArray(context, found, block)
+    kind, local = None if dtype is None else checked_dtype(dtype), found.local_shape(context.rank)
+    return GlobalArray(context, found, together(context, lambda: np.full(local, fill_value, kind)))
 
 
 def asarray(
@@ -322,7 +322,7 @@ def fromfunction(
     kind = None if dtype is None else checked_dtype(dtype)
     made = agreed(
         context.comm,
-        lambda: of_indices(function, shape, kind, device, distribution, context),
+        lambda: _of_indices(function, shape, kind, device, distribution, context),
         lambda made: {"the dtype of what the function returns": made.dtype},
     )
     checked_dtype(made.dtype)
@@ -337,7 +337,18 @@ def of_indices(
     distribution: Divided = None,
     context: Context | None = None,
 ) -> GlobalArray:
-    """As `fromfunction`, of a function that cannot fail. Local."""
+    """As `fromfunction`, of a function that fails where numpy raises errors of floating point alone.
+
+    Collective there, and local otherwise.
+    """
+    context = world() if context is None else context
+    return together(context, lambda: _of_indices(function, shape, dtype, device, distribution, context))
+
+
+def _of_indices(
+    function: Callable[..., Any], shape: Any, dtype: Any, device: Any, distribution: Divided, context: Context
+) -> GlobalArray:
+    """The values of a function of the indices. Local."""
     context, found = placed(shape, distribution, context, device)
     values = np.asarray(function(*found.indices(context.rank)), dtype)
     return GlobalArray(context, found, np.broadcast_to(values, found.local_shape(context.rank)).copy())

@@ -19,7 +19,7 @@ from .axes import Block
 from .context import Context
 from .creation import of_indices
 from .distribution import Distribution
-from .globalarray import GlobalArray
+from .globalarray import GlobalArray, check_alike, together
 from .manipulation import axes_of, concat, flip, reshape, roll, viewed
 from .redistribution import large
 from .statistics import aligned, one_line
@@ -168,6 +168,7 @@ def _transformed(kind: str, x: GlobalArray, axes: list[int], norm: str, n: int =
     """A transform along axes by PFFT, FFT1D or numpy; `n` are the points of "irfft" along the last."""
     if norm not in _SWAPPED:
         raise ValueError(f"norm {norm!r} must be 'backward', 'ortho' or 'forward'")
+    check_alike(kind, x, axes=axes, points=n, norm=norm)
     divided = any(x.distribution.axes[k].parts > 1 for k in axes)
     if divided and large(x.context, x.shape, x.itemsize):
         longest = max(axes, key=lambda k: x.shape[k])
@@ -193,7 +194,11 @@ def _lines(kind: str, x: GlobalArray, axis: int, norm: str, n: int) -> GlobalArr
     length = {"rfft": x.shape[axis] // 2 + 1, "irfft": n}.get(kind, x.shape[axis])
     shape = [*x.shape[:axis], length, *x.shape[axis + 1 :]]
     function, points = getattr(np.fft, kind), n if kind == "irfft" else None
-    made = viewed(lines, lines.distribution.even(shape), lambda block: function(block, n=points, axis=axis, norm=norm))
+    target = lines.distribution.even(shape)
+    made = together(
+        x.context,
+        lambda: viewed(lines, target, lambda block: function(block, n=points, axis=axis, norm=norm)),
+    )
     dtype = function(np.ones(2, x.dtype)).dtype
     return made.astype(dtype, copy=False).within(x.distribution.even(shape))
 
@@ -259,7 +264,8 @@ def _four_step(line: GlobalArray, way: Way, norm: str) -> GlobalArray:
     block = line.within(made.sides[way]).local
     result = made.fft.forward(block, None, False) if way is Way.FORWARD else made.fft.backward(block, None, False)
     powers = {"backward": (0, -1), "ortho": (-0.5, -0.5), "forward": (-1, 0)}
-    result *= line.local.real.dtype.type(n) ** powers[norm][way]
+    scale = line.local.real.dtype.type(n) ** powers[norm][way]
+    together(context, lambda: np.multiply(result, scale, out=result))
     return line.like(result, made.sides[way.back])
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import copy_context
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from .distribution import Distribution
 from .redistribution import moved, pencil_of
 
 Plain: TypeAlias = "np.ndarray[Any, Any]"
+T = TypeVar("T")
 
 _SCALARS = (bool, int, float, complex)
 _NEVER = "a whole array is never gathered silently: "
@@ -47,6 +48,11 @@ def _in_place(ufunc: Any) -> Any:
         return computed(ufunc, (self, other), {"out": self})
 
     return operate
+
+
+def _power(a: Any, b: Any, out: tuple[Plain] | None = None) -> Any:
+    """A power by the operator, which numpy computes otherwise than by its ufunc where the exponent is a number."""
+    return operator.pow(a, b) if out is None else operator.ipow(a, b)
 
 
 def _unary(ufunc: Any) -> Any:
@@ -440,7 +446,7 @@ class GlobalArray:
     __truediv__ = _binary(np.true_divide)
     __floordiv__ = _binary(np.floor_divide)
     __mod__ = _binary(np.remainder)
-    __pow__ = _binary(np.power)
+    __pow__ = _binary(_power)
     __and__ = _binary(np.bitwise_and)
     __or__ = _binary(np.bitwise_or)
     __xor__ = _binary(np.bitwise_xor)
@@ -452,7 +458,7 @@ class GlobalArray:
     __rtruediv__ = _binary(np.true_divide, swapped=True)
     __rfloordiv__ = _binary(np.floor_divide, swapped=True)
     __rmod__ = _binary(np.remainder, swapped=True)
-    __rpow__ = _binary(np.power, swapped=True)
+    __rpow__ = _binary(_power, swapped=True)
     __rand__ = _binary(np.bitwise_and, swapped=True)
     __ror__ = _binary(np.bitwise_or, swapped=True)
     __rxor__ = _binary(np.bitwise_xor, swapped=True)
@@ -464,7 +470,7 @@ class GlobalArray:
     __itruediv__ = _in_place(np.true_divide)
     __ifloordiv__ = _in_place(np.floor_divide)
     __imod__ = _in_place(np.remainder)
-    __ipow__ = _in_place(np.power)
+    __ipow__ = _in_place(_power)
     __iand__ = _in_place(np.bitwise_and)
     __ior__ = _in_place(np.bitwise_or)
     __ixor__ = _in_place(np.bitwise_xor)
@@ -667,6 +673,23 @@ def errors_raised() -> bool:
     return bool(copy_context()) and "raise" in np.geterr().values()
 
 
+def together(context: Context, call: Callable[[], T]) -> T:
+    """What `call()` computes of blocks; where numpy raises errors of floating point, that of one rank is everyone's.
+
+    Collective there, and local otherwise.
+    """
+    return agreed(context.comm, call, nothing) if errors_raised() else call()
+
+
+def check_alike(call: str, *arrays: GlobalArray, **arguments: Any) -> None:
+    """Refuse, on every rank where MPI4PY_PENCIL_CHECK is set, a call that is another on one. Collective there."""
+    context = arrays[0].context
+    if context.checking:
+        told = {"shape": lambda x: x.shape, "dtype": lambda x: x.dtype, "how": lambda x: str(x.distribution)}
+        of_arrays = {name: [tell(x) for x in arrays] for name, tell in told.items()}
+        agreed(context.comm, lambda: {"the call": call, **arguments, **of_arrays}, lambda said: said)
+
+
 def _apply_into(ufunc: Any, args: Sequence[Any], out: tuple[Any, ...], where: Any, kwargs: dict[str, Any]) -> Any:
     """As `apply`, into arrays of the caller."""
     first = out[0]
@@ -683,16 +706,13 @@ def _apply_into(ufunc: Any, args: Sequence[Any], out: tuple[Any, ...], where: An
     if wheres:
         kwargs["where"] = blocks[1]
     call = functools.partial(ufunc, *blocks[1 + len(wheres) :], out=tuple(o._block for o in out), **kwargs)
-    if errors_raised():
-        agreed(context.comm, call, nothing)
-    else:
-        call()
+    together(context, call)
     return first if len(out) == 1 else out
 
 
 def computed(ufunc: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """A ufunc on global arrays, as `apply`; negative powers of integers are refused on every rank."""
-    if ufunc is np.power and all(np.result_type(_typed(a)).kind in "biu" for a in args[:2]):
+    if ufunc in (np.power, _power) and all(np.result_type(_typed(a)).kind in "biu" for a in args[:2]):
         _check_exponents(args)
     return apply(ufunc, args, **kwargs)
 

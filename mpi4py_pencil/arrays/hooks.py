@@ -95,12 +95,24 @@ def _dot(a: Any, b: Any) -> GlobalArray:
 
 # What does the work of functions that are not there.
 _INSTEAD = {
+    "append": "concat",
+    "argwhere": "nonzero",
+    "block": "concat",
+    "cross": "linalg.cross",
     "einsum": "tensordot, vecdot or matmul",
+    "fft2": "fft.fftn with axes=(-2, -1)",
+    "hstack": "concat",
+    "ifft2": "fft.ifftn with axes=(-2, -1)",
     "inner": "vecdot or tensordot",
+    "median": "sort",
+    "nansum": "sum with where=~isnan(x)",
+    "outer": "linalg.outer",
     "percentile": "sort",
     "quantile": "sort",
-    "median": "sort",
+    "split": "slices",
+    "unique": "unique_values, or others of unique_all",
     "vdot": "vecdot",
+    "vstack": "concat or stack",
 }
 
 _SPECIAL: dict[Any, Callable[..., Any]] = {
@@ -121,5 +133,11 @@ _SPECIAL: dict[Any, Callable[..., Any]] = {
     np.result_type: lambda *given: namespace("result_type")(*given),
     np.flipud: lambda a: namespace("flip")(a, axis=0),
     np.fliplr: lambda a: namespace("flip")(a, axis=1),
+    np.trace: lambda a, offset=0, axis1=0, axis2=1, dtype=None: namespace("linalg").trace(
+        namespace("moveaxis")(a, (axis1, axis2), (-2, -1)), offset=offset, dtype=dtype
+    ),
+    np.diagonal: lambda a, offset=0, axis1=0, axis2=1: namespace("linalg").diagonal(
+        namespace("moveaxis")(a, (axis1, axis2), (-2, -1)), offset=offset
+    ),
     np.swapaxes: lambda a, i, j: namespace("moveaxis")(a, (i, j), (j, i)),
 }

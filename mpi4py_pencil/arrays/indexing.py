@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -12,7 +13,17 @@ from ..ranks.agreement import agreed, nothing
 from .axes import Axis, Block, Cyclic, Indices, whole
 from .context import Context
 from .distribution import Distribution
-from .globalarray import GlobalArray, conform, is_scalar, operand, own_part, refuse_local, refuse_masked
+from .globalarray import (
+    GlobalArray,
+    check_alike,
+    conform,
+    is_scalar,
+    operand,
+    own_part,
+    refuse_local,
+    refuse_masked,
+    together,
+)
 from .moves import Points
 
 Plain: TypeAlias = "np.ndarray[Any, Any]"
@@ -78,6 +89,11 @@ def put(g: GlobalArray, key: Any, value: Any) -> None:
         return
     chosen = _selected(g, keys)
     value = assigned(g.context, chosen.distribution, value)
+    together(g.context, functools.partial(_write, g, chosen, value))
+
+
+def _write(g: GlobalArray, chosen: Selection, value: Any) -> None:
+    """Write this rank's part of a value to what is selected. Local."""
     if chosen.pick is None:
         return
     if chosen.view:
@@ -253,6 +269,12 @@ class _Term(NamedTuple):
     axis: int | None
 
 
+def _short(key: Any) -> Any:
+    """What ranks say of a part of a key: of arrays the shape."""
+    key = key.array if isinstance(key, Mask) else key
+    return key if key is None or isinstance(key, (int, slice)) else key.shape
+
+
 class _Chosen(NamedTuple):
     """What an index with arrays selects: how that is divided, and of this rank's points the indices in the array."""
 
@@ -277,7 +299,8 @@ def _scattered(g: GlobalArray, keys: Sequence[Any], value: Any) -> None:
     points = _points(g, keys, written=True)
     shape = points.distribution.local_shape(g.context.rank)
     part = assigned(g.context, points.distribution, value)
-    values = np.broadcast_to(np.asarray(part).astype(g.dtype, copy=False), shape).reshape(-1)
+    values = together(g.context, lambda: np.asarray(part).astype(g.dtype, copy=False))
+    values = np.broadcast_to(values, shape).reshape(-1)
     places, positions = g.distribution.find(points.indices)
     for far in g.distribution.replicas():
         owners = np.broadcast_to(g.distribution.rank_at(places + far), shape)
@@ -291,6 +314,7 @@ def _is_whole_mask(g: GlobalArray, keys: Sequence[Any]) -> bool:
 
 def _points(g: GlobalArray, keys: Sequence[Any], written: bool = False) -> _Chosen:
     """What an index with arrays selects. Collective."""
+    check_alike("arrays of indices", g, key=list(map(_short, keys)))
     terms = _terms(g, keys)
     listed = [n for n, term in enumerate(terms) if not (term.key is None or isinstance(term.key, slice))]
     others = [n for n in range(len(terms)) if n not in listed]
@@ -379,6 +403,7 @@ def nonzero(g: GlobalArray) -> tuple[GlobalArray, ...]:
     """The indices of the points that are not zero, in C order: an array for each axis. Collective."""
     if g.ndim == 0:
         raise ValueError("an array of no axes has no indices: use reshape(x, 1)")
+    check_alike("nonzero", g)
     line = Distribution.of((g.size,), ["block"], [g.context.size], g.context.size)
     start = line.axes[0].starts[g.context.rank]  # type: ignore[union-attr]
     places = np.flatnonzero((g != 0 if g.dtype.kind != "b" else g).within(line).local) + start

@@ -14,7 +14,7 @@ from ..ranks.agreement import agreed, nothing
 from . import statistics
 from .context import Context
 from .distribution import Distribution
-from .globalarray import GlobalArray, apply
+from .globalarray import GlobalArray, apply, check_alike, together
 from .manipulation import axes_of, broadcast_to, expand_dims, matrix_transpose, moveaxis, permute_dims, reshape, stack
 
 __all__ = [
@@ -74,6 +74,7 @@ def matmul(x1: GlobalArray, x2: GlobalArray, /) -> GlobalArray:
 
     The rows of the second go round, panel by panel: no rank holds all of it.
     """
+    check_alike("matmul", x1, x2)
     if x1.ndim == 0 or x2.ndim == 0:
         raise ValueError("matmul is of arrays with one axis at least: use multiply for numbers")
     a = expand_dims(x1, axis=0) if x1.ndim == 1 else x1
@@ -96,10 +97,15 @@ def _product(a: GlobalArray, b: GlobalArray) -> GlobalArray:
     total = np.zeros(target.local_shape(a.context.rank), dtype)
     at = 0
     for panel in panels(b, b.ndim - 2):
-        width = panel.shape[-2]
-        total += np.matmul(left[..., at : at + width], panel)
-        at += width
+        factor = left[..., at : at + panel.shape[-2]]
+        together(a.context, functools.partial(_add_product, total, factor, panel))
+        at += panel.shape[-2]
     return a.like(total, target)
+
+
+def _add_product(total: Plain, a: Plain, b: Plain) -> None:
+    """Add the product of two blocks. Local."""
+    total += np.matmul(a, b)
 
 
 def vecdot(x1: GlobalArray, x2: GlobalArray, /, *, axis: int = -1, reproducible: bool = False) -> GlobalArray:
@@ -117,7 +123,8 @@ def vecdot(x1: GlobalArray, x2: GlobalArray, /, *, axis: int = -1, reproducible:
             return made
 
         return apply(joined, sums)
-    product = apply(lambda a, b: np.conj(a) * b, (x1, x2))
+    # numpy's conj makes small integers of booleans
+    product = apply(lambda a, b: (np.conj(a) if a.dtype.kind == "c" else a) * b, (x1, x2))
     return statistics.sum(product, axis=k, dtype=product.dtype, reproducible=reproducible)
 
 
@@ -259,6 +266,7 @@ def _by_matrix(function: Callable[..., Any], *arrays: GlobalArray, axes: int = 2
     for x in arrays:
         if x.ndim < axes:
             raise ValueError(f"a matrix has two axes at least, this array has {x.ndim}")
+    check_alike("a factorisation", *arrays)
     batch = np.broadcast_shapes(*[x.shape[:-axes] for x in arrays])
     count = int(np.prod(batch, dtype=int))
     context = arrays[0].context

@@ -11,7 +11,7 @@ import numpy as np
 from ..layout.pencil import whole_axis
 from .axes import whole
 from .distribution import Distribution
-from .globalarray import GlobalArray, conform, widened
+from .globalarray import GlobalArray, check_alike, conform, widened
 from .redistribution import remapped
 
 Plain: TypeAlias = "np.ndarray[Any, Any]"
@@ -182,6 +182,7 @@ def flip(x: GlobalArray, /, axis: int | tuple[int, ...] | None = None) -> Global
 
 def mapped(x: GlobalArray, distribution: Distribution, maps: Mapping[int, Callable[..., Any]]) -> GlobalArray:
     """The array whose indices along some axes a function maps to those of `x`. Collective."""
+    check_alike("roll, repeat or tile", x, axes=list(maps), to=str(distribution))
     functions = [maps.get(k, lambda which: which) for k in range(x.ndim)]
     return x.like(remapped(x.context, x.distribution, distribution, x.local, functions), distribution)
 

@@ -9,7 +9,7 @@ import numpy as np
 from mpi4py import MPI
 
 from ..ranks.communicators import check_alive
-from .globalarray import GlobalArray, conform, is_scalar, operand
+from .globalarray import GlobalArray, conform, is_scalar, operand, together
 from .pending import Pending
 from .reproducible import added, exact_kind, rounded, state_of
 
@@ -60,7 +60,9 @@ def inner_products(*pairs: tuple[Any, Any], reproducible: bool = False) -> Pendi
     comm = lead.context.own
     if reproducible:
         return _start_reproducible(comm, kinds, blocks)
-    partial = [kind.type(_sum(a, b)) for kind, (a, b) in zip(kinds, blocks, strict=True)]
+    partial = together(
+        lead.context, lambda: [kind.type(_sum(a, b)) for kind, (a, b) in zip(kinds, blocks, strict=True)]
+    )
     sent = np.array(partial, np.result_type(np.float32, *kinds))
     came = np.empty_like(sent)
 
@@ -78,12 +80,13 @@ def _start_reproducible(
     """As `inner_products`, where no order of the ranks changes the sums. Collective."""
     reals = [exact_kind(kind.type(0).real.dtype) for kind in kinds]
     # of real numbers: how complex ones are multiplied depends on where they lie
-    states = [
-        state_of(np.multiply(part_a, part_b, dtype=real))
-        for kind, real, (a, b) in zip(kinds, reals, blocks, strict=True)
-        for part_a in _parts(a, kind)
-        for part_b in _parts(b, kind)
-    ]
+    with np.errstate(all="ignore"):  # as for sum: inf and nan come out
+        states = [
+            state_of(np.multiply(part_a, part_b, dtype=real))
+            for kind, real, (a, b) in zip(kinds, reals, blocks, strict=True)
+            for part_a in _parts(a, kind)
+            for part_b in _parts(b, kind)
+        ]
     sent = np.concatenate(states, axis=1)
     came = np.empty((comm.Get_size(), *sent.shape), np.int64)
 

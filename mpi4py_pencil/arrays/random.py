@@ -23,7 +23,7 @@ from ..ranks.agreement import agreed
 from .axes import Axis, Block, Indices
 from .context import Context, world
 from .creation import Divided, placed
-from .globalarray import GlobalArray
+from .globalarray import GlobalArray, together
 
 __all__ = ["Generator", "default_rng"]
 
@@ -118,8 +118,7 @@ class Generator:
         """Numbers from `low` up to `high`, equally likely, as float64. Local."""
         low, width = float(low), float(high) - float(low)
         made = self.random(size, distribution=distribution)
-        np.add(np.multiply(made.local, width, out=made.local), low, out=made.local)
-        return made
+        return _shifted(made, width, low)
 
     def standard_normal(self, size: Any, *, dtype: Any = np.float64, distribution: Divided = None) -> GlobalArray:
         """Numbers with the normal distribution of mean 0 and variance 1, as float64 or float32. Local."""
@@ -139,8 +138,7 @@ class Generator:
         if scale < 0:
             raise ValueError(f"scale {scale} is negative")
         made = self.standard_normal(size, distribution=distribution)
-        np.add(np.multiply(made.local, scale, out=made.local), loc, out=made.local)
-        return made
+        return _shifted(made, scale, loc)
 
     def integers(
         self,
@@ -235,6 +233,12 @@ class Generator:
         numbers = draw.made(self._counted.words(start, words)).reshape(-1, draw.numbers)
         found: Plain = numbers[np.arange(len(which)), which]
         return found
+
+
+def _shifted(x: GlobalArray, factor: float, shift: float) -> GlobalArray:
+    """The array, whose points have been multiplied and then added to."""
+    together(x.context, lambda: np.add(np.multiply(x.local, factor, out=x.local), shift, out=x.local))
+    return x
 
 
 def _real(dtype: Any) -> np.dtype[Any]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..layout.pencil import whole_axis
-from .globalarray import GlobalArray
+from .globalarray import GlobalArray, check_alike
 from .indexing import listed
 from .manipulation import concat, flip, reshape, roll, viewed
 from .statistics import aligned, cumulative_sum, line_of, one_line
@@ -22,6 +22,7 @@ def sort(x: GlobalArray, /, axis: int = -1, *, descending: bool = False, stable:
     Lines are sorted whole, each by one rank; a single line is sorted by all, by samples.
     """
     k = whole_axis(axis, x.ndim)
+    check_alike("sort", x, axis=k, descending=descending)
     if descending:
         return flip(sort(x, axis=k), axis=k).copy()
     if one_line(x, k):
@@ -33,6 +34,7 @@ def sort(x: GlobalArray, /, axis: int = -1, *, descending: bool = False, stable:
 def argsort(x: GlobalArray, /, axis: int = -1, *, descending: bool = False, stable: bool = True) -> GlobalArray:
     """The indices along an axis that put the points in order, those of equal ones in their order. Collective."""
     k = whole_axis(axis, x.ndim)
+    check_alike("argsort", x, axis=k, descending=descending)
     if descending:
         return flip(x.shape[k] - 1 - argsort(flip(x, axis=k), axis=k), axis=k).copy()
     if one_line(x, k):
@@ -114,6 +116,7 @@ class _Groups(NamedTuple):
 
 def _groups(x: GlobalArray) -> _Groups:
     """The points in order; NaN is equal to nothing. Collective."""
+    check_alike("unique", x)
     values, places = (line_of(y) for y in sorted_points(line_of(x if x.ndim == 1 else reshape(x, (-1,)))))
     first = values != roll(values, 1)
     first[:1] = True

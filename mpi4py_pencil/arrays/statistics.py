@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 from mpi4py import MPI
@@ -17,7 +16,7 @@ from .axes import Block
 from .context import Context
 from .distribution import Distribution
 from .elementwise import clip
-from .globalarray import GlobalArray, apply, errors_raised
+from .globalarray import GlobalArray, apply, check_alike, errors_raised, together
 from .indexing import assigned, written
 from .manipulation import axes_of, concat, viewed
 from .redistribution import flat
@@ -69,57 +68,42 @@ def reduced(
     """
     if where is not True and initial is None and ufunc.identity is None:
         raise ValueError(f"{ufunc.__name__} of what where takes, which may be nothing, has no value: give initial too")
-    context = x.context
+    context, block = x.context, x.local
     if context.checking:
-        _check_alike(ufunc, x, axis)
-    axis = tuple(axis) if isinstance(axis, list) else axis
-    plan = x.distribution.kept(("reduced", context, axis, keepdims), _Plan.of, x, axis, keepdims)
+        check_alike(ufunc.__name__, x, axis=axis)
+    if type(axis) is list:
+        axis = tuple(axis)
+    key = "reduced", ufunc, context, axis, keepdims, block.dtype, dtype
+    plan = x.distribution.kept(key, _Plan.of, ufunc, x, axis, keepdims, dtype)
     if plan.source is not x.distribution:
         x = x.redistribute(plan.source)
+        block = x.local
     if reproducible and np.result_type(x.dtype if dtype is None else dtype).kind in "fc":
         with np.errstate(all="ignore"):  # inf and nan come out, and no rank raises alone
             return x.like(_reproducible(x, plan, keepdims, dtype, where), plan.target)
     if where is not True:
         where = assigned(x.context, x.distribution, where)
-    begun = bool(plan.length) or initial is not None
-    partial = _everyones_error(
-        context, functools.partial(_of_block, ufunc, x.local, plan, keepdims, dtype, where, begun)
-    )
+    if errors_raised():
+        call = functools.partial(_of_block, ufunc, block, plan, keepdims, dtype, where, initial is not None)
+        partial = agreed(context.comm, call, nothing)
+    else:
+        partial = _of_block(ufunc, block, plan, keepdims, dtype, where, initial is not None)
     if plan.lines:
-        partial = combined(ufunc, partial, plan, context)
+        partial = _combined(ufunc, partial, plan, context)
     made = GlobalArray(context, plan.target, partial)
     return made if initial is None else apply(ufunc, (made, written(initial, made.dtype)))
 
 
-def _everyones_error(context: Context, call: Callable[[], Plain]) -> Plain:
-    """What `call` returns; where numpy raises errors of floating point, that of one rank is everyone's.
-
-    Collective there, and local otherwise.
-    """
-    return agreed(context.comm, call, nothing) if errors_raised() else call()
-
-
-def _check_alike(ufunc: Any, x: GlobalArray, axis: Any) -> None:
-    """Refuse, on every rank, a reduction that is another on one. Collective."""
-    said = {
-        "the call": ufunc.__name__,
-        "axis": axis,
-        "shape": x.shape,
-        "dtype": x.dtype,
-        "how": str(x.distribution),
-    }
-    x.context.checked(lambda: said, lambda said: said)
-
-
 def _of_block(ufunc: Any, block: Plain, plan: _Plan, keepdims: bool, dtype: Any, where: Any, begun: bool) -> Plain:
     """The reduction of a block, which may be of no points where something else is reduced with it."""
-    if not plan.member:
-        return np.empty(plan.local_shape, ufunc.reduce(np.ones(1, block.dtype), dtype=dtype).dtype)
-    if where is True and block.size:
-        return np.asarray(ufunc.reduce(block, plan.axes, dtype, None, keepdims))
-    # a block that has none of the points begins with what changes nothing
-    start = {"initial": neutral(ufunc, block.dtype)} if begun else {}
-    return np.asarray(ufunc.reduce(block, plan.axes, dtype, None, keepdims, where=where, **start))
+    partial = np.empty(plan.local_shape, plan.kind)  # without it numpy returns a scalar, slow to make an array of
+    if plan.member and where is True and block.size:
+        ufunc.reduce(block, plan.axes, dtype, partial, keepdims)
+    elif plan.member:
+        # a block that has none of the points begins with what changes nothing
+        start = {"initial": neutral(ufunc, block.dtype)} if begun or plan.length else {}
+        ufunc.reduce(block, plan.axes, dtype, partial, keepdims, where=where, **start)
+    return partial
 
 
 def _reproducible(x: GlobalArray, plan: _Plan, keepdims: bool, dtype: Any, where: Any) -> Plain:
@@ -154,6 +138,10 @@ class _Plan(NamedTuple):
         Whether this rank has a part.
     local_shape : tuple of int
         Of this rank's block of the result.
+    kind : dtype
+        Of the result.
+    op : MPI.Op or None
+        That of MPI's which does the same.
     """
 
     source: Distribution
@@ -163,9 +151,11 @@ class _Plan(NamedTuple):
     lines: list[MPI.Intracomm]
     member: bool
     local_shape: tuple[int, ...]
+    kind: np.dtype[Any]
+    op: MPI.Op | None
 
     @classmethod
-    def of(cls, x: GlobalArray, axis: Any, keepdims: bool) -> _Plan:
+    def of(cls, ufunc: Any, x: GlobalArray, axis: Any, keepdims: bool, dtype: Any) -> _Plan:
         """That of an array. Collective at the first time, for the grid's communicators."""
         context = x.context
         d = _on_lines(x)
@@ -176,7 +166,10 @@ class _Plan(NamedTuple):
         else:
             lines = [context.lines(d.dims).lines[k] for k in dims]
         target, rank = d.reduced(axes, keepdims), context.rank
-        return cls(d, axes, _length(x, axes), target, lines, d.parts(rank) is not None, target.local_shape(rank))
+        member, local_shape = d.parts(rank) is not None, target.local_shape(rank)
+        kind = ufunc.reduce(np.ones(1, x.dtype), dtype=dtype).dtype
+        op = _OPS.get((ufunc, kind.char))
+        return cls(d, axes, _length(x, axes), target, lines, member, local_shape, kind, op)
 
 
 def _length(x: GlobalArray, axes: tuple[int, ...]) -> int:
@@ -205,19 +198,16 @@ def _on_lines(x: GlobalArray) -> Distribution:
     return x.distribution if x.distribution.on_grid_of(x.context.size) else x.context.distribution(x.shape)
 
 
-def combined(ufunc: Any, partial: Plain, plan: _Plan, context: Context) -> Plain:
+def _combined(ufunc: Any, partial: Plain, plan: _Plan, context: Context) -> Plain:
     """The reduction of the partial results of all ranks that divide the axes. Collective."""
     check_alive(plan.lines[0])
-    op = _OPS.get((ufunc, partial.dtype.char))
-    if partial.ndim and not partial.flags.c_contiguous:
-        partial = partial.copy()
     for line in plan.lines:
-        if op is None:
+        if plan.op is None:
             several = everyones(line, partial) if plan.member else partial[None]
             call = functools.partial(ufunc.reduce, several, axis=0, dtype=partial.dtype)
-            partial = np.asarray(_everyones_error(context, call))
+            partial = np.asarray(together(context, call))
         elif plan.member:
-            line.Allreduce(MPI.IN_PLACE, partial, op)
+            line.Allreduce(MPI.IN_PLACE, partial, plan.op)
     return partial
 
 
@@ -247,7 +237,8 @@ def sum(
         Whether floating numbers are to be added so that the sum is the same, bit for bit, for any number of ranks, any
         grid and any distribution: see `reproducible`.
     """
-    _no_out(out)
+    if out is not None:
+        _no_out()
     return reduced(np.add, x, axis, keepdims, dtype, where, None, reproducible)
 
 
@@ -255,7 +246,8 @@ def prod(
     x: GlobalArray, /, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, where: Any = True
 ) -> GlobalArray:
     """The product over axes. Collective."""
-    _no_out(out)
+    if out is not None:
+        _no_out()
     return reduced(np.multiply, x, axis, keepdims, dtype, where)
 
 
@@ -269,7 +261,8 @@ def min(
     where: Any = True,
 ) -> GlobalArray:
     """The smallest over axes, and of `initial`, which `where` needs; NaN where there is one. Collective."""
-    _no_out(out)
+    if out is not None:
+        _no_out()
     return _extreme(np.minimum, x, axis, keepdims, where, initial)
 
 
@@ -283,7 +276,8 @@ def max(
     where: Any = True,
 ) -> GlobalArray:
     """The largest over axes, and of `initial`, which `where` needs; NaN where there is one. Collective."""
-    _no_out(out)
+    if out is not None:
+        _no_out()
     return _extreme(np.maximum, x, axis, keepdims, where, initial)
 
 
@@ -300,7 +294,8 @@ def any(
     x: GlobalArray, /, axis: Any = None, out: None = None, keepdims: bool = False, where: Any = True
 ) -> GlobalArray:
     """Whether one point over axes is not zero. Collective."""
-    _no_out(out)
+    if out is not None:
+        _no_out()
     return reduced(np.logical_or, x, axis, keepdims, None, where)
 
 
@@ -308,14 +303,14 @@ def all(
     x: GlobalArray, /, axis: Any = None, out: None = None, keepdims: bool = False, where: Any = True
 ) -> GlobalArray:
     """Whether no point over axes is zero. Collective."""
-    _no_out(out)
+    if out is not None:
+        _no_out()
     return reduced(np.logical_and, x, axis, keepdims, None, where)
 
 
-def _no_out(out: Any) -> None:
+def _no_out() -> NoReturn:
     """Refuse an argument that numpy has."""
-    if out is not None:
-        raise TypeError("out is not there for reductions: assign the result, out[...] = …")
+    raise TypeError("out is not there for reductions: assign the result, out[...] = …")
 
 
 def count_nonzero(x: GlobalArray, /, axis: Any = None, keepdims: bool = False) -> GlobalArray:
@@ -335,7 +330,8 @@ def mean(
     reproducible: bool = False,
 ) -> GlobalArray:
     """The mean over axes; `reproducible` as for `sum`. Collective."""
-    _no_out(out)
+    if out is not None:
+        _no_out()
     kind = np.dtype(dtype) if dtype is not None else _inexact(x.dtype)
     inner = np.dtype(np.float32) if kind == np.float16 else kind
     total = reduced(np.add, x, axis, keepdims, inner, where, None, reproducible)
@@ -377,7 +373,8 @@ def var(
 
     `reproducible` as for `sum`.
     """
-    _no_out(out)
+    if out is not None:
+        _no_out()
     less = ddof if correction is None else correction
     middle = mean(x, axis, dtype, None, True, where, reproducible=reproducible)
     off = apply(np.subtract, (x, middle))
@@ -408,13 +405,15 @@ def std(
 
 def argmin(x: GlobalArray, /, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> GlobalArray:
     """The first index of the smallest along an axis, or of all in C order; of the first NaN. Collective."""
-    _no_out(out)
+    if out is not None:
+        _no_out()
     return _arg(np.minimum, x, axis, keepdims)
 
 
 def argmax(x: GlobalArray, /, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> GlobalArray:
     """The first index of the largest along an axis, or of all in C order; of the first NaN. Collective."""
-    _no_out(out)
+    if out is not None:
+        _no_out()
     return _arg(np.maximum, x, axis, keepdims)
 
 
@@ -460,18 +459,20 @@ def accumulated(ufunc: Any, x: GlobalArray, axis: Any, dtype: Any, include_initi
         if x.ndim != 1:
             raise ValueError(f"axis is missing: the array has {x.ndim} axes")
         axis = 0
-    k = whole_axis(axis, x.ndim)
+    k, context = whole_axis(axis, x.ndim), x.context
+    check_alike(f"running {ufunc.__name__}", x, axis=k)
     kind = ufunc.reduce(np.ones(1, x.dtype), dtype=dtype).dtype
+    running = functools.partial(ufunc.accumulate, dtype=kind)
     if one_line(x, k):
         line = line_of(x)
-        block = ufunc.accumulate(line.local, dtype=kind)
+        block = together(context, lambda: running(line.local))
         total = block[-1:] if block.size else np.full(1, ufunc.identity, kind)
-        before = everyones(x.context.comm, total)[: x.context.rank, 0]
-        block = ufunc(block, ufunc.reduce(before, dtype=kind))
+        before = everyones(context.comm, total)[: context.rank, 0]
+        block = together(context, lambda: ufunc(block, ufunc.reduce(before, dtype=kind)))
         made = line.like(block).redistribute(x.distribution)
     else:
-        whole_lines = aligned(x, k)
-        made = viewed(whole_lines, whole_lines.distribution, lambda b: ufunc.accumulate(b, axis=k, dtype=kind))
+        lines = aligned(x, k)
+        made = together(context, lambda: viewed(lines, lines.distribution, lambda b: running(b, axis=k)))
         made = made.astype(kind, copy=False).within(x.distribution)
     if include_initial:
         shape = x.shape[:k] + (1,) + x.shape[k + 1 :]

@@ -45,8 +45,8 @@ def check_running() -> None:
 
 def check_alive(comm: MPI.Comm) -> None:
     """Refuse, with ValueError, a communicator that has been freed, and any once MPI has ended. Local."""
-    check_running()
-    if not comm:
+    if MPI.Is_finalized() or not comm:
+        check_running()
         raise ValueError("the communicator has been freed, and with it what was planned for it")
 
 
