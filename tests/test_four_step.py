@@ -225,6 +225,18 @@ def test_lines_larger_than_the_cache():
             check_plan(fft, f"{n} {dtype} {method}")
 
 
+@pytest.mark.parallel([4])
+def test_tiles_that_boxes_cut(monkeypatch):
+    """What a rank holds is not held as boxes are given: a tile that a box ends is not full, and the next begins there.
+
+    So 468 points are 18 rows of 26 columns, and the boundaries of 117 points lie in the columns 13, 0 and 13.
+    """
+    monkeypatch.setattr(cache, "TILE_BYTES", 512)
+    for n in (468, 660):
+        with FFT1D(WORLD, n, backend="numpy") as fft:
+            check_plan(fft)
+
+
 @st.composite
 def calls(draw):
     """Draw a length, a precision, a padding, a method, and layouts of source and target, of two lines each."""

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 from support import check, everywhere, rng
+from test_four_step import check_plan as check_line
 
-from mpi4py_pencil import PFFT, Pencil, Subcomm
+from mpi4py_pencil import FFT1D, PFFT, Pencil, Subcomm
 from mpi4py_pencil.exchange import messages
 from mpi4py_pencil.plan import cuts
 from mpi4py_pencil.sweep import cache
@@ -174,6 +175,18 @@ def test_cut_transfers_give_what_slices_are(finely_cut):
             with everywhere():
                 np.testing.assert_array_equal(a, whole[before.local_slice()])
     check(WORLD.size == 1 or cut > 0, "something was cut")
+
+
+@pytest.mark.parallel([2, 3, 4])
+def test_cut_lines_give_what_numpy_does(monkeypatch, finely_cut):
+    """All three exchanges, both ways; real and complex, an even number of modes that more points resolve, threads."""
+    monkeypatch.setattr(cache, "CACHED_BYTES", 64)
+    kinds = itertools.product([(900, {}), (936, {"threads": 2}), (360, {"padding": 1.5})], "Dd")
+    for ((n, asked), dtype), method in zip(kinds, itertools.cycle(METHODS), strict=False):
+        fft = FFT1D(WORLD, n, dtype, method=method, **asked)
+        cut = [(each.outward is not None, each.inward is not None) for way in fft._ways for each in way._exchanges]
+        check(cut == [(True, True)] * 6, f"{n}: {cut}")
+        check_line(fft, f"{n} {dtype} {method} {asked}")
 
 
 @pytest.mark.parallel([2, 3])

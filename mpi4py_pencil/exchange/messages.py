@@ -74,7 +74,7 @@ class Messages:
         self._comm, self._memory, self._itemsize = boxes.comm, memory, itemsize
         me, size = self._comm.Get_rank(), self._comm.Get_size()
         away, home = ([q for q in ((me + way * s) % size for s in range(1, size)) if far[q]] for way in (1, -1))
-        given, taken = (_pieces(side, q, order, itemsize, cut) for side, q in zip(sides, (away, home), strict=True))
+        given, taken = (_pieces(which, sides[which], (away, home)[which], order, itemsize, cut) for which in (0, 1))
         self.outbox, self.inbox = _listed(sides[0], given), _listed(sides[1], taken)
         parts, pieces = (1, 1) if cut is None else (len(cut.given(0)), cut.count)
         self._parts: list[Requests] = [[] for _ in range(parts)]
@@ -231,9 +231,14 @@ def _give_back(requests: Sequence[MPI.Prequest], under_way: Sequence[bool], memo
 
 
 def _pieces(
-    side: Sequence[Placed], peers: Sequence[int], order: tuple[int, ...], itemsize: int, cut: Cut | None
+    which: int,
+    side: Sequence[Placed],
+    peers: Sequence[int],
+    order: tuple[int, ...],
+    itemsize: int,
+    cut: Cut | None,
 ) -> Pieces:
-    """What the boxes of some peers are cut into, contiguous and one after the other."""
+    """What the boxes of some peers on a side are cut into, contiguous and one after the other."""
     found: Pieces = {}
     for peer in peers:
         whole = side[peer]
@@ -244,7 +249,7 @@ def _pieces(
             continue
         at = whole.address
         found[peer] = []
-        for given, taken, box in cut.boxes(whole.box):
+        for given, taken, box in cut.boxes(whole.box, which, peer):
             if box.size:
                 (placed,) = place([box], [at], order, itemsize)
                 found[peer].append((given, taken, placed))
