@@ -40,7 +40,7 @@ class FFT1D:
 
     Collective over `comm`. The transform goes four times through memory, with three exchanges: the input is copied to
     the first outbox, two sweeps transform, the last inbox is copied to the output. Made here, and kept: in shared
-    memory a local array as outbox of each exchange, for the other methods three (two outboxes and an inbox), and one
+    memory two local arrays that are outboxes in turn, for the other methods three (two outboxes and an inbox), and one
     local array of twiddle factors. A plan may be used as a context manager; one that is merely dropped gives back what
     it holds too.
 

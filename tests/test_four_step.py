@@ -21,7 +21,7 @@ from oracles import (
     same_bits,
     transformed,
 )
-from support import check, everywhere, expect_everywhere, gather_global, rng
+from support import check, everywhere, expect_everywhere, gather_global, rng, windows
 
 from mpi4py_pencil import FFT1D, PFFT
 from mpi4py_pencil.exchange import METHODS
@@ -235,6 +235,14 @@ def test_tiles_that_boxes_cut(monkeypatch):
     for n in (468, 660):
         with FFT1D(WORLD, n, backend="numpy") as fft:
             check_plan(fft)
+
+
+@pytest.mark.parallel([3])
+def test_outboxes_in_shared_memory_take_turns():
+    before = windows()
+    with FFT1D(WORLD, 144, method="shared") as fft:
+        check(windows() - before == 2, f"{windows() - before} windows for three exchanges")
+        check_plan(fft)
 
 
 @st.composite

@@ -22,7 +22,7 @@ from .parts import Cut, Parts
 from .placement import Placed, offsets
 from .shared import Shared
 from .verified import Verified
-from .window import Window, near, on_one_node, room_for
+from .window import near, on_one_node, room_for
 
 METHODS = ("auto", "shared", "alltoallv", "alltoallw", "pairwise", "hybrid")
 # Boxes of fewer bytes on the average go by one Alltoallv, for which libraries join them.
@@ -241,7 +241,8 @@ def _boxed(
     """The two directions of an exchange of contiguous boxes, as they are without being verified."""
     comm = both[0].comm
     if method in ("shared", "hybrid"):
-        window = Window(comm if method == "shared" else near(comm).comm, segment_bytes(both[0], itemsize))
+        sharing = comm if method == "shared" else near(comm).comm
+        window = turns[0].window(method, sharing, segment_bytes(both[0], itemsize))
 
     def opened(way: int) -> Boxed:
         boxes, turn, cut = both[way], turns[way], cuts[way]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from mpi4py import MPI
 
 from ..engines import engine
 from ..exchange import Exchange, Memory, chosen_method, open_exchange, room, turns
+from ..exchange.window import Window
 from ..layout.arrays import keep
 from ..layout.boxes import Boxes, boxes
 from ..layout.pencil import Pencil
@@ -173,6 +174,8 @@ def open_route(
     memory = Memory(room(moved, [dtype.itemsize for dtype in dtypes]))
     chosen = [chosen_method(comm, line.method, each, dtype.itemsize) for each, dtype in zip(moved, dtypes, strict=True)]
     there, home = turns(memory, chosen), turns(memory, chosen[::-1])[::-1]
+    windows: tuple[dict[str, Window], dict[str, Window]] = ({}, {})  # of the first exchange and the last, and between
+    there, home = ([replace(turn, windows=windows[k % 2]) for k, turn in enumerate(row)] for row in (there, home))
     # forward ends with the last exchange's own way back
     pairs = (there[0], home[0]), (there[1], home[1]), (home[2], there[2])
     cuts = (
