@@ -65,6 +65,8 @@ class FFT1D:
         What is scaled: "forward" (the default), "backward", or "ortho": see `PFFT`.
     threads : int, optional
         The threads of each rank, for few ranks with several cores each. MPI is called by the calling thread only.
+    wire : str, optional
+        With "float32", messages between nodes are in single precision: see `PFFT`.
 
     Attributes
     ----------
@@ -102,11 +104,21 @@ class FFT1D:
         padding: float | None = None,
         norm: str = "forward",
         threads: int = 1,
+        wire: str | None = None,
     ) -> None:
         self.comm = communicator(comm)
         line: Line = agreed(
             comm,
-            lambda: _asked(n, dtype=dtype, backend=backend, method=method, padding=padding, norm=norm, threads=threads),
+            lambda: _asked(
+                n,
+                dtype=dtype,
+                backend=backend,
+                method=method,
+                padding=padding,
+                norm=norm,
+                threads=threads,
+                wire=wire,
+            ),
             Line.arguments,
         )
         self._line = line if line.given else replace(line, backend=default_of_all(comm, line.backend))
@@ -317,6 +329,7 @@ def _asked(n: Any, **others: Any) -> Line:
         method=asked.method,
         norm=asked.norm,
         threads=asked.threads,
+        wire=asked.wire,
         given="backend" in asked.given,
     )
 

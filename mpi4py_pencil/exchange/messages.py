@@ -83,7 +83,7 @@ class Messages:
         self._last = list(range(pieces)) if cut and cut.aligned else [parts - 1] * pieces
         self._going: Requests = []
         self._coming: Requests = []
-        self._peers: list[int] = []  # from whom these come
+        self._from: list[tuple[int, Placed | None]] = []  # from whom these come, and what is to be made wide
         self._sent = self._ready = 0  # parts
         # what is made narrow where it lies before a part goes, and wide once a piece has come
         self._narrowed: list[list[Placed]] = [[] for _ in range(parts)]
@@ -109,7 +109,7 @@ class Messages:
             request = self._comm.Recv_init(message, peer, tag)
             for listed in (self._parts[part], self._pieces[piece], self._coming):
                 listed.append(request)
-            self._peers.append(peer)
+            self._from.append((peer, placed if narrow[peer] else None))
         self._under_way = [False]
         weakref.finalize(self, _give_back, (*self._coming, *self._going), self._under_way, (memory, keep))
         self._axes: tuple[int, int] | None = None
@@ -210,8 +210,10 @@ class Messages:
     def _unpack(self, copies: Sequence[Instruction], source: int, target: int) -> None:
         """Carry out the copies for the boxes that come in messages, in the order in which they arrive."""
         places = {ABSOLUTE: 0, SOURCE: source, TARGET: target}
-        for _ in self._peers:
-            peer = self._peers[MPI.Request.Waitany(self._coming)]
+        for _ in self._from:
+            peer, narrow = self._from[MPI.Request.Waitany(self._coming)]
+            if narrow is not None:
+                to_double(narrow, self._itemsize)
             copy, before, after = copies[peer]
             copy(places[before], places[after])
 

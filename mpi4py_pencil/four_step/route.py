@@ -110,6 +110,8 @@ class Line:
         The engine, the exchange, and what is scaled.
     threads : int
         Of each rank.
+    wire : str or None
+        "float32" where messages between nodes are in single precision.
     given : bool
         Whether the engine was given; the default may not be the same on every rank yet.
     """
@@ -121,6 +123,7 @@ class Line:
     method: str
     norm: str
     threads: int
+    wire: str | None
     given: bool
 
     def arguments(self) -> dict[str, Any]:
@@ -133,6 +136,7 @@ class Line:
             "method": self.method,
             "norm": self.norm,
             "threads": self.threads,
+            "wire": self.wire,
         }
 
     @property
@@ -172,7 +176,11 @@ def open_route(
     shapes = [_lengths(moved[0]), (columns.subshape, rows.subshape), _lengths(moved[2])]
     dtypes = line.dtype, line.complex_dtype, line.complex_dtype
     memory = Memory(room(moved, [dtype.itemsize for dtype in dtypes]))
-    chosen = [chosen_method(comm, line.method, each, dtype.itemsize) for each, dtype in zip(moved, dtypes, strict=True)]
+    narrow = line.wire is not None
+    chosen = [
+        chosen_method(comm, line.method, each, dtype.itemsize, narrow)
+        for each, dtype in zip(moved, dtypes, strict=True)
+    ]
     there, home = turns(memory, chosen), turns(memory, chosen[::-1])[::-1]
     windows: tuple[dict[str, Window], dict[str, Window]] = ({}, {})  # of the first exchange and the last, and between
     there, home = ([replace(turn, windows=windows[k % 2]) for k, turn in enumerate(row)] for row in (there, home))
@@ -186,7 +194,7 @@ def open_route(
     opened = []
     for method, each, sides, dtype, both, cut in zip(chosen, moved, shapes, dtypes, pairs, cuts, strict=True):
         order = tuple(range(len(sides[0])))
-        opening = partial(open_exchange, comm, method, each, sides, dtype.itemsize, order, both, cut)
+        opening = partial(open_exchange, comm, method, each, sides, dtype.itemsize, order, both, cut, narrow)
         opened.append(agreed(comm, opening, nothing))
     rank = between.comm.Get_rank()
     return agreed(comm, lambda: _bound(line, places, rank, moved, opened, pool, clock), nothing)
