@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from mpi4py import MPI
-from support import check, everywhere, rng
+from support import check, everywhere, expect_everywhere, rng
 from test_four_step import check_plan as check_line
 
 from mpi4py_pencil import FFT1D, PFFT, Pencil, Subcomm
-from mpi4py_pencil.exchange import messages
+from mpi4py_pencil.exchange import memory, messages
 from mpi4py_pencil.plan import cuts
 from mpi4py_pencil.sweep import cache
 
@@ -215,6 +215,22 @@ def test_what_was_interrupted_is_not_taken_for_what_comes(monkeypatch, finely_cu
     with everywhere():
         wanted = np.fft.rfftn(points, norm="forward")[again.local_slice(True)]
         np.testing.assert_allclose(np.asarray(again.forward(u)), wanted, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parallel([2, 3])
+def test_a_rank_without_memory_for_an_exchange(monkeypatch):
+    """It raises on every rank, none waits, and what is made afterwards works: messages have the same tags again."""
+
+    def full(nbytes):
+        raise MemoryError("no more")
+
+    for method in METHODS:
+        with monkeypatch.context() as patched:
+            if WORLD.rank == WORLD.size - 1:
+                patched.setattr(memory, "aligned_bytes", full)
+            expect_everywhere(MemoryError, "no more", lambda: FFT1D(WORLD, 36, method=method))  # noqa: B023
+            expect_everywhere(MemoryError, "no more", lambda: PFFT(WORLD, (4, 6), method=method))  # noqa: B023
+        check_line(FFT1D(WORLD, 36, method=method))
 
 
 @pytest.mark.parallel([2, 3, 4])

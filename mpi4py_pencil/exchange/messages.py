@@ -224,6 +224,12 @@ class Messages:
         self._under_way[0] = False
 
 
+def keep_step(comm: MPI.Intracomm) -> None:
+    """Have all ranks go on from the same tag, also if an exchange could be opened on some of them only. Collective."""
+    cache = cache_of(comm)
+    cache[Messages] = comm.allreduce(cache.get(Messages, 0), MPI.MAX)
+
+
 def _give_back(requests: Sequence[MPI.Prequest], under_way: Sequence[bool], memory: object) -> None:
     """Free requests; but those of a call that was interrupted may yet be carried out, and keep their memory."""
     if under_way[0]:

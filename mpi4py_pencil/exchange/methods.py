@@ -17,6 +17,7 @@ from .alltoallv import Alltoallv
 from .alltoallw import Alltoallw
 from .hybrid import Hybrid
 from .memory import Turn
+from .messages import keep_step
 from .pairwise import Pairwise
 from .parts import Cut, Parts
 from .placement import Placed, offsets
@@ -110,6 +111,7 @@ def chosen_method(comm: MPI.Intracomm, method: str, boxes: Boxes, itemsize: int,
     chosen, short = agreed(comm, lambda: _method_of_peers(method, boxes, itemsize, wire), nothing)
     if comm.allreduce(short, MPI.LOR):
         say_no_room(comm, "exchanging by messages instead")
+    keep_step(boxes.comm)
     return chosen
 
 
