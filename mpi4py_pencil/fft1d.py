@@ -40,7 +40,7 @@ class FFT1D:
 
     Collective over `comm`. The transform goes four times through memory, with three exchanges: the input is copied to
     the first outbox, two sweeps transform, the last inbox is copied to the output. Made here, and kept: in shared
-    memory a local array as outbox of each exchange, for the other methods three (two outboxes and an inbox), and one
+    memory two local arrays that are outboxes in turn, for the other methods three (two outboxes and an inbox), and one
     local array of twiddle factors. A plan may be used as a context manager; one that is merely dropped gives back what
     it holds too.
 
@@ -66,6 +66,8 @@ class FFT1D:
         What is scaled: "forward" (the default), "backward", or "ortho": see `PFFT`.
     threads : int, optional
         The threads of each rank, for few ranks with several cores each. MPI is called by the calling thread only.
+    wire : str, optional
+        With "float32", messages between nodes are in single precision: see `PFFT`.
 
     Attributes
     ----------
@@ -103,11 +105,21 @@ class FFT1D:
         padding: float | None = None,
         norm: str = "forward",
         threads: int = 1,
+        wire: str | None = None,
     ) -> None:
         self.comm = communicator(comm)
         line: Line = agreed(
             comm,
-            lambda: _asked(n, dtype=dtype, backend=backend, method=method, padding=padding, norm=norm, threads=threads),
+            lambda: _asked(
+                n,
+                dtype=dtype,
+                backend=backend,
+                method=method,
+                padding=padding,
+                norm=norm,
+                threads=threads,
+                wire=wire,
+            ),
             Line.arguments,
         )
         self._line = line if line.given else replace(line, backend=default_of_all(comm, line.backend))
@@ -318,6 +330,7 @@ def _asked(n: Any, **others: Any) -> Line:
         method=asked.method,
         norm=asked.norm,
         threads=asked.threads,
+        wire=asked.wire,
         given="backend" in asked.given,
     )
 

@@ -21,7 +21,7 @@ from oracles import (
     same_bits,
     transformed,
 )
-from support import check, everywhere, expect_everywhere, gather_global, rng
+from support import check, everywhere, expect_everywhere, gather_global, rng, windows
 
 from mpi4py_pencil import FFT1D, PFFT
 from mpi4py_pencil.exchange import METHODS
@@ -226,6 +226,26 @@ def test_lines_larger_than_the_cache():
     for n, dtype, method in [(2**17, "D", "shared"), (331 * 347, "D", "pairwise"), (7 * 2**15, "F", "alltoallw")]:
         with FFT1D(WORLD, n, dtype, "numpy", method) as fft:
             check_plan(fft, f"{n} {dtype} {method}")
+
+
+@pytest.mark.parallel([4])
+def test_tiles_that_boxes_cut(monkeypatch):
+    """What a rank holds is not held as boxes are given: a tile that a box ends is not full, and the next begins there.
+
+    So 468 points are 18 rows of 26 columns, and the boundaries of 117 points lie in the columns 13, 0 and 13.
+    """
+    monkeypatch.setattr(cache, "TILE_BYTES", 512)
+    for n in (468, 660):
+        with FFT1D(WORLD, n, backend="numpy") as fft:
+            check_plan(fft)
+
+
+@pytest.mark.parallel([3])
+def test_outboxes_in_shared_memory_take_turns():
+    before = windows()
+    with FFT1D(WORLD, 144, method="shared") as fft:
+        check(windows() - before == 2, f"{windows() - before} windows for three exchanges")
+        check_plan(fft)
 
 
 @st.composite

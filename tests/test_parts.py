@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from mpi4py import MPI
-from support import check, everywhere, rng
+from support import check, everywhere, expect_everywhere, rng
+from test_four_step import check_plan as check_line
 
-from mpi4py_pencil import PFFT, Pencil, Subcomm
-from mpi4py_pencil.exchange import messages
+from mpi4py_pencil import FFT1D, PFFT, Pencil, Subcomm
+from mpi4py_pencil.exchange import memory, messages
 from mpi4py_pencil.plan import cuts
 from mpi4py_pencil.sweep import cache
 
@@ -176,6 +177,18 @@ def test_cut_transfers_give_what_slices_are(finely_cut):
     check(WORLD.size == 1 or cut > 0, "something was cut")
 
 
+@pytest.mark.parallel([2, 3, 4])
+def test_cut_lines_give_what_numpy_does(monkeypatch, finely_cut):
+    """All three exchanges, both ways; real and complex, an even number of modes that more points resolve, threads."""
+    monkeypatch.setattr(cache, "CACHED_BYTES", 64)
+    kinds = itertools.product([(900, {}), (936, {"threads": 2}), (360, {"padding": 1.5})], "Dd")
+    for ((n, asked), dtype), method in zip(kinds, itertools.cycle(METHODS), strict=False):
+        fft = FFT1D(WORLD, n, dtype, method=method, **asked)
+        cut = [(each.outward is not None, each.inward is not None) for way in fft._ways for each in way._exchanges]
+        check(cut == [(True, True)] * 6, f"{n}: {cut}")
+        check_line(fft, f"{n} {dtype} {method} {asked}")
+
+
 @pytest.mark.parallel([2, 3])
 @pytest.mark.parametrize("method", METHODS)
 def test_what_was_interrupted_is_not_taken_for_what_comes(monkeypatch, finely_cut, method):
@@ -202,6 +215,22 @@ def test_what_was_interrupted_is_not_taken_for_what_comes(monkeypatch, finely_cu
     with everywhere():
         wanted = np.fft.rfftn(points, norm="forward")[again.local_slice(True)]
         np.testing.assert_allclose(np.asarray(again.forward(u)), wanted, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parallel([2, 3])
+def test_a_rank_without_memory_for_an_exchange(monkeypatch):
+    """It raises on every rank, none waits, and what is made afterwards works: messages have the same tags again."""
+
+    def full(nbytes):
+        raise MemoryError("no more")
+
+    for method in METHODS:
+        with monkeypatch.context() as patched:
+            if WORLD.rank == WORLD.size - 1:
+                patched.setattr(memory, "aligned_bytes", full)
+            expect_everywhere(MemoryError, "no more", lambda: FFT1D(WORLD, 36, method=method))  # noqa: B023
+            expect_everywhere(MemoryError, "no more", lambda: PFFT(WORLD, (4, 6), method=method))  # noqa: B023
+        check_line(FFT1D(WORLD, 36, method=method))
 
 
 @pytest.mark.parallel([3, 4])

@@ -7,7 +7,7 @@ import pytest
 from mpi4py import MPI
 from support import check, everywhere, expect_everywhere, rng
 
-from mpi4py_pencil import PFFT
+from mpi4py_pencil import FFT1D, PFFT, Pencil, Subcomm
 from mpi4py_pencil.exchange import methods
 from mpi4py_pencil.exchange.placement import Placed
 from mpi4py_pencil.exchange.wire import to_double, to_single
@@ -69,6 +69,54 @@ def test_the_error_is_within_its_bound(monkeypatch, apart, cut):
                 check(1e-10 < norms[0] / norms[1] < bound, f"{norms[0] / norms[1]:.3g}, allowed {bound:.3g}")
 
 
+@pytest.mark.parallel([2, 3])
+@pytest.mark.parametrize("cut", [False, True])
+def test_the_error_of_a_line_is_within_its_bound(monkeypatch, apart, cut):
+    """All three exchanges round, of points and of modes."""
+    monkeypatch.setattr(cuts, "_FEWEST_BYTES", 64 if cut else 2**40)
+    for dtype, method in ((complex, "pairwise"), (float, "hybrid")):
+        line = FFT1D(WORLD, 1800, dtype, method=method, wire="float32")
+        points = rng(7).standard_normal(1800).astype(dtype) * 10.0 ** rng(8).integers(-5, 5, 1800)
+        modes = (np.fft.rfft if dtype is float else np.fft.fft)(points, norm="forward")
+        for forward, given, wanted in ((True, points, modes), (False, modes, points)):
+            found = (line.forward if forward else line.backward)(given[line.local_slice(not forward)])
+            errors = found - wanted[line.local_slice(forward)]
+            norms = [np.sqrt(WORLD.allreduce(float(np.sum(np.abs(a) ** 2)))) for a in (errors, found)]
+            bound = 3 * ROUNDING * (np.sqrt(2) if dtype is float else 1) * 1.001
+            check(1e-10 < norms[0] / norms[1] < bound, f"{norms[0] / norms[1]:.3g}, allowed {bound:.3g}")
+
+
+@pytest.mark.parallel([2, 3])
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_transfer_rounds_what_goes_to_another_node(monkeypatch, apart, cut):
+    """Each number once, whether boxes are unpacked as they arrive or part by part; what stays is not touched."""
+    monkeypatch.setattr(cuts, "_FEWEST_BYTES", 64 if cut else 2**40)
+    before = Pencil(Subcomm(WORLD, [0, 1, 1]), (12, 13, 14), 1)
+    after = before.pencil(0)
+    for dtype, method in ((complex, "pairwise"), (float, "hybrid")):
+        whole = rng(9).standard_normal(before.shape).astype(dtype)
+        whole *= 1 + 1j if dtype is complex else 1
+        rounded = whole.astype(np.complex64 if dtype is complex else np.float32).astype(dtype)
+        move = before.transfer(after, dtype, method, wire="float32")
+        check((move._ways[0]._exchange.outward is not None) == cut, "in parts or not")
+        a, b = whole[before.local_slice()].copy(), np.empty(after.subshape, dtype)
+        for _ in range(2):
+            move.forward(a, b)
+        back = np.empty_like(a)
+        move.backward(b, back)
+        kept = np.zeros(before.shape, bool)
+        kept[tuple(map(_both, before.local_slice(), after.local_slice()))] = True
+        with everywhere():
+            np.testing.assert_array_equal(a, whole[before.local_slice()])
+            np.testing.assert_array_equal(b, np.where(kept, whole, rounded)[after.local_slice()])
+            np.testing.assert_array_equal(back, np.where(kept, whole, rounded)[before.local_slice()])
+
+
+def _both(one, other):
+    """Return the slice of what two have in common."""
+    return slice(max(one.start, other.start), min(one.stop, other.stop))
+
+
 @pytest.mark.parallel([2, 4])
 def test_nothing_is_rounded_within_a_node():
     points = rng(5).standard_normal((8, 9, 10))
@@ -90,6 +138,7 @@ def test_checksums_are_of_what_is_sent(monkeypatch, apart):
 
 @pytest.mark.parallel([2])
 def test_refusals():
+    pencil = Pencil(Subcomm(WORLD, [0, 1]), (4, 4), 1)
     for asked, refused in [
         ({"wire": "float16"}, "wire must be None or 'float32', not 'float16'"),
         ({"wire": 1}, "wire must be None or 'float32', not 1"),
@@ -99,3 +148,8 @@ def test_refusals():
         ({"wire": "float32" if WORLD.rank else None}, "disagree on wire"),
     ]:
         expect_everywhere(ValueError, refused, lambda: PFFT(WORLD, (4, 4), **asked))  # noqa: B023
+        expect_everywhere(ValueError, refused, lambda: FFT1D(WORLD, 16, **{"dtype": "d", **asked}))  # noqa: B023
+        expect_everywhere(ValueError, refused, lambda: pencil.transfer(pencil, **{"dtype": "d", **asked}))  # noqa: B023
+    for dtype in (">f8", "i8", [("re", "d"), ("im", "d")]):
+        refused = "wire='float32' is for data in double precision, not for dtype"
+        expect_everywhere(ValueError, refused, lambda: pencil.transfer(pencil, dtype, wire="float32"))  # noqa: B023

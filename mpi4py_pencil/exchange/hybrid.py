@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from .._kernels import Call, Operation, Program
 from ..layout.boxes import Box, Boxes
+from ..ranks.agreement import agreed, nothing
 from ..sweep.instruction import Instruction, anywhere
 from .memory import NONE, Turn
 from .messages import Messages
@@ -37,7 +38,8 @@ class Hybrid:
         sends, _ = offsets(boxes.sends, itemsize)
         receives, nbytes = offsets([_far(box, q, node) for q, box in enumerate(boxes.receives)], itemsize)
         segments = dict(zip(node.ranks, window.addresses, strict=True))
-        mine, inbox, theirs = segments[boxes.comm.Get_rank()], turn.inbox(nbytes), boxes.comm.alltoall(sends)
+        inbox = agreed(boxes.comm, lambda: turn.inbox(nbytes), nothing)  # where there is no memory, none goes on
+        mine, theirs = segments[boxes.comm.Get_rank()], boxes.comm.alltoall(sends)
         into = [segments[q] + theirs[q] if q in segments else inbox + at for q, at in enumerate(receives)]
         placed = (
             place(boxes.sends, [mine + at for at in sends], order, itemsize),

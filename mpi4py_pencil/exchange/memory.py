@@ -13,6 +13,7 @@ from ..layout.boxes import Box, Boxes
 from ..sweep.cache import CACHE_LINE
 from ..sweep.tiles import Bytes, aligned_bytes
 from .placement import Placed, offsets, place
+from .window import Window
 
 if TYPE_CHECKING:
     from .messages import Messages
@@ -63,11 +64,23 @@ class Turn:
         Whose they are.
     out, into : int
         That of the outbox, and that of the inbox.
+    windows : dict, optional
+        By their method, the windows that take the place of buffers, where exchanges among the same ranks share them:
+        such as do not follow each other.
     """
 
     memory: Memory
     out: int = 0
     into: int = 1
+    windows: dict[str, Window] | None = None
+
+    def window(self, method: str, comm: MPI.Intracomm, nbytes: int) -> Window:
+        """The window of an exchange, of which this rank provides so much. Collective over `comm`."""
+        if self.windows is None:
+            return Window(comm, nbytes)
+        if method not in self.windows:
+            self.windows[method] = Window(comm, self.memory.nbytes)
+        return self.windows[method]
 
     def outbox(self, nbytes: int) -> int:
         """The address of the outbox."""

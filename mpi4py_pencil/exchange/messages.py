@@ -74,7 +74,7 @@ class Messages:
         self._comm, self._memory, self._itemsize = boxes.comm, memory, itemsize
         me, size = self._comm.Get_rank(), self._comm.Get_size()
         away, home = ([q for q in ((me + way * s) % size for s in range(1, size)) if far[q]] for way in (1, -1))
-        given, taken = (_pieces(side, q, order, itemsize, cut) for side, q in zip(sides, (away, home), strict=True))
+        given, taken = (_pieces(which, sides[which], (away, home)[which], order, itemsize, cut) for which in (0, 1))
         self.outbox, self.inbox = _listed(sides[0], given), _listed(sides[1], taken)
         parts, pieces = (1, 1) if cut is None else (len(cut.given(0)), cut.count)
         self._parts: list[Requests] = [[] for _ in range(parts)]
@@ -83,7 +83,7 @@ class Messages:
         self._last = list(range(pieces)) if cut and cut.aligned else [parts - 1] * pieces
         self._going: Requests = []
         self._coming: Requests = []
-        self._peers: list[int] = []  # from whom these come
+        self._from: list[tuple[int, Placed | None]] = []  # from whom these come, and what is to be made wide
         self._sent = self._ready = 0  # parts
         # what is made narrow where it lies before a part goes, and wide once a piece has come
         self._narrowed: list[list[Placed]] = [[] for _ in range(parts)]
@@ -109,7 +109,7 @@ class Messages:
             request = self._comm.Recv_init(message, peer, tag)
             for listed in (self._parts[part], self._pieces[piece], self._coming):
                 listed.append(request)
-            self._peers.append(peer)
+            self._from.append((peer, placed if narrow[peer] else None))
         self._under_way = [False]
         weakref.finalize(self, _give_back, (*self._coming, *self._going), self._under_way, (memory, keep))
         self._axes: tuple[int, int] | None = None
@@ -210,8 +210,10 @@ class Messages:
     def _unpack(self, copies: Sequence[Instruction], source: int, target: int) -> None:
         """Carry out the copies for the boxes that come in messages, in the order in which they arrive."""
         places = {ABSOLUTE: 0, SOURCE: source, TARGET: target}
-        for _ in self._peers:
-            peer = self._peers[MPI.Request.Waitany(self._coming)]
+        for _ in self._from:
+            peer, narrow = self._from[MPI.Request.Waitany(self._coming)]
+            if narrow is not None:
+                to_double(narrow, self._itemsize)
             copy, before, after = copies[peer]
             copy(places[before], places[after])
 
@@ -220,6 +222,12 @@ class Messages:
         self._send_up_to(len(self._parts) - 1)
         MPI.Request.Waitall(self._going)
         self._under_way[0] = False
+
+
+def keep_step(comm: MPI.Intracomm) -> None:
+    """Have all ranks go on from the same tag, also if an exchange could be opened on some of them only. Collective."""
+    cache = cache_of(comm)
+    cache[Messages] = comm.allreduce(cache.get(Messages, 0), MPI.MAX)
 
 
 def _give_back(requests: Sequence[MPI.Prequest], under_way: Sequence[bool], memory: object) -> None:
@@ -231,9 +239,14 @@ def _give_back(requests: Sequence[MPI.Prequest], under_way: Sequence[bool], memo
 
 
 def _pieces(
-    side: Sequence[Placed], peers: Sequence[int], order: tuple[int, ...], itemsize: int, cut: Cut | None
+    which: int,
+    side: Sequence[Placed],
+    peers: Sequence[int],
+    order: tuple[int, ...],
+    itemsize: int,
+    cut: Cut | None,
 ) -> Pieces:
-    """What the boxes of some peers are cut into, contiguous and one after the other."""
+    """What the boxes of some peers on a side are cut into, contiguous and one after the other."""
     found: Pieces = {}
     for peer in peers:
         whole = side[peer]
@@ -244,7 +257,7 @@ def _pieces(
             continue
         at = whole.address
         found[peer] = []
-        for given, taken, box in cut.boxes(whole.box):
+        for given, taken, box in cut.boxes(whole.box, which, peer):
             if box.size:
                 (placed,) = place([box], [at], order, itemsize)
                 found[peer].append((given, taken, placed))

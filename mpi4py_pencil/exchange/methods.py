@@ -17,12 +17,13 @@ from .alltoallv import Alltoallv
 from .alltoallw import Alltoallw
 from .hybrid import Hybrid
 from .memory import Turn
+from .messages import keep_step
 from .pairwise import Pairwise
 from .parts import Cut, Parts
 from .placement import Placed, offsets
 from .shared import Shared
 from .verified import Verified
-from .window import Window, near, on_one_node, room_for
+from .window import near, on_one_node, room_for
 
 METHODS = ("auto", "shared", "alltoallv", "alltoallw", "pairwise", "hybrid")
 # Boxes of fewer bytes on the average go by one Alltoallv, for which libraries join them.
@@ -110,6 +111,7 @@ def chosen_method(comm: MPI.Intracomm, method: str, boxes: Boxes, itemsize: int,
     chosen, short = agreed(comm, lambda: _method_of_peers(method, boxes, itemsize, wire), nothing)
     if comm.allreduce(short, MPI.LOR):
         say_no_room(comm, "exchanging by messages instead")
+    keep_step(boxes.comm)
     return chosen
 
 
@@ -241,7 +243,8 @@ def _boxed(
     """The two directions of an exchange of contiguous boxes, as they are without being verified."""
     comm = both[0].comm
     if method in ("shared", "hybrid"):
-        window = Window(comm if method == "shared" else near(comm).comm, segment_bytes(both[0], itemsize))
+        sharing = comm if method == "shared" else near(comm).comm
+        window = turns[0].window(method, sharing, segment_bytes(both[0], itemsize))
 
     def opened(way: int) -> Boxed:
         boxes, turn, cut = both[way], turns[way], cuts[way]

@@ -31,12 +31,16 @@ class Cut:
         The parts for the sweep after, and for the sweep before where the axis is the same.
     extents : (int, int)
         Of this rank's block before along the one, and after along the other.
+    ends : pair of sequences, optional
+        Of boxes of one axis, of those that are given and of those that are taken: for each peer where the parts of its
+        box end, which are not those of a block. They go and come as they are.
     """
 
     outward: int
     inward: int
     count: int
     extents: tuple[int, int]
+    ends: tuple[Sequence[Sequence[int]], Sequence[Sequence[int]]] | None = None
 
     @property
     def aligned(self) -> bool:
@@ -49,13 +53,18 @@ class Cut:
 
     def taken(self, extent: int) -> list[int]:
         """Where the parts end that a rank takes, along its block."""
-        return [extent * k // self.count for k in range(1, self.count + 1)]
+        return evenly(extent, self.count)
 
-    def boxes(self, box: Box) -> Iterator[tuple[int, int, Box]]:
+    def boxes(self, box: Box, side: int, peer: int) -> Iterator[tuple[int, int, Box]]:
         """What a box is cut into: the parts that each is of, as it is given and taken. In the order in which they go.
 
-        A box reaches all along the giver's block on one of the axes, and all along the taker's on the other.
+        It is given to a peer (0) or taken from it (1). Where the ends of its parts are not said, it reaches all along
+        the giver's block on one of the axes, and all along the taker's on the other.
         """
+        if self.ends is not None:
+            for part, ends in enumerate(itertools.pairwise([0, *self.ends[side][peer]])):
+                yield part, part, _within(box, 0, ends)
+            return
         given = list(itertools.pairwise([0, *self.given(box.shape[self.outward])]))
         taken = list(itertools.pairwise([0, *self.taken(box.shape[self.inward])]))
         for part, ends in enumerate(given):
@@ -66,6 +75,11 @@ class Cut:
             else:
                 for piece, theirs in enumerate(taken):
                     yield part, piece, _within(_within(box, self.outward, ends), self.inward, theirs)
+
+
+def evenly(extent: int, count: int) -> list[int]:
+    """Where so many parts of a block end that are as long as each other, but for one."""
+    return [extent * k // count for k in range(1, count + 1)]
 
 
 def _within(box: Box, axis: int, ends: tuple[int, int]) -> Box:

@@ -12,10 +12,12 @@ import numpy as np
 from mpi4py import MPI
 
 from .._kernels import ABSOLUTE, SOURCE, TARGET, Call
-from ..exchange import Exchange, Placed
+from ..exchange import Cut, Exchange, Placed
 from ..layout.arrays import view_at
 from ..layout.boxes import Box, Boxes
 from ..layout.partition import block
+from ..plan.cuts import parts_of
+from ..plan.leg import Stretch
 from ..sweep import cache
 from ..sweep.copying import copy
 from ..sweep.instruction import Instruction, side_by_side
@@ -82,19 +84,44 @@ def _one_after_the_other(sizes: Sequence[int]) -> tuple[Box, ...]:
     return tuple(Box((start,), (size,)) for start, size in zip(starts, sizes, strict=False))
 
 
+def cuts_of_line(places: Places, moved: Boxes, axis: int, itemsize: int) -> tuple[Cut | None, Cut | None]:
+    """Where an exchange between owners and holders is cut, there and back: along the fast indices that are held.
+
+    `axis` is that of the matrix along which the slow indices run, as the sweep's lines do. On the line's side it is
+    parts that are counted.
+    """
+    ranks, me = places.ranks, moved.comm.Get_rank()
+    count = parts_of(places.items * itemsize, ranks**2)
+    if count < 2 or ranks < 2 or places.fast // ranks < 2:
+        return None, None
+
+    def ends(owner: int, holder: int) -> list[int]:
+        sizes = (sum(patch.size for patch in places.patches(owner, holder, k, count)) for k in range(count))
+        return list(itertools.accumulate(sizes))
+
+    given, taken = [ends(me, q) for q in range(ranks)], [ends(q, me) for q in range(ranks)]
+    across, held = -axis, places.held(me)[1]  # of boxes of one axis, counted from which the other one of a matrix is
+    return (
+        Cut(across, across, count, (count, held), (given, taken)),
+        Cut(across, across, count, (held, count), (taken, given)),
+    )
+
+
 def laid(
-    patches: Sequence[Sequence[Patch]], boxes: Sequence[Box], placed: Sequence[Placed], itemsize: int
-) -> list[Laid]:
-    """Where the patches of each peer lie: one after the other in its box, or in one plain array of all."""
-    bases = [p.address for p in placed]
+    patches: Sequence[Sequence[Sequence[Patch]]], boxes: Sequence[Box], placed: Sequence[Placed], itemsize: int
+) -> list[list[Laid]]:
+    """Where the patches of each peer lie, part by part: one after the other in its box, or in a plain array of all."""
+    bases = {p.box.start[0]: p.address for p in placed if p.box.size}
     if len(placed) < len(boxes):
-        bases = [placed[0].address + box.start[0] * itemsize for box in boxes]
-    result = []
-    for base, each in zip(bases, patches, strict=True):
-        for patch in each:
-            result.append(Laid(patch, base))
-            base += patch.size * itemsize
-    return result
+        bases = {box.start[0]: placed[0].address + box.start[0] * itemsize for box in boxes}
+    found: list[list[Laid]] = [[] for _ in patches[0]]
+    for box, parts in zip(boxes, patches, strict=True):
+        at = bases[box.start[0]] if box.size else 0
+        for listed, part in zip(found, parts, strict=True):
+            for patch in part:
+                listed.append(Laid(patch, at))
+                at += patch.size * itemsize
+    return found
 
 
 class End:
@@ -102,8 +129,8 @@ class End:
 
     Parameters
     ----------
-    owned : sequence of Laid
-        What this rank owns.
+    owned : sequence of sequences of Laid
+        What this rank owns, part by part.
     dtype : numpy.dtype
         Of the line.
     filling : bool
@@ -115,20 +142,30 @@ class End:
     """
 
     def __init__(
-        self, owned: Sequence[Laid], dtype: np.dtype[Any], filling: bool, pool: ThreadPoolExecutor | None, threads: int
+        self,
+        owned: Sequence[Sequence[Laid]],
+        dtype: np.dtype[Any],
+        filling: bool,
+        pool: ThreadPoolExecutor | None,
+        threads: int,
     ) -> None:
         self._dtype = dtype
         self._filling = filling
         self._pool = pool
-        self._stream = sum(each.patch.size for each in owned) * dtype.itemsize > cache.CACHED_BYTES
-        # what is added is added to what has been written before
-        ordered = sorted(owned, key=lambda each: each.patch.rule is Rule.ADDED)
-        parts = [[each.part(threads, thread, dtype.itemsize) for each in ordered] for thread in range(threads)]
-        self._shares = [[each for each in share if each.patch.size] for share in parts]
+        self._threads = threads
+        self._stream = sum(each.patch.size for part in owned for each in part) * dtype.itemsize > cache.CACHED_BYTES
+        self._parts = [list(part) for part in owned]
+        if not filling:  # what is added is added to what has been written before
+            self._parts = [[each for each in part if each.patch.rule is not Rule.ADDED] for part in owned]
+            self._parts[-1] += [each for part in owned for each in part if each.patch.rule is Rule.ADDED]
 
-    def instructions(self, stride: int) -> list[Instruction]:
-        """What copies all boxes from or to a line of this stride."""
-        return side_by_side(self._pool, [[self._instruction(each, stride) for each in share] for share in self._shares])
+    def instructions(self, stride: int, stretch: Stretch | None = None) -> list[Instruction]:
+        """What copies all boxes from or to a line of this stride, or the parts in a stretch of them."""
+        parts = self._parts if stretch is None else self._parts[stretch[1] : stretch[2]]
+        listed = [each for part in parts for each in part]
+        shares = [[each.part(self._threads, k, self._dtype.itemsize) for each in listed] for k in range(self._threads)]
+        made = [[self._instruction(each, stride) for each in share if each.patch.size] for share in shares]
+        return side_by_side(self._pool, made)
 
     def _instruction(self, each: Laid, stride: int) -> Instruction:
         """What copies one patch, and edits it where there is more to do than that."""
@@ -188,43 +225,48 @@ class Border:
         self._axis = axis
         self._dtype = dtype
         self._threads, self._pool = threads, pool
-        self._held_from = places.held(rank)[0]
-        self._owned = [places.patches(rank, peer) for peer in range(places.ranks)]
-        self._held = [places.patches(peer, rank) for peer in range(places.ranks)]
+        self._places, self._rank = places, rank
 
     def fill(self) -> End:
         """Copies the caller's line to the outbox."""
-        return self._end(self._there.outbox, True)
+        return self._end(self._there, self._there.outbox, True)
 
     def empty(self) -> End:
         """Copies the inbox to the caller's line."""
-        return self._end(self._back.inbox, False)
+        return self._end(self._back, self._back.inbox, False)
 
-    def _end(self, placed: Sequence[Placed], filling: bool) -> End:
+    def _end(self, exchange: Exchange, placed: Sequence[Placed], filling: bool) -> End:
         """The copies on the owner's side."""
-        owned = laid(self._owned, self._moved.sends, placed, self._dtype.itemsize)
-        return End(owned, self._dtype, filling, self._pool, self._threads)
+        owned = [self._in_parts(exchange, self._rank, peer) for peer in range(self._places.ranks)]
+        found = laid(owned, self._moved.sends, placed, self._dtype.itemsize)
+        return End(found, self._dtype, filling, self._pool, self._threads)
 
     def taken(self) -> list[Placed]:
         """The inbox as boxes of the block of the matrix that is held."""
-        return self._boxes(self._there.inbox)
+        return self._boxes(self._there, self._there.inbox)
 
     def given(self) -> list[Placed]:
         """The outbox likewise."""
-        return self._boxes(self._back.outbox)
+        return self._boxes(self._back, self._back.outbox)
 
-    def _boxes(self, placed: Sequence[Placed]) -> list[Placed]:
+    def _boxes(self, exchange: Exchange, placed: Sequence[Placed]) -> list[Placed]:
         """The patches on the holder's side."""
-        itemsize = self._dtype.itemsize
-        held = laid(self._held, self._moved.receives, placed, itemsize)
+        itemsize, held_from = self._dtype.itemsize, self._places.held(self._rank)[0]
+        held = [self._in_parts(exchange, peer, self._rank) for peer in range(self._places.ranks)]
         return [
             Placed(
-                box(each.patch, self._axis, self._held_from),
+                box(each.patch, self._axis, held_from),
                 each.address,
                 each.strides(itemsize)[:: 1 if self._axis == 0 else -1],
             )
-            for each in held
+            for part in laid(held, self._moved.receives, placed, itemsize)
+            for each in part
         ]
+
+    def _in_parts(self, exchange: Exchange, owner: int, holder: int) -> list[list[Patch]]:
+        """What one rank owns and one holds, in the parts in which it goes."""
+        parts = 1 if exchange.outward is None else len(exchange.outward.ends)
+        return [self._places.patches(owner, holder, k, parts) for k in range(parts)]
 
 
 def box(patch: Patch, axis: int, held_from: int) -> Box:

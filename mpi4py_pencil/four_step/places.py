@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from ..exchange.parts import evenly
 from ..layout.partition import block, overlap
 
 
@@ -112,9 +113,12 @@ class Places:
         """Start and count of a rank's fast indices."""
         return block(self.fast, self.ranks, rank)
 
-    def patches(self, owner: int, holder: int) -> list[Patch]:
-        """What one rank owns and one holds, in an order that all know."""
-        return [patch for s in self.stretches for patch in self._patches(s, self.owned(owner), self.held(holder))]
+    def patches(self, owner: int, holder: int, part: int = 0, parts: int = 1) -> list[Patch]:
+        """What one rank owns and one holds, in an order that all know; or one of so many parts of what is held."""
+        start, count = self.held(holder)
+        first, last = [0, *evenly(count, parts)][part : part + 2]
+        held = start + first, last - first
+        return [patch for s in self.stretches for patch in self._patches(s, self.owned(owner), held)]
 
     def absent(self, holder: int, start: int, stop: int) -> list[Patch]:
         """The entries of some indices that no item stands for, of those that a rank holds."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,21 +13,23 @@ from mpi4py import MPI
 
 from ..engines import engine
 from ..exchange import Exchange, Memory, chosen_method, open_exchange, room, turns
+from ..exchange.window import Window
 from ..layout.arrays import keep
 from ..layout.boxes import Boxes, boxes
-from ..layout.partition import block
 from ..layout.pencil import Pencil
 from ..layout.subcomm import Subcomm
 from ..layout.way import Way
 from ..plan.arguments import scales
-from ..plan.program import Program, chained
+from ..plan.cuts import cuts_between
+from ..plan.leg import Stretch
+from ..plan.program import Program, Sweeping, chained
 from ..plan.timing import SWEEP, Clock
 from ..ranks.agreement import agreed, nothing
 from ..sweep import cache
 from ..sweep.instruction import Instruction
 from ..sweep.tiles import Tiles
 from ..transforms import Fourier
-from .ends import Border, End, box, moves
+from .ends import Border, End, box, cuts_of_line, moves
 from .places import Places, gap, of_modes, of_points
 from .sweeps import Lines, Scales
 from .twiddles import Twiddled, nearest_factors, twiddles
@@ -49,9 +51,11 @@ class OneWay:
         In the order in which they are used.
     ends : pair of (str, End)
         What fills the first outbox, and what empties the last inbox, with their names.
-    sweeps : pair of (Lines, instructions)
-        What transforms from the first to the second exchange, and from the second to the third; the lines have memory
-        of their own, which is there as long as this is.
+    sweeps : pair of (str, callable)
+        What transforms from the first to the second exchange, and from the second to the third: the name of the lines,
+        and what makes the instructions of all of them, or of a stretch.
+    natural : (int, int)
+        The strides of ordinary lines before and after.
     clock : Clock
         What it reports to.
     """
@@ -61,7 +65,8 @@ class OneWay:
         name: str,
         exchanges: Sequence[Exchange],
         ends: Sequence[tuple[str, End]],
-        sweeps: Sequence[tuple[Lines, list[Instruction]]],
+        sweeps: Sequence[tuple[str, Callable[[Stretch | None], list[Instruction]]]],
+        natural: tuple[int, int],
         clock: Clock,
     ) -> None:
         self.methods = [each.method for each in exchanges]
@@ -71,28 +76,24 @@ class OneWay:
         self._sweeps = sweeps
         self._clock = clock
         self._programs: dict[tuple[int, int], Program] = {}
+        self._compiled(*natural)
 
     def __call__(self, source: Array, target: Array, normalize: bool) -> None:
         """Transform a line into another. Collective over the ranks."""
         key = source.strides[0], target.strides[0]
-        program = self._programs.get(key) or keep(self._programs, key, self._compiled(*key), 8)
+        program = self._programs.get(key) or self._compiled(*key)
         program(source, target, normalize)
 
     def _compiled(self, source: int, target: int) -> Program:
         """The program for lines of these strides."""
         (start, fill), (end, empty) = self._ends
-        passes = [
-            (start, COPY, fill.instructions(source)),
-            *((lines.name, SWEEP, sweep) for lines, sweep in self._sweeps),
-            (end, COPY, empty.instructions(target)),
+        passes: list[Sweeping] = [
+            (start, COPY, partial(fill.instructions, source)),
+            *((lines, SWEEP, sweep) for lines, sweep in self._sweeps),
+            (end, COPY, partial(empty.instructions, target)),
         ]
-        whole = [(name, what, partial(_whole, listed)) for name, what, listed in passes]
-        return Program(self._name, chained(whole, self._exchanges), self._clock)
-
-
-def _whole(listed: list[Instruction], _: None) -> list[Instruction]:
-    """A pass that is not cut."""
-    return listed
+        program = Program(self._name, chained(passes, self._exchanges), self._clock)
+        return keep(self._programs, (source, target), program, 8)
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ class Line:
         The engine, the exchange, and what is scaled.
     threads : int
         Of each rank.
+    wire : str or None
+        "float32" where messages between nodes are in single precision.
     given : bool
         Whether the engine was given; the default may not be the same on every rank yet.
     """
@@ -120,6 +123,7 @@ class Line:
     method: str
     norm: str
     threads: int
+    wire: str | None
     given: bool
 
     def arguments(self) -> dict[str, Any]:
@@ -132,6 +136,7 @@ class Line:
             "method": self.method,
             "norm": self.norm,
             "threads": self.threads,
+            "wire": self.wire,
         }
 
     @property
@@ -171,14 +176,25 @@ def open_route(
     shapes = [_lengths(moved[0]), (columns.subshape, rows.subshape), _lengths(moved[2])]
     dtypes = line.dtype, line.complex_dtype, line.complex_dtype
     memory = Memory(room(moved, [dtype.itemsize for dtype in dtypes]))
-    chosen = [chosen_method(comm, line.method, each, dtype.itemsize) for each, dtype in zip(moved, dtypes, strict=True)]
+    narrow = line.wire is not None
+    chosen = [
+        chosen_method(comm, line.method, each, dtype.itemsize, narrow)
+        for each, dtype in zip(moved, dtypes, strict=True)
+    ]
     there, home = turns(memory, chosen), turns(memory, chosen[::-1])[::-1]
+    windows: tuple[dict[str, Window], dict[str, Window]] = ({}, {})  # of the first exchange and the last, and between
+    there, home = ([replace(turn, windows=windows[k % 2]) for k, turn in enumerate(row)] for row in (there, home))
     # forward ends with the last exchange's own way back
     pairs = (there[0], home[0]), (there[1], home[1]), (home[2], there[2])
+    cuts = (
+        cuts_of_line(points, moved[0], 0, dtypes[0].itemsize),
+        cuts_between(columns, rows, dtypes[1].itemsize),
+        cuts_of_line(modes, moved[2], 1, dtypes[2].itemsize),
+    )
     opened = []
-    for method, each, sides, dtype, both in zip(chosen, moved, shapes, dtypes, pairs, strict=True):
+    for method, each, sides, dtype, both, cut in zip(chosen, moved, shapes, dtypes, pairs, cuts, strict=True):
         order = tuple(range(len(sides[0])))
-        opening = partial(open_exchange, comm, method, each, sides, dtype.itemsize, order, both)
+        opening = partial(open_exchange, comm, method, each, sides, dtype.itemsize, order, both, cut, narrow)
         opened.append(agreed(comm, opening, nothing))
     rank = between.comm.Get_rank()
     return agreed(comm, lambda: _bound(line, places, rank, moved, opened, pool, clock), nothing)
@@ -199,8 +215,7 @@ def _lines(
     planner, dtype = engine(line.backend), line.complex_dtype
     down, along = Fourier().along(0, n1, n1, line.dtype), Fourier().along(1, n2, n2, dtype)
     factors = twiddles(n1 * n2, range(first, first + count), down.length, dtype)
-    shares = [block(count, threads, thread) for thread in range(threads)]
-    twiddled = [Twiddled(planner, factors[start : start + size]) for start, size in shares]
+    twiddled = [Twiddled(planner, factors) for _ in range(threads)]
     absent = [box(patch, 1, first_row) for patch in places[1].absent(rank, *gap(line.modes, line.points))]
     tiles = [Tiles(planner, vertical=line.backend == "vertical") for _ in range(threads)]
     return (
@@ -225,15 +240,17 @@ def _bound(
     points = Border(places[0], rank, moved[0], opened[0], 0, line.dtype, threads, pool)
     modes = Border(places[1], rank, moved[2], opened[2], 1, line.complex_dtype, threads, pool)
     across, back = opened[1]
+    natural = line.dtype.itemsize, line.complex_dtype.itemsize
     return (
         OneWay(
             str(Way.FORWARD),
             (opened[0][0], across, opened[2][1]),
             (("points", points.fill()), ("modes", modes.empty())),
             (
-                (columns, columns.instructions(Way.FORWARD, points.taken(), across.outbox, _ONE)),
-                (rows, rows.instructions(Way.FORWARD, across.inbox, modes.given(), line.scales)),
+                (columns.name, columns.instructions(Way.FORWARD, points.taken(), across.outbox, _ONE)),
+                (rows.name, rows.instructions(Way.FORWARD, across.inbox, modes.given(), line.scales)),
             ),
+            natural,
             clock,
         ),
         OneWay(
@@ -241,9 +258,10 @@ def _bound(
             (opened[2][0], back, opened[0][1]),
             (("modes", modes.fill()), ("points", points.empty())),
             (
-                (rows, rows.instructions(Way.BACKWARD, modes.taken(), back.outbox, _ONE)),
-                (columns, columns.instructions(Way.BACKWARD, back.inbox, points.given(), line.scales)),
+                (rows.name, rows.instructions(Way.BACKWARD, modes.taken(), back.outbox, _ONE)),
+                (columns.name, columns.instructions(Way.BACKWARD, back.inbox, points.given(), line.scales)),
             ),
+            natural[::-1],
             clock,
         ),
     )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
 from .._kernels import Call
 from ..exchange import Placed
-from ..layout.arrays import offset
 from ..layout.boxes import Box
-from ..layout.partition import block, overlap
 from ..layout.way import Way
-from ..plan.leg import DirectedSweep, Leg
+from ..plan.leg import DirectedSweep, Leg, Stretch, parts_between, thread_bounds, within
 from ..sweep.instruction import Instruction, anywhere, side_by_side
 from ..sweep.tiles import Bytes, Tiles, aligned_bytes
 from ..transforms import Transform
@@ -66,27 +65,36 @@ class Lines:
 
     def instructions(
         self, way: Way, source: Sequence[Placed], target: Sequence[Placed], scales: Scales
-    ) -> list[Instruction]:
-        """What sweeps from an inbox to an outbox; each thread has a block of the lines.
+    ) -> Callable[[Stretch | None], list[Instruction]]:
+        """What makes the instructions of a sweep from an inbox to an outbox, or of a stretch of it.
 
-        Of lines from which nothing is kept, forward writes what nobody reads.
+        Each thread has a block of the lines. Of lines from which nothing is kept, forward writes what nobody reads.
         """
         if way is Way.FORWARD:
             target = [*target, *(self._spare(box, self._unread) for box in self._absent if self._whole(box))]
         else:
             source = [*source, *(self._spare(box, self._zeros) for box in self._absent)]
-        legs = [self._leg(thread, way, source, target, scales) for thread in range(len(self._tiles))]
-        begin = [anywhere(Call(each.begin)) for each in self._twiddled]
-        return begin + side_by_side(self._pool, [leg.instructions(None, None) for leg in legs])
-
-    def _leg(self, thread: int, way: Way, source: Sequence[Placed], target: Sequence[Placed], scales: Scales) -> Leg:
-        """A thread's part of a sweep."""
         axis = self._transform.axis
-        part = block(self._count, len(self._tiles), thread)
-        extents = (self._transform.points, part[1]) if axis == 0 else (part[1], self._transform.points)
+        extents = (self._transform.points, self._count) if axis == 0 else (self._count, self._transform.points)
         sweep = DirectedSweep(axis, self._transform.line(way), extents)
-        sides = _within(source, 1 - axis, part), _within(target, 1 - axis, part)
-        return Leg([sweep], None, sides, [self._tiles[thread]], scales, None)
+        sides = source, target
+        legs = [Leg([sweep], None, sides, [tiles], scales, None) for tiles in self._tiles]
+        return partial(self._of, legs, extents, sides)
+
+    def _of(
+        self, legs: Sequence[Leg], extents: Sequence[int], sides: Sequence[Sequence[Placed]], stretch: Stretch | None
+    ) -> list[Instruction]:
+        """What sweeps a stretch, in parts that boxes cut: an engine that multiplies is told where each begins."""
+        across = 1 - self._transform.axis
+        shares: list[list[Instruction]] = []
+        for thread, bounds in enumerate(thread_bounds(within(extents, stretch), (across,), len(legs))):
+            shares.append([])
+            for part in parts_between(bounds, (across,), sides):
+                start, size = part[across]
+                if self._twiddled:
+                    shares[-1].append(anywhere(Call(partial(self._twiddled[thread].begin, start, start + size))))
+                shares[-1] += legs[thread].instructions(None, None, (across, start, start + size))
+        return side_by_side(self._pool, shares)
 
     def _whole(self, box: Box) -> bool:
         """Whether a box has whole lines."""
@@ -96,17 +104,3 @@ class Lines:
         """A box all of whose lines are the same memory."""
         steps = tuple(self._transform.dtype.itemsize if k == self._transform.axis else 0 for k in (0, 1))
         return Placed(box, memory.ctypes.data, steps)
-
-
-def _within(placed: Sequence[Placed], axis: int, bounds: tuple[int, int]) -> list[Placed]:
-    """What lies within bounds along an axis, counted from there."""
-    result = []
-    for each in placed:
-        box = each.box
-        start, count = overlap((box.start[axis], box.shape[axis]), bounds)
-        if count and box.size:
-            moved = [start - box.start[k] if k == axis else 0 for k in (0, 1)]
-            at = tuple(start - bounds[0] if k == axis else box.start[k] for k in (0, 1))
-            shape = tuple(count if k == axis else box.shape[k] for k in (0, 1))
-            result.append(Placed(Box(at, shape), each.address + offset(moved, each.strides), each.strides))
-    return result

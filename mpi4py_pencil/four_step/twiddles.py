@@ -42,25 +42,25 @@ def twiddles(n: int, columns: range, modes: int, dtype: np.dtype[Any]) -> Array:
 class Twiddled:
     """An engine that multiplies tiles of columns by the twiddle factors: after forward, conjugate before backward.
 
-    The tiles of a sweep through a matrix come in the order of its columns. Of real columns there are the factors for
-    the modes that they have.
+    The tiles of a part of a sweep through a matrix come in the order of its columns. Of real columns there are the
+    factors for the modes that they have.
 
     Parameters
     ----------
     planner : Planner
         The engine that transforms.
     factors : ndarray
-        A row for each of the columns of a sweep.
+        A row for each of the columns.
     """
 
     def __init__(self, planner: Planner, factors: Array) -> None:
         self._planner = planner
         self._factors = factors
-        self._column = 0
+        self._column = self._stop = 0
 
-    def begin(self, *_: int) -> None:
-        """Say that the next tile is the first."""
-        self._column = 0
+    def begin(self, start: int, stop: int, *_: int) -> None:
+        """Say that the next tiles are of the columns from `start` to `stop`."""
+        self._column, self._stop = start, stop
 
     def __call__(self, line: Line, before: Array, after: Array) -> Plan:
         """Plan the transform of a tile and its multiplication."""
@@ -82,5 +82,5 @@ class Twiddled:
 
     def _next(self, count: int) -> Array:
         """The factors of the next columns, as many as a tile holds and there are."""
-        self._column += count
-        return self._factors[self._column - count : self._column]
+        start, self._column = self._column, min(self._column + count, self._stop)
+        return self._factors[start : self._column]

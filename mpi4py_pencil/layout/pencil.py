@@ -135,11 +135,11 @@ class Pencil:
         subcomm = subcomm.without_components(rank) if isinstance(subcomm, Subcomm) else subcomm[rank:]
         return Pencil(subcomm, self.shape[rank:], self.axis - rank, self.kept[rank:])
 
-    def transfer(self, other: Pencil, dtype: Any, method: str = "auto") -> Transfer:
+    def transfer(self, other: Pencil, dtype: Any, method: str = "auto", wire: str | None = None) -> Transfer:
         """The `Transfer` from this pencil to another. Collective as making that is."""
         from ..transfer import Transfer  # describes nothing: it moves, and lies a floor above
 
-        return Transfer(self, other, dtype, method)
+        return Transfer(self, other, dtype, method, wire)
 
     def local_slice(self) -> tuple[slice, ...]:
         """This rank's block as slices of the global array."""

@@ -175,7 +175,7 @@ def request(
         collapse=truth("collapse", collapse),
         given=tuple(name for name, is_given in explicit.items() if is_given),
         tune=_tune(tune),
-        wire=_wire(wire, kind, method),
+        wire=checked_wire(wire, kind, method),
         ranks_per_node=ranks_per_node,
     )
 
@@ -214,13 +214,19 @@ def _tune(tune: Any) -> str | None:
     return tune
 
 
-def _wire(wire: Any, dtype: np.dtype[Any], method: str) -> str | None:
-    """In what messages between nodes are."""
+def checked_wire(wire: Any, dtype: np.dtype[Any], method: str) -> str | None:
+    """In what messages between nodes are that carry this dtype by this method: None for what there is.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such thing, or it does not go with dtype or method.
+    """
     if wire is None:
         return None
     if wire != "float32":
         raise ValueError(f"wire must be None or 'float32', not {said(wire)}")
-    if dtype.char not in "dD":
+    if dtype not in (np.dtype("d"), np.dtype("D")):
         raise ValueError(f"wire='float32' is for data in double precision, not for dtype {dtype}")
     if method in ("alltoallv", "alltoallw"):
         raise ValueError(f"wire='float32' needs method 'auto', 'hybrid' or 'pairwise': {method!r} sends what there is")

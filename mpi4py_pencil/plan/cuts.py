@@ -56,6 +56,11 @@ def cuts_between(a: Pencil, b: Pencil, itemsize: int) -> tuple[Cut | None, Cut |
     )
 
 
+def parts_of(nbytes: int, boxes: int) -> int:
+    """Into how many parts an exchange of so many boxes is cut that have so many bytes together; below two it is not."""
+    return min(_MOST, nbytes // boxes // _FEWEST_BYTES)
+
+
 def _cut(
     pencils: Sequence[Pencil],
     swapped: Sequence[int],
@@ -75,7 +80,7 @@ def _cut(
         for axes, pencil in ((free[0] - {divided}, before), (free[1] - {gathered}, after))
     )
     boxes = math.prod(before.sizes) * before.sizes[gathered]
-    count = min(_MOST, math.prod(before.shape) * itemsize // boxes // _FEWEST_BYTES)
+    count = parts_of(math.prod(before.shape) * itemsize, boxes)
     if count < 2 or not given or not taken:
         return None
     outward = axis if axis in given else min(given & taken or given)
