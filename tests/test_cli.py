@@ -210,7 +210,8 @@ def test_tuning(tmp_path, monkeypatch):
     np.testing.assert_equal({len(row) for row in rows}, {len(header)})
     cells = [row.split() for row in rows]
     np.testing.assert_equal({row[0] for row in cells}, {"1x2x1", "1x1x2"})
-    np.testing.assert_equal({row[1] for row in cells}, {"auto", "alltoallv", "alltoallw", "pairwise", "hybrid"})
+    several = {"auto", "alltoallv", "alltoallw", "pairwise", "hybrid", "joined"}
+    np.testing.assert_equal({row[1] for row in cells}, several)
     np.testing.assert_equal({row[2] for row in cells}, set(engines("F")))
     least = min(float(row[4]) for row in cells)
     told, _, than = best.partition("; ")

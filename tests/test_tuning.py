@@ -90,7 +90,7 @@ def test_candidates():
             np.testing.assert_equal(among["grids"][0], asked_for().dims)
             np.testing.assert_equal({np.prod(grid) for grid in among["grids"]}, {WORLD.size})
             np.testing.assert_equal(len(among["grids"]), {1: 1, 2: 2, 4: 3, 6: 4}[WORLD.size])
-            several = ["auto", "alltoallv", "alltoallw", "pairwise", "hybrid"]
+            several = ["auto", "alltoallv", "alltoallw", "pairwise", "hybrid", "joined"]
             np.testing.assert_equal(sorted(among["methods"]), sorted(several) if WORLD.size > 1 else ["auto"])
             np.testing.assert_equal(among["backends"], engines(dtype))
             np.testing.assert_equal(among["tiles"], [TILE_BYTES, TILE_BYTES // 2, TILE_BYTES * 2])

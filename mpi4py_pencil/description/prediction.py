@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..exchange import METHODS, Cut
+from ..exchange import METHODS, Cut, share_count
 from ..layout.way import Way
 from ..plan.arguments import Request
 from ..plan.cuts import cuts_of
@@ -229,6 +229,8 @@ def exchange_seconds(traffic: Traffic, method: str, machine: Machine) -> tuple[f
     """
     if method == "shared":
         return 0.0, 0.0, _known(machine.fence, "of windows")
+    if method == "joined":
+        return _joined_seconds(traffic, machine)
     latency = messages = once = 0.0
     near, far = int(traffic.near_boxes.max()), int((traffic.boxes - traffic.near_boxes).max())
     if far:
@@ -243,6 +245,17 @@ def exchange_seconds(traffic: Traffic, method: str, machine: Machine) -> tuple[f
         messages += near * link.message
         once += float(max(traffic.nodes_keep.max() / link.bandwidth, traffic.stays.max() / link.alone))
     return latency, messages, once
+
+
+def _joined_seconds(traffic: Traffic, machine: Machine) -> tuple[float, float, float]:
+    """What an exchange takes whose boxes are joined: of the first node, and of that which gives most."""
+    link: Link = _known(machine.between, "between nodes")
+    ranks, most = min(traffic.per_node or 1, traffic.sent.size), float(traffic.nodes_leave.max())
+    carried = traffic.reached * share_count(int(most / max(traffic.reached, 1)), ranks)
+    busy = max(min(carried, ranks), 1)  # ranks
+    waits = 2 * _known(machine.fence, "of windows") if ranks > 1 else 0.0
+    moved = max(most / link.bandwidth, most / busy / link.alone)
+    return link.latency + waits, -(-carried // ranks) * link.message, moved
 
 
 def finished(sweeps: Sequence[float], travels: Sequence[Travel]) -> float:
@@ -279,7 +292,7 @@ def _widths(ends: Sequence[Fraction]) -> list[Fraction]:
 
 def _method(asked: str, traffic: Traffic) -> str:
     """What a method comes to: that of the rank that gives most to other nodes."""
-    if asked == "hybrid" and traffic.together.all():
+    if asked in ("hybrid", "joined") and traffic.together.all():
         return "shared"
     return method_of(asked, traffic, int(np.argmax(np.where(traffic.together, -1, traffic.leaves))))
 

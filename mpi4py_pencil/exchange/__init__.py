@@ -19,6 +19,7 @@ which are operations, instructions of programs, and
 They know no FFT. Every rank of the peers' communicator opens the same exchanges in the same order.
 """
 
+from .joined import share_count
 from .local import Local
 from .memory import Memory, Turn, room, turns
 from .methods import (
@@ -54,5 +55,6 @@ __all__ = [
     "room",
     "say_no_room",
     "segment_bytes",
+    "share_count",
     "turns",
 ]

@@ -222,7 +222,9 @@ def _wire(wire: Any, dtype: np.dtype[Any], method: str) -> str | None:
     if dtype.char not in "dD":
         raise ValueError(f"wire='float32' is for data in double precision, not for dtype {dtype}")
     if method in ("alltoallv", "alltoallw"):
-        raise ValueError(f"wire='float32' needs method 'auto', 'hybrid' or 'pairwise': {method!r} sends what there is")
+        raise ValueError(
+            f"wire='float32' needs method 'auto', 'hybrid', 'joined' or 'pairwise': {method!r} sends it all"
+        )
     return "float32"
 
 

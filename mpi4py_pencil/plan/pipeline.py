@@ -198,7 +198,7 @@ def _open(
     needed = [parts or local_bytes(*block) for parts, block in zip(moved, blocks, strict=True)]
     itemsizes = [dtype.itemsize for _, dtype in blocks]
     chosen = [
-        "local" if parts is None else chosen_method(comm, method, parts, itemsize, wire)
+        "local" if parts is None else chosen_method(comm, method, parts, itemsize, wire, comm)
         for parts, itemsize in zip(moved, itemsizes, strict=True)
     ]
     memory = Memory(room(needed, itemsizes))
