@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..exchange import METHODS, Cut, share_count
+from ..exchange import CUT, METHODS, Cut, share_count
 from ..layout.way import Way
 from ..plan.arguments import Request
 from ..plan.cuts import cuts_of
@@ -34,8 +34,6 @@ from .wording import columns, count
 MOST_GRIDS = 16
 # "shared" is "auto" where it can be; "alltoallw" is left to measuring.
 PREDICTED = [method for method in METHODS if method not in ("shared", "alltoallw")]
-# Those whose exchanges are cut.
-_CUT = ("pairwise", "hybrid")
 # Rows of the text.
 _MOST_ROWS = 10
 _COMPLEX = 16
@@ -170,7 +168,7 @@ def predicted(
     sweeps: list[float] = []
     between: list[Travel] = []
     parts: list[int] = []
-    for trip, cut in zip(trips, [*cuts_of(trips, Way.FORWARD, 0), None], strict=True):
+    for trip, cut in zip(trips, [*cuts_of(trips, Way.FORWARD, 0, asked.parts), None], strict=True):
         sweeps.append(pass_seconds(trip, machine, per_node, asked.threads))
         stages.append((f"sweep axis {' and '.join(str(sweep.transform.axis) for sweep in trip.sweeps)}", sweeps[-1]))
         if trip.exchange is not None:
@@ -211,7 +209,7 @@ def pass_seconds(trip: Pass, machine: Machine, per_node: int, threads: int = 1) 
 def travel(exchange: Exchange, traffic: Traffic, method: str, machine: Machine, cut: Cut | None) -> Travel:
     """How an exchange travels, cut if its method is one that cuts."""
     seconds = exchange_seconds(traffic, method, machine)
-    if cut is None or method not in _CUT:
+    if cut is None or method not in CUT:
         return Travel(*seconds)
     extents = exchange.before.subshape[cut.outward], exchange.after.subshape[cut.inward]
     ends = cut.given(extents[0]), cut.taken(extents[1])

@@ -23,6 +23,7 @@ from .joined import share_count
 from .local import Local
 from .memory import Memory, Turn, room, turns
 from .methods import (
+    CUT,
     METHODS,
     SMALL,
     Boxed,
@@ -38,6 +39,7 @@ from .parts import Cut, Parts
 from .placement import Placed
 
 __all__ = [
+    "CUT",
     "METHODS",
     "SMALL",
     "Boxed",

@@ -28,6 +28,8 @@ from .verified import Verified
 from .window import Window, near, on_one_node, room_for, some_near
 
 METHODS = ("auto", "shared", "alltoallv", "alltoallw", "pairwise", "hybrid", "joined")
+# Those whose exchanges are cut into parts.
+CUT = ("pairwise", "hybrid")
 # Boxes of fewer bytes on the average are joined, or go by one Alltoallv, for which libraries join some.
 SMALL = 2**15
 

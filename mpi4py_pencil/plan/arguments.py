@@ -62,6 +62,8 @@ class Request:
         So many consecutive ranks share a node; None where that is not so, or not known.
     wire : str or None
         "float32" where messages between nodes are in single precision.
+    parts : int or None
+        Into so many parts boxes are cut, where exchanges are; None for what suits their size. Tuning finds it.
     """
 
     shape: tuple[int, ...]
@@ -83,6 +85,7 @@ class Request:
     tune: str | None = None
     ranks_per_node: int | None = None
     wire: str | None = None
+    parts: int | None = None
 
     @property
     def joined(self) -> Groups:
