@@ -173,6 +173,8 @@ def test_a_slab_by_hand():
     told = emulated(4, (256, 256, 256), method="shared")
     mib = 1024 * 1024
     np.testing.assert_equal((told["grid"], told["passes"], told["input"]["bytes"]), ([4, 1, 1], 2, 32 * mib))
+    # planes that the last axis counts would be gone through point by point
+    np.testing.assert_equal(emulated(4, (256, 256, 256), grid=(1, 4, 1), backend="pyfftw")["passes"], 3)
     np.testing.assert_equal([s["pass"] for s in of("sweep", told)], [1, 1, 2])
     (exchange_,) = of("exchange", told)
     np.testing.assert_equal((exchange_["boxes"], exchange_["sent"]), (3, 3 * 64 * 64 * 129 * 16))
