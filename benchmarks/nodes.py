@@ -29,6 +29,7 @@ METHODS = {
     "whole": {"method": "pairwise"},
     "pairwise": {"method": "pairwise"},
     "hybrid": {"method": "hybrid"},
+    "joined": {"method": "joined"},
     "auto": {},
     "wire": {"wire": "float32"},
 }

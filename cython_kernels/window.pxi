@@ -113,11 +113,28 @@ cdef class Claim(Counting):
         self.function = run_claim
 
 
-cdef class Fence(Counting):
-    """What each rank has written into its segment is there for all."""
+cdef struct fence_call:
+    window_counters *counters
+    int64_t turns
 
-    def __cinit__(self):
-        self.function = run_fence
+
+cdef class Fence(Counting):
+    """What each rank has written into its segment is there for all.
+
+    Parameters
+    ----------
+    counters : Counters
+        Of the window.
+    turns : int
+        Of so many fences in a row the last is waited for, which is after all others.
+    """
+
+    cdef fence_call call
+
+    def __init__(self, Counters counters, turns=1):
+        super().__init__(counters)
+        self.call.counters, self.call.turns = &counters.counters, turns
+        self.function, self.data = run_fence, <void *>&self.call
 
 
 cdef class Release(Counting):
@@ -141,9 +158,9 @@ cdef int run_claim(void *data, char *source, char *target, Py_ssize_t start, Py_
 
 cdef int run_fence(void *data, char *source, char *target, Py_ssize_t start, Py_ssize_t stop,
                    bint normalize) except -1 nogil:
-    cdef window_counters *c = <window_counters *>data
+    cdef window_counters *c = (<fence_call *>data).counters
     if not c.broken:
-        c.turn += 1
+        c.turn += (<fence_call *>data).turns
         raise_flag(<char *>c.written[c.me], c.turn)
         if reached(c.written, c.count, c.turn, LOOKS):
             return 0

@@ -297,6 +297,7 @@ class PFFT:
             self._clock,
             components,
             asked.wire is not None,
+            asked.parts,
         )
 
     @property

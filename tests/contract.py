@@ -68,15 +68,15 @@ def inside(box):
 class Opened:
     """Both directions of an exchange between two pencils."""
 
-    def __init__(self, method, before, after, itemsize, order, cuts=(None, None)):
+    def __init__(self, method, before, after, itemsize, order, cuts=(None, None), together=WORLD):
         self.pencils = (before, after)
         self.dtype = np.dtype(f"V{itemsize}")
         moved = boxes(before, after)
         self.comm = moved.comm
         shapes = (before.subshape, after.subshape)
         turn = Turn(Memory(max(segment_bytes(moved, itemsize), *(int(np.prod(n)) * itemsize for n in shapes))))
-        chosen = chosen_method(WORLD, method, moved, itemsize)
-        self.ways = open_exchange(WORLD, chosen, moved, shapes, itemsize, order, (turn, turn), cuts)
+        chosen = chosen_method(WORLD, method, moved, itemsize, together=together)
+        self.ways = open_exchange(together, chosen, moved, shapes, itemsize, order, (turn, turn), cuts)
 
     def sent(self, way, whole):
         """Return one way of the exchange, after a global array has been sent by it, and what is to arrive."""

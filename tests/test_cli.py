@@ -207,32 +207,35 @@ def test_tuning(tmp_path, monkeypatch):
     title, (header, *rows), (best, note, kept), _ = tuning_of(
         "--shape 8x6x4 --dtype complex64 --axes 2,0 --padding 3/2,1,1"
     )
+    cells = [row.split() for row in rows]
+    tried = {row[2] for row in cells} - {"-"}
+    check(tried in ({"1", "2", "4", "8", "16"}, set()), cells)
+    uncut = 0 if tried else 5
     np.testing.assert_equal(
         title,
         [
             "12 x 6 x 4 points, complex64, 2 ranks: forward and backward",
-            f"{len(rows)} plans to try; the first is the default",
+            f"{len(rows) + uncut} plans to try at the most; the first is the default",
         ],
     )
-    np.testing.assert_equal(header.split(), ["grid", "exchange", "engine", "tile", "KiB", "ms"])
+    np.testing.assert_equal(header.split(), ["grid", "exchange", "parts", "engine", "tile", "KiB", "ms"])
     np.testing.assert_equal({len(row) for row in rows}, {len(header)})
-    cells = [row.split() for row in rows]
     np.testing.assert_equal({row[0] for row in cells}, {"1x2x1", "1x1x2"})
-    np.testing.assert_equal({row[1] for row in cells}, {"auto", "alltoallv", "alltoallw", "pairwise", "hybrid"})
-    np.testing.assert_equal({row[2] for row in cells}, set(engines("F")))
-    least = min(float(row[4]) for row in cells)
+    several = {"auto", "alltoallv", "alltoallw", "pairwise", "hybrid", "joined"}
+    np.testing.assert_equal({row[1] for row in cells}, several)
+    np.testing.assert_equal({row[3] for row in cells}, set(engines("F")))
+    least = min(float(row[5]) for row in cells)
     told, _, than = best.partition("; ")
-    fastest = [row for row in cells if told == f"Fastest: {' '.join(row[:4])} KiB, {least:.3f} ms"]
+    fastest = [row for row in cells if told == f"Fastest: {' '.join(row[:5])} KiB, {least:.3f} ms"]
     np.testing.assert_equal(len(fastest), 1, best)
     if than != "the default":
         times = float(re.fullmatch(r"the default takes ([\d.]+) times as long", than)[1])
-        np.testing.assert_allclose(times * least, float(cells[0][4]), atol=0.02 * float(cells[0][4]) + 0.01)
+        np.testing.assert_allclose(times * least, float(cells[0][5]), atol=0.02 * float(cells[0][5]) + 0.01)
     np.testing.assert_equal(note, "auto: shared memory where all peers are on one node, else messages")
     np.testing.assert_equal(kept, f"Kept in {file}, where plans of this transform find it")
     [(name, entry)] = json.loads(file.read_text()).items()
-    np.testing.assert_equal(
-        ("x".join(map(str, entry["grid"])), entry["method"], entry["backend"]), tuple(fastest[0][:3])
-    )
+    found = ["x".join(map(str, entry["grid"])), entry["method"], str(entry["parts"] or "-"), entry["backend"]]
+    np.testing.assert_equal(found, fastest[0][:4])
     asked = request(2, (8, 6, 4), axes=(2, 0), dtype="F", padding=(1.5, 1, 1))
     check(name.endswith(tuning.name_of(MPI.COMM_SELF, asked).partition(" ranks")[2]), name)
 
@@ -243,7 +246,7 @@ def test_tuning_what_is_given(tmp_path, monkeypatch):
     monkeypatch.setenv("MPI4PY_PENCIL_WISDOM", str(file))
     title, (_, *rows), _, _ = tuning_of("--shape 8 6 --truncation 2 --backend numpy --threads 2")
     np.testing.assert_equal(title[0], "8 x 6 points, float64, 2 ranks of 2 threads: forward and backward")
-    np.testing.assert_equal({row.split()[2] for row in rows}, {"numpy"})
+    np.testing.assert_equal({row.split()[3] for row in rows}, {"numpy"})
     [name] = json.loads(file.read_text())
     asked = request(2, (8, 6), truncation=2, backend="numpy", threads=2)
     check(name.endswith(tuning.name_of(MPI.COMM_SELF, asked).partition(" ranks")[2]), name)

@@ -159,7 +159,10 @@ def test_methods_and_peers_of_nodes(per_node):
             key = tuple(c for d, c in enumerate(place) if d != dimension)
             near = [q for q in groups[key] if q != rank and q // per_node == rank // per_node]
             nodes = steps[rank]["nodes"]
-            np.testing.assert_equal(steps[rank]["method"], "shared" if together[key] else "alltoallv")
+            # all join their boxes, or none does
+            small = "alltoallv" if per_node == 1 else "joined"
+            method = "shared" if together[key] and (all(together.values()) or per_node == 1) else small
+            np.testing.assert_equal(steps[rank]["method"], method)
             np.testing.assert_equal((steps[rank]["peers"], nodes["peers"]), (dims[dimension] - 1, len(near)))
             np.testing.assert_equal(nodes["groups"], len(groups))
             np.testing.assert_equal(nodes["groups_on_one_node"], sum(together.values()))
@@ -170,6 +173,8 @@ def test_a_slab_by_hand():
     told = emulated(4, (256, 256, 256), method="shared")
     mib = 1024 * 1024
     np.testing.assert_equal((told["grid"], told["passes"], told["input"]["bytes"]), ([4, 1, 1], 2, 32 * mib))
+    # planes that the last axis counts would be gone through point by point
+    np.testing.assert_equal(emulated(4, (256, 256, 256), grid=(1, 4, 1), backend="pyfftw")["passes"], 3)
     np.testing.assert_equal([s["pass"] for s in of("sweep", told)], [1, 1, 2])
     (exchange_,) = of("exchange", told)
     np.testing.assert_equal((exchange_["boxes"], exchange_["sent"]), (3, 3 * 64 * 64 * 129 * 16))
@@ -293,13 +298,15 @@ def test_65536_ranks(capfd):
     )
     np.testing.assert_equal([line.split()[0] for line in steps], ["pass", "1", "exchange", "2", "exchange", "3"])
     np.testing.assert_equal({line.find(" x ") > 0 for line in steps[1:]}, {True})
-    np.testing.assert_equal(re.split(r" {2,}", exchanges[1])[:5], ["2 -> 1", "rank 0", "alltoallv", "255", "255"])
-    np.testing.assert_equal([line.split()[0] for line in held], ["memory", "buffers", "tiles", "total"])
+    np.testing.assert_equal(re.split(r" {2,}", exchanges[1])[:5], ["2 -> 1", "rank 0", "joined", "255", "255"])
+    np.testing.assert_equal([line.split()[0] for line in held], ["memory", "windows", "tiles", "total"])
     np.testing.assert_equal([line for line in output.splitlines() if line != line.rstrip() or len(line) > 120], [])
 
 
 def test_notes_say_what_a_method_means(capfd):
-    mixed = plan(capfd, "--shape 8 8 8 --ranks 6 --grid 3 2 --ranks-per-node 3")[1]
+    few = plan(capfd, "--shape 8 8 8 --ranks 6 --grid 3 2 --ranks-per-node 3")[1]
+    check("joined: boxes for the ranks of a node go side by side" in few and "groups of peers" not in few, few)
+    mixed = plan(capfd, "--shape 96 96 96 --ranks 6 --grid 3 2 --ranks-per-node 3")[1]
     check("2 -> 1: 2 of 3 groups of peers are each on one node: shared; others not." in mixed, mixed)
     unknown = plan(capfd, "--shape 8 8 8 --ranks 6")[1]
     check("auto: shared where all peers are on one node; else messages" in unknown, unknown)

@@ -87,7 +87,7 @@ def test_across_nodes_nothing_is_shared():
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # several nodes are no reason for a warning
         chosen = same_everywhere(chosen_method(moved.comm, "auto", moved, 8))
-        np.testing.assert_equal(chosen, "shared" if one else "alltoallv")
+        np.testing.assert_equal(chosen, "shared" if one else "joined")
     if not one:
         refused = "'shared' needs all peers on one node"
         expect_everywhere(ValueError, refused, lambda: chosen_method(moved.comm, "shared", moved, 8))

@@ -28,8 +28,8 @@ from mpi4py_pencil.ranks import communicators
 COMM = MPI.COMM_WORLD
 MACHINE = Machine(
     ranks_per_node=4,
-    between=Link(latency=3.0, message=5.0, bandwidth=7.0, alone=11.0),
-    within=Link(latency=13.0, message=17.0, bandwidth=19.0, alone=23.0),
+    between=Link(latency=3.0, message=5.0, bandwidth=7.0, alone=11.0, work=0.0),
+    within=Link(latency=13.0, message=17.0, bandwidth=19.0, alone=23.0, work=0.0),
     fence=0.25,
     memory=1024.0,
     cache=1000,
@@ -61,17 +61,22 @@ def given(shape, dims, order, aligned, divided, sender, receiver):
 
 
 def counted(shape, dims, order, aligned, divided, per_node, itemsize):
-    """Return boxes and bytes: the most of a rank that stay and leave, and the most bytes of a node."""
+    """Return boxes and bytes: the most of a rank that stay and leave, and the most bytes of a node.
+
+    And to how many nodes the first gives.
+    """
     size = math.prod(dims)
-    boxes, sent = np.zeros((2, size), int), np.zeros((2, size), int)
+    boxes, sent, reached = np.zeros((2, size), int), np.zeros((2, size), int), set()
     for sender, receiver in itertools.permutations(range(size), 2):
         points = given(shape, dims, order, aligned, divided, sender, receiver)
         if points:
             leaves = int(sender // per_node != receiver // per_node)
             boxes[leaves, sender] += 1
             sent[leaves, sender] += points * itemsize
+            if leaves and sender < per_node:
+                reached.add(receiver // per_node)
     nodes = [[sum(each[k : k + per_node]) for k in range(0, size, per_node)] for each in sent]
-    return boxes.max(1), sent.max(1), [max(each) for each in nodes]
+    return boxes.max(1), sent.max(1), [max(each) for each in nodes], len(reached)
 
 
 @pytest.mark.parametrize(
@@ -91,11 +96,15 @@ def test_exchanges_against_counting_boxes(shape, dims, per_node):
     order, last, one = [0, 1, 2], 2, 0
     for axis in (1, 0):
         if dims[order[axis]] > 1:
-            boxes, sent, nodes = counted(shape, dims, order, axis, last, per_node, 16)
+            boxes, sent, nodes, reached = counted(shape, dims, order, axis, last, per_node, 16)
             order[axis], order[last] = order[last], order[axis]
             far = (3, 5 * boxes[1], max(nodes[1] / 7, sent[1] / 11)) if boxes[1] else (0, 0, 0)
             near = (13 * (not boxes[1]), 17 * boxes[0], max(nodes[0] / 19, sent[0] / 23)) if boxes[0] else (0, 0, 0)
+            ranks = min(per_node, math.prod(dims))
+            waits = 2 * 0.25 if ranks > 1 else 0
+            carried = nodes[1] / max(1, min(ranks, reached))
             for method, expected in {
+                "joined": (3 + waits, 5 * math.ceil(reached / ranks), max(nodes[1] / 7, carried / 11)),
                 "alltoallv": np.add(far, near),
                 "pairwise": np.add(far, near),
                 "hybrid": np.add(far, (0, 0, 0.25 * bool(boxes[0]))),
@@ -123,7 +132,7 @@ def test_passes_by_hand(dtype, per_node, lines, through):
     """A line of 16 lies half way between 8 and 32, for the logarithm."""
     np.testing.assert_allclose([MACHINE.point(n) for n in (2, 8, 16, 32, 99)], [2, 2, 3, 4, 4])
     trips = passes(steps_of(request(4, (8, 16, 8), grid=(4, 1, 1), dtype=dtype), 0))
-    expected = np.array(lines) + np.array(through) * per_node / 1024
+    expected = np.hypot(lines, np.array(through) * per_node / 1024)
     np.testing.assert_allclose([pass_seconds(trip, MACHINE, per_node) for trip in trips], expected)
     whole = replace(MACHINE, cache=10000)
     np.testing.assert_allclose([pass_seconds(trip, whole, per_node, 2) for trip in trips], np.divide(lines, 2))
@@ -194,6 +203,54 @@ def test_overlap_by_hand(name):
     np.testing.assert_allclose(finished(sweeps, travels), ticks(actions))
 
 
+# Halves of 20 go, and travel 30 each: a third of the processor works for them; or all of it, and nothing is swept.
+@pytest.mark.parametrize(("work", "by_hand"), [(0, 110), (20, 120), (60, 160)])
+def test_messages_take_the_processor(work, by_hand):
+    """Sweeps are done so much later; while the processor waits that is no matter."""
+    found = finished([40, 60], [Travel(0, 0, 60, 0, 0, HALVES, HALVES, work)])
+    np.testing.assert_allclose(found, by_hand)
+    np.testing.assert_allclose(found, by_steps([40, 60], 60, work), atol=0.01)
+
+
+def by_steps(sweeps, moved, work, step=1e-3):
+    """Return the same by small steps of time: two halves before, which travel, and two after."""
+    before, after = ([half / 2] * 2 for half in sweeps)
+    travelling, there, now = [], 0, 0.0
+    while after:
+        busy = bool(travelling)
+        free = step * (1 - work / moved) if busy else step
+        if before:
+            before[0] -= free
+            if before[0] <= 0:
+                before.pop(0)
+                travelling.append(moved / 2)
+        elif there >= 3 - len(after):
+            after[0] -= free
+            if after[0] <= 0:
+                after.pop(0)
+        if busy:
+            travelling[0] -= step
+            if travelling[0] <= 0:
+                travelling.pop(0)
+                there += 1
+        now += step
+    return now
+
+
+def test_work_is_that_of_the_bytes_of_a_rank():
+    """It only adds to what is cut; the way back is predicted by itself."""
+    slow, busy = (replace(MACHINE, between=replace(MACHINE.between, bandwidth=1.0, work=work)) for work in (0, 0.05))
+    for method in ("pairwise", "alltoallv"):
+        [idle], [working] = (
+            predictions(2, (256,) * 3, machine, 1, dtype=complex, grid=(2, 1, 1), method=method)
+            for machine in (slow, busy)
+        )
+        cut = method == "pairwise"
+        np.testing.assert_equal(idle.backward < working.backward, cut)
+        np.testing.assert_equal(idle.seconds < working.seconds, cut)
+        np.testing.assert_equal(idle.backward == idle.seconds, not cut)
+
+
 def by_method(size, grid, per_node):
     """Return predictions for 256 x 256 x 256 complex points, which do not stay in cache, and a grid."""
     return {each.method: each for each in predictions(size, (256,) * 3, MACHINE, per_node, dtype=complex, grid=grid)}
@@ -239,7 +296,7 @@ def test_a_plan_is_the_sum_of_its_stages():
     for each in found:
         np.testing.assert_allclose(each.seconds, 0.5 + sum(seconds for _, seconds in each.stages))
     [pencils] = [each for each in found if each.grid == (2, 4, 1) and each.method == "auto"]
-    np.testing.assert_equal(pencils.methods, ("shared", "alltoallv"))
+    np.testing.assert_equal(pencils.methods, ("shared", "joined"))
 
 
 def test_where_nothing_is_exchanged():
@@ -249,7 +306,7 @@ def test_where_nothing_is_exchanged():
     np.testing.assert_equal((only.methods, [name for name, _ in only.stages]), ((), ["sweep axis 1", "sweep axis 0"]))
     only, *_ = predictions(8, (64, 8), alone, 4, axes=1, dtype=complex)
     np.testing.assert_equal(only.methods, ())
-    np.testing.assert_allclose(only.seconds, 0.5 + 64 * 2 + 2048 * 4 / 1024)
+    np.testing.assert_allclose(only.seconds, 0.5 + np.hypot(64 * 2, 2048 * 4 / 1024))
 
 
 @pytest.mark.parametrize(
@@ -326,10 +383,11 @@ REFUSED = {
     "--ranks-per-node 2 --network {1}": "network` has written: it lacks ranks_per_node, between, within, fence,",
     "--ranks-per-node 2 --network {2}": "network` has written: memory is -1.0, and must be a number above 0",
     "--ranks-per-node 2 --network {3}": "network` has written: it must be an object",
-    "--ranks-per-node 2 --network {4}": "network` has written: within lacks latency, message, bandwidth, alone",
+    "--ranks-per-node 2 --network {4}": "network` has written: within lacks latency, message, bandwidth, alone, work",
     "--ranks-per-node 2 --network {5}": "network` has written: memory is None, and must be a number above 0",
     "--ranks-per-node 2 --network {6}": "network` has written: a length in sweeps is 0, and must be a number above 0",
     "--ranks-per-node 2 --network {7}": "network` has written: about must be an object",
+    "--ranks-per-node 2 --network {8}": "written: work of within is -1, and must be a number above 0 or 0",
     "--ranks-per-node 2 --network 1e-6,fast": "1e-6,fast must be seconds and bytes a second, as in 2e-6,25e9",
     "--ranks-per-node 2 --network 1e-6,0": "1e-6,0 must be seconds and bytes a second",
     "--ranks-per-node 2 --network nan,1e9": "nan,1e9 must be seconds and bytes a second",
@@ -339,9 +397,18 @@ REFUSED = {
 
 def test_predictions_of_the_command(capfd, tmp_path):
     """Of 65536 ranks too, with the network of a file or one that is given."""
-    changes = ({}, {"memory": -1.0}, {"within": {}}, {"memory": None}, {"sweeps": {"0": 1}}, {"about": 3})
+    slower = {**asdict(ASSUMED.within), "work": -1}
+    changes = (
+        {},
+        {"memory": -1.0},
+        {"within": {}},
+        {"memory": None},
+        {"sweeps": {"0": 1}},
+        {"about": 3},
+        {"within": slower},
+    )
     right, wrong, *others = [{**asdict(ASSUMED), **change} for change in changes]
-    files = [str(tmp_path / f"{k}.json") for k in range(8)]
+    files = [str(tmp_path / f"{k}.json") for k in range(9)]
     for file, content in zip(files, [right, {}, wrong, [], *others], strict=True):
         Path(file).write_text(json.dumps(content))
     for arguments, expected in REFUSED.items():
@@ -356,7 +423,7 @@ def test_predictions_of_the_command(capfd, tmp_path):
     words = f"plan --shape 1024 1024 1024 --ranks 1024 --ranks-per-node 128 {backwards}"
     np.testing.assert_equal(run_command(MPI.COMM_SELF, words.split()), 0)
     shown = capfd.readouterr().out
-    check("backward: machine assumed, network 2e-6,25e9\ngrid " in shown, shown)
+    check("predicted ms: machine assumed, network 2e-6,25e9\ngrid " in shown, shown)
     check("fastest: grid 8x128x1, method auto; the default, " in shown, shown)
     check("  shared, pairwise in 5 parts  " in shown, shown)
     words = f"plan --shape 8 8 8 --ranks 8 --ranks-per-node 2 {network}"
@@ -366,10 +433,13 @@ def test_predictions_of_the_command(capfd, tmp_path):
     words = f"plan --shape 1024 1024 1024 --ranks 65536 --ranks-per-node 128 {network} --method auto --json -"
     np.testing.assert_equal(run_command(MPI.COMM_SELF, words.split()), 0)
     told = json.loads(capfd.readouterr().out)["predictions"]
-    link = Link(2e-6, 2e-6, 25e9, 25e9)
-    [best] = predictions(65536, (1024,) * 3, replace(ASSUMED, between=link), 128, grid=(512, 128), method="pairwise")
-    np.testing.assert_equal((told[0]["grid"], told[0]["methods"]), ([512, 128, 1], ["shared", "alltoallv"]))
-    np.testing.assert_equal(told[0]["stages"][3][1], best.stages[3][1])
+    link = Link(2e-6, 2e-6, 25e9, 25e9, 0.0)
+    # 511 other nodes are 4 messages for each rank; a node has two planes of 1024 x 513 modes, and keeps a 512th of them
+    machine = replace(ASSUMED, between=link)
+    [best] = predictions(65536, (1024,) * 3, machine, 128, grid=(512, 128), method="joined")
+    np.testing.assert_equal((told[0]["grid"], told[0]["methods"]), ([1024, 64, 1], ["shared", "joined"]))
+    expected = 2e-6 + 2 * ASSUMED.fence + 4 * 2e-6 + 2 * 1024 * 513 * 16 * 511 / 512 / 25e9
+    np.testing.assert_allclose(best.stages[3][1], expected, rtol=1e-3)
 
 
 class Emulated:
@@ -387,7 +457,14 @@ class Emulated:
 
 def quickly(monkeypatch):
     """Let measuring take no time."""
-    for name, value in (("SECONDS", 0), ("LEAST", 1), ("LARGE", 1000), ("STREAMED", 8000), ("CACHED", 1024)):
+    for name, value in (
+        ("SECONDS", 0),
+        ("LEAST", 1),
+        ("LARGE", 1000),
+        ("STREAMED", 8000),
+        ("CACHED", 1024),
+        ("CALLS", 8),
+    ):
         monkeypatch.setattr(measuring, name, value)
 
 
@@ -399,7 +476,8 @@ def test_measuring_between_nodes(monkeypatch):
     nodes.free()
     with everywhere():
         for link in (found.between, found.within):
-            check(all(0 < each < math.inf for each in vars(link).values()), link, MPI.COMM_SELF)
+            check(all(0 < each < math.inf for key, each in vars(link).items() if key != "work"), link, MPI.COMM_SELF)
+            check(0 <= link.work < math.inf, link, MPI.COMM_SELF)
         for each in (found.fence, found.memory, found.call, *found.sweeps.values()):
             check(0 < each < math.inf, found, MPI.COMM_SELF)
         np.testing.assert_equal(found == COMM.bcast(found), True)

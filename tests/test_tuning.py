@@ -38,7 +38,7 @@ def file(tmp_path, monkeypatch):
 def choice_of(plan):
     """Return what a plan is made with."""
     asked = plan._asked
-    return Choice(asked.dims, asked.method, asked.backend, asked.tile_bytes)
+    return Choice(asked.dims, asked.method, asked.backend, asked.tile_bytes, asked.parts)
 
 
 class Clock:
@@ -77,6 +77,20 @@ def test_the_search(counts, random):
     np.testing.assert_allclose(seconds(best), min(map(seconds, every)), atol=1e-14)  # some may cost the same
 
 
+def test_parts_are_tried_where_exchanges_are_cut():
+    for fast, tried in (("m", 5), ("n", 0)):
+        among = Candidates(["g"], ["m", "n"], ["b"], [1], ["m"])
+        seen = []
+
+        def seconds(choice, fast=fast, seen=seen):
+            seen.append(choice.parts)
+            return (choice.method != fast) + (choice.parts != 4)
+
+        best = tuning.search(among, seconds)
+        np.testing.assert_equal((len(seen), among.tries), (2 + tried, 7))
+        np.testing.assert_equal(best, Choice("g", fast, "b", 1, 4 if tried else None))
+
+
 def test_of_equals_the_default_wins():
     best = tuning.search(Candidates(["g", "h"], ["m", "n"], ["b", "c"], [2, 1, 4]), lambda choice: 1.0)
     np.testing.assert_equal(best, Choice("g", "m", "b", 2))
@@ -90,10 +104,18 @@ def test_candidates():
             np.testing.assert_equal(among["grids"][0], asked_for().dims)
             np.testing.assert_equal({np.prod(grid) for grid in among["grids"]}, {WORLD.size})
             np.testing.assert_equal(len(among["grids"]), {1: 1, 2: 2, 4: 3, 6: 4}[WORLD.size])
-            several = ["auto", "alltoallv", "alltoallw", "pairwise", "hybrid"]
+            several = ["auto", "alltoallv", "alltoallw", "pairwise", "hybrid", "joined"]
             np.testing.assert_equal(sorted(among["methods"]), sorted(several) if WORLD.size > 1 else ["auto"])
             np.testing.assert_equal(among["backends"], engines(dtype))
             np.testing.assert_equal(among["tiles"], [TILE_BYTES, TILE_BYTES // 2, TILE_BYTES * 2])
+
+
+@pytest.mark.parallel([2])
+def test_methods_that_cut():
+    for per_node, expected in ((2, []), (1, ["auto"]), (None, ["auto"])):
+        found = tuning.candidates(WORLD, asked_for(ranks_per_node=per_node)).cut
+        with everywhere():
+            np.testing.assert_equal(found, ["pairwise", "hybrid", *expected])
 
 
 @pytest.mark.parallel([1, 3])
@@ -138,7 +160,7 @@ def test_the_best_is_found_kept_and_read(file, monkeypatch):
     """By all ranks; a plan that is not to be tuned follows it, for the same transform and for no other."""
     wished = {"backend": "scipy", "tile_bytes": TILE_BYTES * 2}
     if WORLD.size > 1:
-        wished |= {"grid": (1, WORLD.size, 1), "method": "pairwise"}
+        wished |= {"grid": (1, WORLD.size, 1), "method": "pairwise", "parts": 4}
     clock = Clock(monkeypatch, **wished)
     default = choice_of(PFFT(WORLD, SHAPE))
     check(not clock.tried, "nothing is tried without being asked")
@@ -179,6 +201,9 @@ def entries():
     good = {"grid": [1, WORLD.size, 1], "method": "auto", "backend": "scipy", "tile_bytes": 8192, "seconds": 1.0}
     yield good, True
     yield {**good, "more": None}, True
+    yield {**good, "parts": None}, True
+    for parts in (0, 3, 2.0, True, "2", [2], 1 << 40):
+        yield {**good, "parts": parts}, False
     for name in ("grid", "method", "backend", "tile_bytes"):
         yield {key: value for key, value in good.items() if key != name}, False
         for value in (None, [], "x", {}, -1, [WORLD.size + 1, 1, 1], [1, 1, WORLD.size + 1], 1 << 40):
@@ -335,6 +360,7 @@ def test_every_choice_gives_the_same(dtype):
     expected = transformed(whole, (0, 1, 2))
     tiles = [1, 2048, *among.tiles]
     choices = [Choice(*one) for one in itertools.product(among.grids, among.methods, ["numpy"], [2048])]
+    choices += [Choice(asked.dims, "pairwise", "numpy", 2048, parts) for parts in tuning.PARTS]
     choices += [Choice(asked.dims, "auto", *one) for one in itertools.product(among.backends, tiles)]
     for choice in choices:
         with planned(WORLD, tuning._chosen(asked, choice)) as fft:
@@ -359,7 +385,6 @@ def test_for_real(file, monkeypatch):
     with everywhere():
         close(found, expected, "d", whole.size, factor=8)
         entry = json.loads(file.read_text())[tuning.name_of(WORLD, asked_for())]
-        np.testing.assert_equal(
-            Choice(tuple(entry["grid"]), entry["method"], entry["backend"], entry["tile_bytes"]), choice
-        )
+        names = ("method", "backend", "tile_bytes", "parts")
+        np.testing.assert_equal(Choice(tuple(entry["grid"]), *(entry[name] for name in names)), choice)
         check(0 < entry["seconds"] < 60, str(entry), MPI.COMM_SELF)

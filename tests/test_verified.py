@@ -21,6 +21,7 @@ CLASSES = {
     "alltoallw": "Alltoallw",
     "pairwise": "Pairwise",
     "hybrid": "Hybrid",
+    "joined": "Joined",
 }
 
 

@@ -8,7 +8,7 @@ from mpi4py import MPI
 from support import check, everywhere, expect_everywhere, rng
 
 from mpi4py_pencil import FFT1D, PFFT, Pencil, Subcomm
-from mpi4py_pencil.exchange import methods
+from mpi4py_pencil.exchange import joined, methods
 from mpi4py_pencil.exchange.placement import Placed
 from mpi4py_pencil.exchange.wire import to_double, to_single
 from mpi4py_pencil.layout.boxes import Box
@@ -18,10 +18,16 @@ WORLD = MPI.COMM_WORLD
 ROUNDING = 2.0**-24
 
 
+def on_its_own(comm):
+    """Return what shares memory with a rank: nothing does."""
+    return SimpleNamespace(comm=MPI.COMM_SELF, ranks=[comm.Get_rank()], nodes=list(range(comm.Get_size())))
+
+
 @pytest.fixture
 def apart(monkeypatch):
     """Have every rank on a node of its own."""
-    monkeypatch.setattr(methods, "near", lambda comm: SimpleNamespace(comm=MPI.COMM_SELF, ranks=[comm.Get_rank()]))
+    for module in (methods, joined):
+        monkeypatch.setattr(module, "near", on_its_own)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000, 2**14, 2**14 + 1, 100_000])
@@ -51,7 +57,8 @@ def test_the_error_is_within_its_bound(monkeypatch, apart, cut):
     """An exchange changes a number by a part in 2**24, and a transform keeps the norm of that."""
     monkeypatch.setattr(cuts, "_FEWEST_BYTES", 64 if cut else 2**40)
     shape = (16, 18, 20)
-    for method, grid in [("pairwise", (0, 1, 1)), ("hybrid", (0, 1, 1)), ("pairwise", (0, 0, 1))]:
+    slabs, pencils = (0, 1, 1), (0, 0, 1)
+    for method, grid in [("pairwise", slabs), ("hybrid", slabs), ("joined", slabs), ("pairwise", pencils)]:
         for dtype in (complex, float):
             fft = PFFT(WORLD, shape, dtype=dtype, grid=grid, method=method, wire="float32")
             exchanges = len(fft._plain.route.methods)
@@ -120,7 +127,7 @@ def _both(one, other):
 @pytest.mark.parallel([2, 4])
 def test_nothing_is_rounded_within_a_node():
     points = rng(5).standard_normal((8, 9, 10))
-    for method in ("pairwise", "hybrid", "shared", "auto"):
+    for method in ("pairwise", "hybrid", "joined", "shared", "auto"):
         plans = [PFFT(WORLD, points.shape, method=method, wire=wire) for wire in (None, "float32")]
         source = np.ascontiguousarray(points[plans[0].pencil[0].local_slice()])
         with everywhere():
@@ -130,10 +137,11 @@ def test_nothing_is_rounded_within_a_node():
 @pytest.mark.parallel([2, 3])
 def test_checksums_are_of_what_is_sent(monkeypatch, apart):
     monkeypatch.setenv("MPI4PY_PENCIL_CHECK", "2")
-    fft = PFFT(WORLD, (8, 9, 10), method="pairwise", wire="float32")
-    u = rng(6, WORLD.rank).standard_normal(fft.shape(False))
-    with everywhere():
-        np.testing.assert_allclose(np.asarray(fft.backward(fft.forward(u))), u, rtol=0, atol=1e-5)
+    for method in ("pairwise", "joined"):
+        fft = PFFT(WORLD, (8, 9, 10), method=method, wire="float32")
+        u = rng(6, WORLD.rank).standard_normal(fft.shape(False))
+        with everywhere():
+            np.testing.assert_allclose(np.asarray(fft.backward(fft.forward(u))), u, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parallel([2])
@@ -144,7 +152,10 @@ def test_refusals():
         ({"wire": 1}, "wire must be None or 'float32', not 1"),
         ({"wire": "float32", "dtype": "f"}, "wire='float32' is for data in double precision, not for dtype float32"),
         ({"wire": "float32", "dtype": "g"}, "is for data in double precision"),
-        ({"wire": "float32", "method": "alltoallv"}, "wire='float32' needs method 'auto', 'hybrid' or 'pairwise'"),
+        (
+            {"wire": "float32", "method": "alltoallv"},
+            "needs method 'auto', 'hybrid', 'joined' or 'pairwise'",
+        ),
         ({"wire": "float32" if WORLD.rank else None}, "disagree on wire"),
     ]:
         expect_everywhere(ValueError, refused, lambda: PFFT(WORLD, (4, 4), **asked))  # noqa: B023

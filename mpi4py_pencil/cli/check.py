@@ -189,8 +189,9 @@ def transform(comm: MPI.Intracomm) -> Iterator[Finding]:
 WISDOM = "as wisdom says"
 WHY = {
     "shared": "since its peers share a node",
-    "alltoallv": "since its peers are on several nodes and boxes are small, or there is no room in /dev/shm",
+    "alltoallv": "since its peers are on nodes of their own and boxes are small, or there is no room in /dev/shm",
     "hybrid": "since some of its peers share a node",
+    "joined": "since boxes are small, and some ranks share a node",
     "pairwise": "since its peers are on nodes of their own, or there is no room in /dev/shm",
     "vertical": "since vectors have 32 bytes or more",
     "pyfftw": "since vectors of some ranks have less than 32 bytes",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from mpi4py import MPI
@@ -19,6 +19,7 @@ from ..pfft import PFFT
 from ..sweep import cache
 
 Array = np.ndarray[Any, Any]
+T = TypeVar("T")
 
 # A try is repeated until they have taken these seconds together, but so many times at least, and at most.
 SECONDS, LEAST, MOST = 0.15, 5, 200
@@ -26,6 +27,8 @@ SECONDS, LEAST, MOST = 0.15, 5, 200
 # messages are under way at once.
 LARGE, STREAMED, WINDOW = 4 * 1024 * 1024, 32 * 1024 * 1024, 64
 LENGTHS = (64, 256, 1024)
+# Transforms in a row.
+CALLS = 500
 # Points of an array that stays in the second-level cache with what it is transformed into.
 CACHED = 16 * 1024
 
@@ -84,22 +87,68 @@ def link(nodes: Nodes, ring: MPI.Intracomm, takes_part: bool, alone: bool, pair:
     large = seconds(nodes.comm, around(ring, LARGE, takes_part))
     ranks = nodes.least if ring is nodes.across else nodes.most
     single = large if ranks == 1 else seconds(nodes.comm, around(few, LARGE, alone))
-    return Link(latency, max(together - latency, together / 2) / WINDOW, ranks * LARGE / large, LARGE / single)
+    message = max(together - latency, together / 2) / WINDOW
+    return Link(latency, message, ranks * LARGE / large, LARGE / single, working(nodes, few, alone))
+
+
+def working(nodes: Nodes, ring: MPI.Intracomm, takes_part: bool) -> float:
+    """The seconds that a processor works for a byte while long messages go around a ring.
+
+    It computes beside them, and looks after them as often as a plan does. What it works more than to compute alone is
+    for the messages: that is less than what they take, since it waits for the network too.
+    """
+    compute = _transform((16, 64), 1)
+
+    def slice_() -> None:
+        for _ in range(4):
+            compute()
+
+    def slices() -> None:
+        for _ in range(CALLS):
+            slice_()
+
+    def beside() -> int:
+        done = 0
+        requests = begun(ring, buffers)
+        while not MPI.Request.Testall(requests):
+            slice_()
+            done += 1
+        return done
+
+    buffers = np.ones(LARGE, np.uint8), np.ones(LARGE, np.uint8)
+    slices()
+    alone = worked(slices)[0] / CALLS
+    found: list[float] = []
+    for _ in range(LEAST):
+        nodes.comm.Barrier()
+        more = 0.0
+        if takes_part:
+            taken, done = worked(beside)
+            more = taken - done * alone
+        found.append(nodes.comm.allreduce(more, MPI.MAX))
+    return max(min(found), 0.0) / LARGE
+
+
+def worked(call: Callable[[], T]) -> tuple[float, T]:
+    """The seconds that this process's threads work in a call, and what it returns."""
+    start = time.process_time()
+    done = call()
+    return time.process_time() - start, done
+
+
+def begun(ring: MPI.Intracomm, buffers: tuple[Array, Array]) -> list[MPI.Request]:
+    """A message from each rank of a ring to the next, under way."""
+    after, before = ((ring.Get_rank() + way) % ring.Get_size() for way in (1, -1))
+    # as exchanges do: a rank that takes before it sends may hold up the other direction
+    return [ring.Isend(buffers[0], after), ring.Irecv(buffers[1], before)]
 
 
 def around(ring: MPI.Intracomm, nbytes: int, takes_part: bool) -> Callable[[], Any]:
     """Each rank of a ring sends to the next, and receives as much; those that do not take part do nothing."""
-    size = ring.Get_size()
-    if not takes_part or size == 1:
+    if not takes_part or ring.Get_size() == 1:
         return _nothing
-    source, target = np.zeros(nbytes, np.uint8), np.zeros(nbytes, np.uint8)
-    after, before = (ring.Get_rank() + 1) % size, (ring.Get_rank() - 1) % size
-
-    def both() -> None:
-        # as exchanges do: a rank that takes before it sends may hold up the other direction
-        MPI.Request.Waitall([ring.Isend(source, after), ring.Irecv(target, before)])
-
-    return both
+    buffers = np.zeros(nbytes, np.uint8), np.zeros(nbytes, np.uint8)
+    return lambda: MPI.Request.Waitall(begun(ring, buffers))
 
 
 def many_around(nodes: Nodes, ring: MPI.Intracomm, takes_part: bool) -> float:
@@ -152,11 +201,13 @@ def copying(comm: MPI.Intracomm) -> float:
 
 def lines(comm: MPI.Intracomm) -> tuple[float, dict[int, float]]:
     """What a call takes beside its sweeps, and a point in cache by the length of its line."""
-    call = seconds(comm, _transform((1, 8), 1), 10)
+    # so often that ranks which share a core take turns meanwhile
+    call = seconds(comm, _transform((1, 8), 1), CALLS)
     found = {}
     for n in LENGTHS:
         both = sum(
-            seconds(comm, _transform(shape, axis), 10) for shape, axis in (((CACHED // n, n), 1), ((n, CACHED // n), 0))
+            seconds(comm, _transform(shape, axis), CALLS)
+            for shape, axis in (((CACHED // n, n), 1), ((n, CACHED // n), 0))
         )
         found[n] = max(both / 2 - call, both / 4) / CACHED
     return call, found

@@ -72,7 +72,7 @@ def _link(link: Link | None, needed: str) -> str:
         return f"not measured: needs {needed}"
     return (
         f"{_us(link.latency)} latency, {_us(link.message)} a message more; {bytes_of(link.bandwidth)}/s a node, "
-        f"{bytes_of(link.alone)}/s a rank alone"
+        f"{bytes_of(link.alone)}/s a rank alone, whose core works {1e9 * link.work:.2g} ns a byte"
     )
 
 

@@ -70,15 +70,18 @@ def machine_of(_: Any, __: Any, values: tuple[str, ...]) -> Machine | None:
 
 
 def _link(figures: str, machine: Machine) -> Link:
-    """Return the network with these figures; a message takes what it took where it was measured, else the latency."""
+    """Return the network with these figures; messages take what they took where that was measured.
+
+    Else each takes the latency, and no work of the processor.
+    """
     try:
         numbers = [float(number) for number in figures.split(",")]
     except ValueError:
         numbers = []
     if len(numbers) != 2 or not all(0 < number < float("inf") for number in numbers):
         raise ValueError(f"{figures} must be seconds and bytes a second, as in 2e-6,25e9")
-    message = machine.between.message if machine.between else numbers[0]
-    return Link(numbers[0], min(message, numbers[0]), numbers[1], numbers[1])
+    message, work = (machine.between.message, machine.between.work) if machine.between else (numbers[0], 0.0)
+    return Link(numbers[0], min(message, numbers[0]), numbers[1], numbers[1], work)
 
 
 def plan(output: str | None, ranks: int, network: Machine | None, **asked: Any) -> int:

@@ -41,8 +41,8 @@ def tune(**asked_for: Any) -> int:
     width = max(len("grid"), *(len(by_x(grid)) for grid in among.grids))
     ranks = f"{size} rank{'s' * (size > 1)}" + (f" of {asked.threads} threads" if asked.threads > 1 else "")
     print(f"{' x '.join(map(str, asked.points))} points, {asked.dtype}, {ranks}: forward and backward")
-    print(f"{among.tries} plans to try; the first is the default\n")
-    print(f"{'grid':<{width}}  {'exchange':<9}  {'engine':<8}  {'tile KiB':>8}  {'ms':>10}", flush=True)
+    print(f"{among.tries} plans to try at the most; the first is the default\n")
+    print(f"{'grid':<{width}}  {'exchange':<9}  {'parts':>5}  {'engine':<8}  {'tile KiB':>8}  {'ms':>10}", flush=True)
     times: dict[Choice, float] = {}
 
     def row(choice: Choice, seconds: float) -> None:
@@ -68,7 +68,8 @@ def not_kept(best: Choice) -> str:
 
 def cells(choice: Choice, width: int) -> str:
     """Return what was tried as cells of a table."""
-    return f"{by_x(choice.grid):<{width}}  {choice.method:<9}  {choice.backend:<8}  {choice.tile_bytes / 1024:>8g}"
+    how = f"{choice.method:<9}  {choice.parts or '-':>5}"
+    return f"{by_x(choice.grid):<{width}}  {how}  {choice.backend:<8}  {choice.tile_bytes / 1024:>8g}"
 
 
 def by_x(grid: tuple[int, ...]) -> str:

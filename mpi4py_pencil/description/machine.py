@@ -31,12 +31,16 @@ class Link:
         Bytes a second that all ranks of a node send together, while they receive as many.
     alone : float
         Those of one rank of a node that sends alone.
+    work : float
+        What a rank's own processor works for each byte that it sends while it receives one, and cannot compute; 0 where
+        a network reads and writes memory by itself.
     """
 
     latency: float
     message: float
     bandwidth: float
     alone: float
+    work: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class Machine:
 ASSUMED = Machine(
     ranks_per_node=128,
     between=None,
-    within=Link(latency=1e-6, message=5e-7, bandwidth=1e11, alone=5e9),
+    within=Link(latency=1e-6, message=5e-7, bandwidth=1e11, alone=5e9, work=2e-10),
     fence=2e-6,
     memory=3e11,
     cache=1024 * 1024,
@@ -120,7 +124,7 @@ def load(path: Path) -> Machine:
         for name in ("between", "within"):
             if found[name] is not None:
                 items = _items(found[name], Link, name).items()
-                found[name] = Link(**{key: _above_0(value, f"{key} of {name}") for key, value in items})
+                found[name] = Link(**{k: _above_0(value, f"{k} of {name}", k == "work") for k, value in items})
         for name in ("ranks_per_node", "fence", "memory", "cache", "call"):
             if name != "fence" or found[name] is not None:
                 _above_0(found[name], name)
@@ -149,8 +153,9 @@ def _items(found: Any, kind: type[Machine | Link], name: str) -> dict[str, Any]:
     return {each: found[each] for each in names}
 
 
-def _above_0(value: Any, name: str) -> Any:
-    """A finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise ValueError(f"{name} is {value!r}, and must be a number above 0")
+def _above_0(value: Any, name: str, or_0: bool = False) -> Any:
+    """A finite number above 0, or 0 where that may be."""
+    right = not isinstance(value, bool) and isinstance(value, (int, float)) and 0 <= value < math.inf
+    if not right or (value == 0 and not or_0):
+        raise ValueError(f"{name} is {value!r}, and must be a number above 0{' or 0' if or_0 else ''}")
     return value

@@ -15,7 +15,11 @@ from ..sweep.tiles import tile_bytes
 
 
 def held(trips: Sequence[Pass], methods: Sequence[str], asked: Request) -> dict[str, int]:
-    """Bytes that the plan holds on this rank: as `pipeline.Route` reserves them."""
+    """Bytes that the plan holds on this rank: as `pipeline.Route` reserves them.
+
+    Where boxes are joined, those of all ranks of a node together are at most so many times these.
+    """
+    nodes = 1 if asked.ranks_per_node is None else -(-math.prod(asked.dims) // asked.ranks_per_node)
     remaining = iter(methods)
     chosen = ["local" if trip.exchange is None else next(remaining) for trip in trips[:-1]]
     memory = Memory(0)
@@ -29,8 +33,11 @@ def held(trips: Sequence[Pass], methods: Sequence[str], asked: Request) -> dict[
         else:
             parts = boxes(trip.exchange.before, trip.exchange.after)
             moved.append(parts)
-            windows += segment_bytes(parts, itemsizes[-1]) if method in ("shared", "hybrid") else 0
-        if method != "shared":
+            if method in ("shared", "hybrid", "joined"):
+                # joined also what comes from other nodes
+                sides = 2 if method == "joined" and nodes > 1 else 1
+                windows += sides * segment_bytes(parts, itemsizes[-1])
+        if method not in ("shared", "joined"):
             used |= {number for each in turn for number in (each.out, each.into)}
     private = {
         "buffers": len(used) * Memory(room(moved, itemsizes)).nbytes,

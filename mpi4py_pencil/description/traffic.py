@@ -33,6 +33,8 @@ class Traffic:
         The peers on the same node, and the boxes that are not empty and the bytes that go to them.
     small, mixed : ndarray of bool
         Whether the boxes among its peers are small on the average, and whether some of these are on one node.
+    reached : int
+        The other nodes that the ranks of the first give to.
     """
 
     peers: int
@@ -45,6 +47,7 @@ class Traffic:
     stays: Integers
     small: Booleans
     mixed: Booleans
+    reached: int
 
     @property
     def together(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -113,7 +116,15 @@ def _traffic(step: Exchange, dims: Sequence[int], order: Sequence[int], per_node
         mine * (upto[last] - upto[first] - theirs[place]),
         blocks < SMALL * parts**2,
         together > 0,
+        _reached(origin, parts, stride, (mine > 0, theirs > 0), per_node or 1),
     )
+
+
+def _reached(origin: Integers, parts: int, stride: int, some: tuple[Booleans, Booleans], per_node: int) -> int:
+    """The nodes that the ranks of the first give to, if these are the ranks that give, and the places that take."""
+    givers = origin[:per_node][some[0][:per_node]]
+    takers = givers[:, None] + stride * np.flatnonzero(some[1])
+    return np.setdiff1d(takers // per_node, [0]).size
 
 
 def _blocks(pencil: Pencil, axis: int) -> Integers:
@@ -142,11 +153,15 @@ def method_of(asked: str, traffic: Traffic, rank: int, wire: bool = False) -> st
     """What the method asked for means on a rank: see `exchange.chosen_method`."""
     known = traffic.per_node is not None
     if asked == "shared" and known and not traffic.together.all():
-        raise ValueError("method 'shared' needs all peers on one node; use 'auto', 'hybrid', 'alltoallv' or 'pairwise'")
+        raise ValueError(
+            "method 'shared' needs all peers on one node; use 'auto', 'hybrid', 'joined', 'alltoallv' or 'pairwise'"
+        )
     if asked != "auto":
         return asked
     if not known:
         return "auto"
+    if (traffic.per_node or 1) > 1 and np.any(traffic.small & ~traffic.together):
+        return "joined"
     if traffic.together[rank]:
         return "shared"
     if traffic.small[rank] and not wire:

@@ -71,13 +71,15 @@ def _notes(asked: str, wire: str | None, exchanges: Sequence[dict[str, Any]]) ->
     methods = [step["method"] for step in exchanges]
     if "shared" in methods:
         notes.append("shared: the peers read it where it lies, without messages.")
+    if "joined" in methods:
+        notes.append("joined: boxes for the ranks of a node go side by side in few messages; counted here are boxes.")
     if "auto" in methods:
         notes.append("auto: shared where all peers are on one node; else messages, counted here as for alltoallv.")
     if wire:
         notes.append(f"wire {wire}: of what leaves a node, half as many bytes as are counted here.")
     for step in exchanges:
         groups, on_one = ((step["nodes"] or {}).get(k, 0) for k in ("groups", "groups_on_one_node"))
-        if asked == "auto" and 0 < on_one < groups:
+        if asked == "auto" and step["method"] != "joined" and 0 < on_one < groups:
             axes = f"{step['from_axis']} -> {step['to_axis']}"
             notes.append(f"{axes}: {on_one} of {groups} groups of peers are each on one node: shared; others not.")
     return notes

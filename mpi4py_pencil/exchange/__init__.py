@@ -19,9 +19,11 @@ which are operations, instructions of programs, and
 They know no FFT. Every rank of the peers' communicator opens the same exchanges in the same order.
 """
 
+from .joined import share_count
 from .local import Local
 from .memory import Memory, Turn, room, turns
 from .methods import (
+    CUT,
     METHODS,
     SMALL,
     Boxed,
@@ -37,6 +39,7 @@ from .parts import Cut, Parts
 from .placement import Placed
 
 __all__ = [
+    "CUT",
     "METHODS",
     "SMALL",
     "Boxed",
@@ -54,5 +57,6 @@ __all__ = [
     "room",
     "say_no_room",
     "segment_bytes",
+    "share_count",
     "turns",
 ]

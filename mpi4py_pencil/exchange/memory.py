@@ -118,7 +118,7 @@ def turns(memory: Memory, methods: Sequence[str]) -> list[Turn]:
         out, *free = [k for k in range(3) if k not in read]
         into = out if method in ("local", "hybrid") else free[0] if free else found[-1].out
         found.append(Turn(memory, out, into))
-        read = () if method == "shared" else (out, into)
+        read = () if method in ("shared", "joined") else (out, into)
     return found
 
 

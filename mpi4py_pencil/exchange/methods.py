@@ -11,11 +11,14 @@ from mpi4py import MPI
 
 from .._kernels import Operation
 from ..layout.boxes import Boxes
+from ..layout.way import Way
 from ..ranks.agreement import agreed, nothing, verifying
+from ..ranks.communicators import numbers_in
 from ..sweep.instruction import Instruction
 from .alltoallv import Alltoallv
 from .alltoallw import Alltoallw
 from .hybrid import Hybrid
+from .joined import Carriers, Joined, joined_bytes
 from .memory import Turn
 from .messages import keep_step
 from .pairwise import Pairwise
@@ -23,10 +26,12 @@ from .parts import Cut, Parts
 from .placement import Placed, offsets
 from .shared import Shared
 from .verified import Verified
-from .window import near, on_one_node, room_for
+from .window import Window, near, on_one_node, room_for, some_near
 
-METHODS = ("auto", "shared", "alltoallv", "alltoallw", "pairwise", "hybrid")
-# Boxes of fewer bytes on the average go by one Alltoallv, for which libraries join them.
+METHODS = ("auto", "shared", "alltoallv", "alltoallw", "pairwise", "hybrid", "joined")
+# Those whose exchanges are cut into parts.
+CUT = ("pairwise", "hybrid")
+# Boxes of fewer bytes on the average are joined, or go by one Alltoallv, for which libraries join some.
 SMALL = 2**15
 
 Turns = tuple[Turn, Turn]
@@ -94,58 +99,104 @@ def segment_bytes(boxes: Boxes, itemsize: int) -> int:
     return max(offsets(side, itemsize)[1] for side in (boxes.sends, boxes.receives))
 
 
-def chosen_method(comm: MPI.Intracomm, method: str, boxes: Boxes, itemsize: int, wire: bool = False) -> str:
+def chosen_method(
+    comm: MPI.Intracomm,
+    method: str,
+    boxes: Boxes,
+    itemsize: int,
+    wire: bool = False,
+    together: MPI.Intracomm | None = None,
+) -> str:
     """What `method` means for these peers: for "auto" shared memory where they share it, and messages where not.
 
-    Messages are one Alltoallv where boxes are small and `wire` does not ask for single precision between nodes; else
-    they are pairwise, or hybrid where some peers share memory.
+    Where boxes are small, messages are joined if some ranks share memory, and one Alltoallv if none do, or there is no
+    room for it, and `wire` does not ask for single precision between nodes; else they are pairwise, or hybrid where
+    some peers share memory.
 
-    Collective over `comm`, which may hold several groups of peers; for each the answer is its own.
+    Collective over `comm`, which may hold several groups of peers; for each the answer is its own, but for "joined",
+    which all have or none.
+
+    Parameters
+    ----------
+    comm : MPI.Intracomm
+        The ranks that choose at the same time.
+    method : str
+        One of `METHODS`.
+    boxes, itemsize : Boxes, int
+        What goes where, and the bytes of a point.
+    wire : bool
+        Whether messages between nodes are in single precision.
+    together : MPI.Intracomm, optional
+        The ranks that exchange at the same time, if these are more than the peers.
 
     Raises
     ------
     ValueError, MemoryError
         On every rank: where shared memory is asked for and some peers are on several nodes, or have no room for it.
     """
+    all_of_them = boxes.comm if together is None else together
     # only errors are everyone's: "auto" may find something else for other peers
-    chosen, short = agreed(comm, lambda: _method_of_peers(method, boxes, itemsize, wire), nothing)
+    chosen, short = agreed(comm, lambda: _method_of_peers(method, boxes, itemsize, wire, all_of_them), nothing)
     if comm.allreduce(short, MPI.LOR):
         say_no_room(comm, "exchanging by messages instead")
     keep_step(boxes.comm)
     return chosen
 
 
-def _method_of_peers(method: str, boxes: Boxes, itemsize: int, wire: bool) -> tuple[str, bool]:
-    """What `method` means for the peers, over which this is collective, and whether that is so for want of room."""
-    if method not in ("auto", "shared", "hybrid"):
+def _method_of_peers(method: str, boxes: Boxes, itemsize: int, wire: bool, together: MPI.Intracomm) -> tuple[str, bool]:
+    """What `method` means for the peers, and whether that is so for want of room.
+
+    Collective over the peers, and over all that exchange `together`.
+    """
+    if method not in ("auto", "shared", "hybrid", "joined"):
         return method, False
     one_node = on_one_node(boxes.comm)
     if method == "shared" and not one_node:
-        raise ValueError("method 'shared' needs all peers on one node; use 'auto', 'hybrid', 'alltoallv' or 'pairwise'")
-    wanted = method if method != "auto" else "shared" if one_node else _messages(boxes, itemsize, wire)
-    if wanted not in ("shared", "hybrid") or _room(wanted, boxes, itemsize):
+        raise ValueError(
+            "method 'shared' needs all peers on one node; use 'auto', 'hybrid', 'joined', 'alltoallv' or 'pairwise'"
+        )
+    wanted = method
+    if method == "auto":
+        joins = some_near(together)
+        wanted = "shared" if one_node else _messages(boxes, itemsize, wire, joins)
+        if joins and together.allreduce(wanted == "joined", MPI.LOR):
+            wanted = "joined"
+    if wanted in ("alltoallv", "pairwise") or _room(wanted, boxes, itemsize, together):
         return wanted, False
     if method != "auto":
         raise MemoryError(f"method {method!r} needs more room in /dev/shm than there is; use 'auto' or 'alltoallv'")
-    return ("alltoallv" if one_node else "pairwise"), True
+    return ("alltoallv" if one_node or (wanted == "joined" and not wire) else "pairwise"), True
 
 
-def _messages(boxes: Boxes, itemsize: int, wire: bool) -> str:
+def _messages(boxes: Boxes, itemsize: int, wire: bool, joins: bool) -> str:
     """By which method messages go. Collective over the peers."""
     size = boxes.comm.Get_size()
     sent = boxes.comm.allreduce(sum(box.size for box in boxes.sends)) * itemsize
-    if sent < SMALL * size**2 and not wire:
-        return "alltoallv"
+    small = sent < SMALL * size**2
+    if small and (joins or not wire):
+        return "joined" if joins else "alltoallv"
     shared = boxes.comm.allreduce(len(near(boxes.comm).ranks) > 1, MPI.LOR)
     return "hybrid" if shared else "pairwise"
 
 
-def _room(method: str, boxes: Boxes, itemsize: int) -> bool:
-    """Whether there is room for a method's windows. Collective over the peers."""
+def _room(method: str, boxes: Boxes, itemsize: int, together: MPI.Intracomm) -> bool:
+    """Whether there is room for a method's windows. Collective over the peers, or over those who join boxes."""
+    if method == "joined":
+        nbytes = joined_bytes(boxes, itemsize, _far(together, boxes.comm))
+        return bool(together.allreduce(room_for(near(together).comm, nbytes), MPI.LAND))
     nbytes = segment_bytes(boxes, itemsize)
     if method == "shared":
         return room_for(boxes.comm, nbytes)
     return bool(boxes.comm.allreduce(room_for(near(boxes.comm).comm, nbytes), MPI.LAND))
+
+
+def _far(comm: MPI.Intracomm, peers: MPI.Intracomm) -> list[bool]:
+    """For each of the peers whether it does not share memory with this rank, as the ranks of `comm` do or not.
+
+    Collective over `comm` at the first call.
+    """
+    nodes = near(comm).nodes
+    return [nodes[q] != nodes[comm.Get_rank()] for q in numbers_in(comm, peers)]
 
 
 def say_no_room(comm: MPI.Intracomm, instead: str) -> None:
@@ -218,20 +269,17 @@ def open_boxed(
     wire: bool = False,
 ) -> tuple[Boxed, Boxed]:
     """The two directions of an exchange of contiguous boxes: as `open_exchange`, but for "alltoallw"."""
-    back, narrow = boxes.reversed(), _narrow(boxes.comm, wire)
+    back, narrow = boxes.reversed(), [False] * len(boxes.sends)
+    if wire:
+        narrow = _far(comm if method == "joined" else boxes.comm, boxes.comm)
     if not verifying():
-        return _boxed(method, (boxes, back), itemsize, order, turns, cuts, narrow)
-    there, home = _boxed(method, (boxes, back), itemsize, order, turns, (None, None), narrow)
+        return _boxed(comm, method, (boxes, back), itemsize, order, turns, cuts, narrow, wire)
+    there, home = _boxed(comm, method, (boxes, back), itemsize, order, turns, (None, None), narrow, wire)
     return Verified(comm, there, boxes, itemsize, narrow), Verified(comm, home, back, itemsize, narrow)
 
 
-def _narrow(comm: MPI.Intracomm, wire: bool) -> list[bool]:
-    """The peers to which messages go in single precision. Collective over `comm`."""
-    there = near(comm).ranks if wire else range(comm.Get_size())
-    return [peer not in there for peer in range(comm.Get_size())]
-
-
 def _boxed(
+    comm: MPI.Intracomm,
     method: str,
     both: tuple[Boxes, Boxes],
     itemsize: int,
@@ -239,11 +287,14 @@ def _boxed(
     turns: Turns,
     cuts: Cuts,
     narrow: Sequence[bool],
+    wire: bool,
 ) -> tuple[Boxed, Boxed]:
     """The two directions of an exchange of contiguous boxes, as they are without being verified."""
-    comm = both[0].comm
+    if method == "joined":
+        return _joined(comm, both, itemsize, order, turns, wire)
+    peers = both[0].comm
     if method in ("shared", "hybrid"):
-        sharing = comm if method == "shared" else near(comm).comm
+        sharing = peers if method == "shared" else near(peers).comm
         window = turns[0].window(method, sharing, segment_bytes(both[0], itemsize))
 
     def opened(way: int) -> Boxed:
@@ -251,9 +302,24 @@ def _boxed(
         if method == "shared":
             return Shared(boxes, itemsize, order, window)
         if method == "hybrid":
-            return Hybrid(boxes, itemsize, order, turn, cut, narrow, near(comm), window)
+            return Hybrid(boxes, itemsize, order, turn, cut, narrow, near(peers), window)
         if method == "pairwise":
             return Pairwise(boxes, itemsize, order, turn, cut, narrow)
         return Alltoallv(boxes, itemsize, order, turn)
 
     return opened(0), opened(1)
+
+
+def _joined(
+    comm: MPI.Intracomm, both: tuple[Boxes, Boxes], itemsize: int, order: tuple[int, ...], turns: Turns, wire: bool
+) -> tuple[Boxed, Boxed]:
+    """The two directions of an exchange of joined boxes."""
+    carriers = Carriers(comm, both[0])
+    plans = [carriers.plan(way, itemsize) for way in Way]
+    mine = max(plan.ends[carriers.node.comm.Get_rank()] for plan in plans)
+    window = Window(carriers.node.comm, mine)
+    there, home = (
+        Joined(boxes, itemsize, order, carriers, plan, turn.memory, wire, window)
+        for boxes, plan, turn in zip(both, plans, turns, strict=True)
+    )
+    return there, home

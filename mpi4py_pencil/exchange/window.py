@@ -65,6 +65,8 @@ class Window:
     claim, fence, release : Operation
         Wait until the peers have read what lies in this rank's segment; what each rank has written into its segment is
         there for all (collective over the window's ranks); say that this rank has read its peers' segments, and go on.
+    double_fence : Operation
+        For a rank that has nothing to do between two fences where others have: as both.
 
     Raises
     ------
@@ -87,6 +89,7 @@ class Window:
         counters = _kernels.Counters(written, written + CACHE_LINE, me, waited, self.leave)
         self.claim = _kernels.Claim(counters)
         self.fence = _kernels.Fence(counters)
+        self.double_fence = _kernels.Fence(counters, 2)
         self.release = _kernels.Release(counters)
 
     def segment(self, rank: int, nbytes: int) -> Bytes:
@@ -204,6 +207,8 @@ class Near:
         These ranks.
     ranks : list of int
         Their numbers in `parent`.
+    nodes : list of int
+        For each rank of `parent` the first of those with which it shares memory.
     """
 
     def __init__(self, parent: MPI.Intracomm) -> None:
@@ -212,6 +217,9 @@ class Near:
             self.comm.Free()
             self.comm = MPI.COMM_SELF.Dup()
         self.ranks: list[int] = self.comm.allgather(parent.Get_rank())
+        nodes = np.empty(parent.Get_size(), np.intp)
+        parent.Allgather(np.array(self.ranks[0], np.intp), nodes)
+        self.nodes: list[int] = nodes.tolist()
 
     def free(self) -> None:
         """Free the communicator, as its parent is."""
@@ -225,6 +233,15 @@ def near(comm: MPI.Intracomm) -> Near:
         cache[Near] = Near(comm)
     found: Near = cache[Near]
     return found
+
+
+def some_near(comm: MPI.Intracomm) -> bool:
+    """Whether some ranks of `comm` share memory, and not all. Collective over `comm` at the first call."""
+    cache = cache_of(comm)
+    if some_near not in cache:
+        several = not on_one_node(comm)
+        cache[some_near] = several and comm.allreduce(len(near(comm).ranks) > 1, MPI.LOR)
+    return bool(cache[some_near])
 
 
 def _seen_by_all(comm: MPI.Intracomm) -> bool:

@@ -62,6 +62,8 @@ class Request:
         So many consecutive ranks share a node; None where that is not so, or not known.
     wire : str or None
         "float32" where messages between nodes are in single precision.
+    parts : int or None
+        Into so many parts boxes are cut, where exchanges are; None for what suits their size. Tuning finds it.
     """
 
     shape: tuple[int, ...]
@@ -83,6 +85,7 @@ class Request:
     tune: str | None = None
     ranks_per_node: int | None = None
     wire: str | None = None
+    parts: int | None = None
 
     @property
     def joined(self) -> Groups:
@@ -229,7 +232,9 @@ def checked_wire(wire: Any, dtype: np.dtype[Any], method: str) -> str | None:
     if dtype not in (np.dtype("d"), np.dtype("D")):
         raise ValueError(f"wire='float32' is for data in double precision, not for dtype {dtype}")
     if method in ("alltoallv", "alltoallw"):
-        raise ValueError(f"wire='float32' needs method 'auto', 'hybrid' or 'pairwise': {method!r} sends what there is")
+        raise ValueError(
+            f"wire='float32' needs method 'auto', 'hybrid', 'joined' or 'pairwise': {method!r} sends it all"
+        )
     return "float32"
 
 

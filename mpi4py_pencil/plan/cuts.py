@@ -16,10 +16,11 @@ _MOST = 8
 _FEWEST_BYTES = 2**17
 
 
-def cuts_of(trips: Sequence[Pass], way: Way, components: int) -> list[Cut | None]:
+def cuts_of(trips: Sequence[Pass], way: Way, components: int, parts: int | None = None) -> list[Cut | None]:
     """Where the exchanges between passes are cut on one way, in the order of the way forward.
 
-    So many of the first axes are left whole: components that a pass needs at the same time.
+    So many of the first axes are left whole: components that a pass needs at the same time. `parts` are those of a box,
+    where they do not follow from its size.
     """
     cuts: list[Cut | None] = []
     passes = way.order(trips)
@@ -30,7 +31,7 @@ def cuts_of(trips: Sequence[Pass], way: Way, components: int) -> list[Cut | None
         if exchange is not None:
             free = _free(before, components), _free(after, components)
             pencils = way.order((exchange.before, exchange.after))
-            cut = _cut(pencils, way.order(exchange.swapped), free, exchange.dtype.itemsize, axis)
+            cut = _cut(pencils, way.order(exchange.swapped), free, exchange.dtype.itemsize, axis, parts)
         axis = None if cut is None else cut.inward
         cuts.append(cut)
     return list(way.order(cuts))
@@ -67,6 +68,7 @@ def _cut(
     free: tuple[set[int], set[int]],
     itemsize: int,
     axis: int | None,
+    parts: int | None = None,
 ) -> Cut | None:
     """Where an exchange is cut, along axes that are free before and after; before there may be a cut along `axis`.
 
@@ -80,7 +82,7 @@ def _cut(
         for axes, pencil in ((free[0] - {divided}, before), (free[1] - {gathered}, after))
     )
     boxes = math.prod(before.sizes) * before.sizes[gathered]
-    count = parts_of(math.prod(before.shape) * itemsize, boxes)
+    count = parts or parts_of(math.prod(before.shape) * itemsize, boxes)
     if count < 2 or not given or not taken:
         return None
     outward = axis if axis in given else min(given & taken or given)

@@ -53,10 +53,14 @@ def passes(steps: Sequence[Step]) -> list[Pass]:
 def _planes(first: Sweep, second: Sweep) -> tuple[int, ...] | None:
     """The axes that count the planes of two sweeps worth running plane by plane: those not in cache altogether.
 
+    Nor those that the last axis counts: they would be read and written point by point, each of a cache line of its own.
     The largest block decides: the order of the axes in the boxes hangs on it, and must be the same on every rank.
     """
     lines = (first.transform.axis, second.transform.axis)
-    outer = tuple(k for k in range(len(first.after.shape)) if k not in lines)
+    last = len(first.after.shape) - 1
+    if last not in lines:
+        return None
+    outer = tuple(k for k in range(last) if k not in lines)
     largest = largest_block(first.after.shape, first.after.sizes)
     planes = math.prod(largest[k] for k in outer)
     return outer if planes > 1 and local_bytes(largest, first.transform.dtype) > cache.CACHED_BYTES else None

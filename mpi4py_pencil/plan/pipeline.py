@@ -115,6 +115,8 @@ class Route:
         So many of the first axes are never cut along.
     wire : bool, optional
         Whether messages between nodes are in single precision.
+    parts : int, optional
+        Into so many parts boxes are cut, where exchanges are; if it is not given, into what suits their size.
     """
 
     def __init__(
@@ -128,10 +130,11 @@ class Route:
         clock: Clock,
         components: int = 0,
         wire: bool = False,
+        parts: int | None = None,
     ) -> None:
         self._comm = comm
         self.trips = passes(steps)
-        self.between = _open(comm, self.trips, method, components, wire)
+        self.between = _open(comm, self.trips, method, components, wire, parts)
         self._tiles = tiles
         self._scales = scales
         self._clock = clock
@@ -190,29 +193,29 @@ def end_of(trip: Pass, side: Way) -> Pencil:
 
 
 def _open(
-    comm: MPI.Intracomm, trips: Sequence[Pass], method: str, components: int, wire: bool
+    comm: MPI.Intracomm, trips: Sequence[Pass], method: str, components: int, wire: bool, parts: int | None
 ) -> list[tuple[Exchange, Exchange]]:
     """What lies between the passes, in both directions. Collective over `comm`."""
     moved = [None if t.exchange is None else boxes(t.exchange.before, t.exchange.after) for t in trips[:-1]]
     blocks = [(trip.sweeps[-1].after.subshape, trip.sweeps[-1].transform.dtype) for trip in trips[:-1]]
-    needed = [parts or local_bytes(*block) for parts, block in zip(moved, blocks, strict=True)]
+    needed = [each or local_bytes(*block) for each, block in zip(moved, blocks, strict=True)]
     itemsizes = [dtype.itemsize for _, dtype in blocks]
     chosen = [
-        "local" if parts is None else chosen_method(comm, method, parts, itemsize, wire)
-        for parts, itemsize in zip(moved, itemsizes, strict=True)
+        "local" if each is None else chosen_method(comm, method, each, itemsize, wire, comm)
+        for each, itemsize in zip(moved, itemsizes, strict=True)
     ]
     memory = Memory(room(needed, itemsizes))
     both = [way.order(turns(memory, way.order(chosen))) for way in Way]
-    cuts = [cuts_of(trips, way, components) for way in Way]
+    cuts = [cuts_of(trips, way, components, parts) for way in Way]
     between: list[tuple[Exchange, Exchange]] = []
-    for k, (parts, (shape, _), itemsize) in enumerate(zip(moved, blocks, itemsizes, strict=True)):
+    for k, (each, (shape, _), itemsize) in enumerate(zip(moved, blocks, itemsizes, strict=True)):
         order, turn = _order(trips[k], trips[k + 1]), (both[0][k], both[1][k])
         exchange = trips[k].exchange
-        if parts is None or exchange is None:
+        if each is None or exchange is None:
             opening = partial(_local, Box((0,) * len(shape), shape), itemsize, order, turn)
         else:
             shapes, cut = (exchange.before.subshape, exchange.after.subshape), (cuts[0][k], cuts[1][k])
-            opening = partial(open_exchange, comm, chosen[k], parts, shapes, itemsize, order, turn, cut, wire)
+            opening = partial(open_exchange, comm, chosen[k], each, shapes, itemsize, order, turn, cut, wire)
         between.append(agreed(comm, opening, nothing))
     return between
 

@@ -17,7 +17,7 @@ import numpy as np
 from mpi4py import MPI
 
 from ..engines import ENGINES, checked_engine
-from ..exchange import METHODS
+from ..exchange import CUT, METHODS
 from ..sweep import cache
 from . import wisdom
 from .arguments import Request, lines_of
@@ -27,6 +27,8 @@ from .grids import ranked_grids
 MOST_GRIDS = 8
 # "auto" is shared memory wherever peers have it.
 TRIED = [method for method in METHODS if method != "shared"]
+# Into so many parts boxes are cut, where exchanges are, beside what suits their size.
+PARTS = (1, 2, 4, 8, 16)
 # A tile in an entry may be so many times larger than here by default: twice the default is the largest that is tried,
 # and processors of one name may have caches of different sizes. FFTW measures on tiles, which takes long on huge ones.
 MOST_TILES = 8
@@ -69,27 +71,32 @@ class Choice:
         The exchange and the engine.
     tile_bytes : int
         About the size of a tile.
+    parts : int or None
+        Into so many parts boxes are cut, where exchanges are; None for what suits their size.
     """
 
     grid: tuple[int, ...]
     method: str
     backend: str
     tile_bytes: int
+    parts: int | None = None
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """The answers there are to each question; the first is the default."""
+    """The answers there are to each question; the first is the default. `cut` are the methods that cut exchanges."""
 
     grids: Sequence[tuple[int, ...]]
     methods: Sequence[str]
     backends: Sequence[str]
     tiles: Sequence[int]
+    cut: Sequence[str] = ()
 
     @property
     def tries(self) -> int:
-        """How many plans `search` tries."""
-        return len(self.grids) * len(self.methods) + len(self.backends) - 1 + len(self.tiles) - 1
+        """How many plans `search` tries at the most."""
+        parts = len(PARTS) if set(self.cut) & set(self.methods) else 0
+        return len(self.grids) * len(self.methods) + len(self.backends) - 1 + len(self.tiles) - 1 + parts
 
 
 Make = Callable[[MPI.Intracomm, Request], Plan]
@@ -140,7 +147,10 @@ def tuned(comm: MPI.Intracomm, asked: Request, make: Make, report: Report | None
 
 
 def search(among: Candidates, seconds: Callable[[Choice], float]) -> Choice:
-    """The fastest choice: of all grids with all exchanges, then of these with each engine, then with each tile."""
+    """The fastest choice: of all grids with all exchanges, then of these with each engine, then with each tile.
+
+    At last, where its exchanges are cut, in more parts or fewer.
+    """
     times: dict[Choice, float] = {}
 
     def fastest(choices: Iterable[Choice]) -> Choice:
@@ -152,7 +162,8 @@ def search(among: Candidates, seconds: Callable[[Choice], float]) -> Choice:
     first = Choice(among.grids[0], among.methods[0], among.backends[0], among.tiles[0])
     best = fastest([replace(first, grid=grid, method=method) for grid in among.grids for method in among.methods])
     best = fastest([replace(best, backend=backend) for backend in among.backends])
-    return fastest([replace(best, tile_bytes=tile_bytes) for tile_bytes in among.tiles])
+    best = fastest([replace(best, tile_bytes=tile_bytes) for tile_bytes in among.tiles])
+    return fastest([best, *(replace(best, parts=parts) for parts in PARTS if best.method in among.cut)])
 
 
 def candidates(comm: MPI.Intracomm, asked: Request) -> Candidates:
@@ -167,6 +178,7 @@ def candidates(comm: MPI.Intracomm, asked: Request) -> Candidates:
         [asked.method] if "method" in asked.given else methods,
         [asked.backend] if "backend" in asked.given else backends,
         [tile, tile // 2, tile * 2],
+        [*CUT, *([] if asked.ranks_per_node == comm.Get_size() else ["auto"])],
     )
 
 
@@ -229,7 +241,14 @@ def _given(asked: Request) -> dict[str, Any]:
 
 def _chosen(asked: Request, choice: Choice) -> Request:
     """A request with what was chosen for it."""
-    return replace(asked, dims=choice.grid, method=choice.method, backend=choice.backend, tile_bytes=choice.tile_bytes)
+    return replace(
+        asked,
+        dims=choice.grid,
+        method=choice.method,
+        backend=choice.backend,
+        tile_bytes=choice.tile_bytes,
+        parts=choice.parts,
+    )
 
 
 def _checked(size: int, asked: Request, entry: wisdom.Entry) -> Choice:
@@ -238,7 +257,10 @@ def _checked(size: int, asked: Request, entry: wisdom.Entry) -> Choice:
     whole = [tile_bytes, *grid] if isinstance(grid, list) else [grid]
     if not all(type(n) is int for n in whole) or not all(isinstance(name, str) for name in (method, backend)):
         raise TypeError(f"grid {grid!r}, method {method!r}, backend {backend!r}, tile_bytes {tile_bytes!r}")
-    choice = Choice(tuple(grid), method, backend, tile_bytes)
+    parts = entry.get("parts")  # none in those of earlier versions
+    if parts is not None and (type(parts) is not int or parts not in PARTS):
+        raise ValueError(f"parts {parts!r} are none of {', '.join(map(str, PARTS))}")
+    choice = Choice(tuple(grid), method, backend, tile_bytes, parts)
     given = _given(asked)
     for name, value in given.items():
         if getattr(choice, name) != value:

@@ -62,6 +62,15 @@ def cache_of(comm: MPI.Comm) -> dict[Any, Any]:
     return cache
 
 
+def numbers_in(comm: MPI.Intracomm, some: MPI.Intracomm) -> list[int]:
+    """The numbers that the ranks of `some` have in `comm`, of which they all are. Local."""
+    groups = some.Get_group(), comm.Get_group()
+    found: list[int] = MPI.Group.Translate_ranks(groups[0], list(range(some.Get_size())), groups[1])
+    for group in groups:
+        group.Free()
+    return found
+
+
 def on_node(comm: MPI.Intracomm) -> tuple[int, int]:
     """This rank's number among the ranks of `comm` that share its node, and how many these are.
 
