@@ -31,7 +31,9 @@ ENVIRONMENT = {
     "OMPI_MCA_btl": "self,sm",
     # Open MPI 5.0.11 prints a line about OSC UCX whenever a window is made on a node without UCX.
     "OMPI_MCA_osc": "^ucx",
-    # Seven ranks with a thread per core each would mostly wait for one another.
+    # Of more ranks than cores those that wait must sleep: MPICH's keep the cores from the others otherwise.
+    "MPIR_CVAR_ENABLE_HEAVY_YIELD": "1",
+    # Six ranks with a thread per core each would mostly wait for one another.
     "OMP_NUM_THREADS": "1",
 }
 
