@@ -99,7 +99,10 @@ class Carriers:
         )
         self._here = nodes[comm.Get_rank()]
         others = sorted({nodes[q] for listed in self._told for q, *_ in listed} - {self._here})
-        self._members = {other: [q for q, their in enumerate(nodes) if their == other] for other in others}
+        self._members: dict[int, list[int]] = {other: [] for other in others}
+        for q, their in enumerate(nodes):
+            if their in self._members:
+                self._members[their].append(q)
         # the first rank that carries to and from each other node, and that of the other node: of each its ranks tell
         # their peers
         self._first = {other: k % node.Get_size() for k, other in enumerate(others)}
