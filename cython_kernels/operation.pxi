@@ -56,13 +56,16 @@ cdef class Call(Operation):
         Called with the two origins.
     essential : bool
         Whether other ranks wait for it.
+    abandoned : callable, optional
+        Called without arguments where a program of which it is a part ends in an error that leaves ranks out of step.
     """
 
-    cdef object called
+    cdef object called, abandoned
 
-    def __init__(self, called, bint essential=False):
+    def __init__(self, called, bint essential=False, abandoned=None):
         self.called = called
         self.essential = essential
+        self.abandoned = abandoned
         self.function, self.data = run_call, <void *>self
 
 

@@ -118,6 +118,8 @@ cdef class Program(Operation):
         for operation, _, _ in self.instructions.kept:
             if isinstance(operation, Counting):
                 (<Counting>operation).counters.abandon()
+            elif isinstance(operation, Call) and (<Call>operation).abandoned is not None:
+                (<Call>operation).abandoned()
             elif isinstance(operation, Program):
                 (<Program>operation).abandon()
         return 0

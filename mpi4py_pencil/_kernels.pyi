@@ -19,7 +19,12 @@ class Operation:
     def __call__(self, source_at: int = 0, target_at: int = 0, normalize: bool = False) -> None: ...
 
 class Call(Operation):
-    def __init__(self, called: Callable[[int, int], object], essential: bool = False) -> None: ...
+    def __init__(
+        self,
+        called: Callable[[int, int], object],
+        essential: bool = False,
+        abandoned: Callable[[], object] | None = None,
+    ) -> None: ...
 
 class Each(Operation):
     def __init__(self, count: int, called: Callable[[int, int], object]) -> None: ...

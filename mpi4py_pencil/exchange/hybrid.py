@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .._kernels import Call, Operation, Program
+from .._kernels import Operation, Program
 from ..layout.boxes import Box, Boxes
 from ..ranks.agreement import agreed, nothing
 from ..sweep.instruction import Instruction, anywhere
 from .memory import NONE, Turn
 from .messages import Messages
-from .parts import Cut, Parts
+from .parts import Cut
 from .placement import offsets, place
 from .window import Near, Window
 
@@ -50,39 +50,29 @@ class Hybrid:
         self._near = node.ranks
         self._window = window  # whose memory is mapped as long as this is there
         self.outbox, self.inbox = found.outbox, found.inbox
+        self.outward, self.inward = found.outward, found.inward
+        if self.inward is not None:  # all that is near is there as soon as the first part is
+            first, *rest = self.inward.operations
+            both = Program([anywhere(window.fence), anywhere(first)])
+            self.inward = replace(self.inward, operations=[both, *rest])
         self.claim: Operation = window.claim
-
-    @property
-    def outward(self) -> Parts | None:
-        """Its parts as they are given."""
-        return self._messages.outward
-
-    @property
-    def inward(self) -> Parts | None:
-        """Its parts as they are taken: all that is near is there as soon as the first is."""
-        parts = self._messages.inward
-        if parts is None:
-            return None
-        first, *rest = parts.operations
-        both = Program([anywhere(self._window.fence), anywhere(first)])
-        return replace(parts, operations=[both, *rest])
 
     @property
     def deliver(self) -> Operation:
         """Exchange the boxes. Collective over the peers."""
-        start, wait = Call(self._messages.start_all, True), Call(self._messages.wait_all, True)
-        return Program([anywhere(start), anywhere(self._window.fence), anywhere(wait)])
+        messages = self._messages
+        return Program([anywhere(each) for each in (messages.starting, self._window.fence, messages.arriving)])
 
     @property
     def release(self) -> Operation:
         """Say that the peers' segments have been read, and wait until the messages have left this rank's."""
-        return Program([anywhere(self._window.release), anywhere(Call(self._messages.finish, True))])
+        return Program([anywhere(self._window.release), anywhere(self._messages.leaving)])
 
     def unpacking(self, copies: Sequence[Instruction]) -> list[Instruction]:
         """What delivers, and carries out a copy for each peer's box once it is there. Collective over the peers."""
         near = [copies[q] for q in self._near]
         return [
-            anywhere(Call(self._messages.start_all, True)),
+            anywhere(self._messages.starting),
             anywhere(self._window.fence),
             *near,
             self._messages.unpacking(copies),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mpi4py import MPI
 
-from .._kernels import Call, Operation, Program
+from .._kernels import Operation, Program
 from ..layout.boxes import Box, Boxes
 from ..layout.way import Way
 from ..ranks.communicators import cache_of, numbers_in
@@ -241,13 +241,13 @@ class Joined:
         """Exchange the boxes. Collective over all that exchange at the same time."""
         if not self._carries:
             return self._window.double_fence
-        moved = [Call(each, True) for each in (self._messages.start_all, self._messages.wait_all)]
+        moved = [self._messages.starting, self._messages.arriving]
         return Program([anywhere(each) for each in (self._window.fence, *moved, self._window.fence)])
 
     @property
     def release(self) -> Operation:
         """Say that what lies in the window has been read, and has left."""
-        left = [Call(self._messages.finish, True)] if self._carries else []
+        left = [self._messages.leaving] if self._carries else []
         return Program([anywhere(each) for each in (*left, self._window.release)])
 
     def unpacking(self, copies: Sequence[Instruction]) -> list[Instruction]:

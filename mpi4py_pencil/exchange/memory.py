@@ -43,6 +43,8 @@ class Memory:
         self.nbytes = -(-nbytes // CACHE_LINE) * CACHE_LINE
         # of the exchange that came last
         self.last: Callable[[], Messages | None] = _nothing
+        # whether a call has ended while others may be anywhere in it
+        self.abandoned = False
         self._buffers: dict[int, Bytes] = {}
 
     def buffer(self, number: int, nbytes: int) -> int:

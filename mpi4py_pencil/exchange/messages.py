@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from mpi4py import MPI
 
-from .._kernels import ABSOLUTE, SOURCE, TARGET, Call
+from .._kernels import ABSOLUTE, SOURCE, TARGET, Call, Operation
 from ..layout.boxes import Boxes
 from ..ranks.communicators import cache_of
 from ..sweep.instruction import Instruction
@@ -19,7 +19,7 @@ from .wire import to_double, to_single
 
 # What MPI has at least. Exchanges have tags of their own, so that none takes what one that was interrupted has sent.
 _TAGS = 2**15
-INTERRUPTED = "a call was interrupted while messages were on their way: make anew what was called"
+INTERRUPTED = "a call was interrupted on its way: make anew what was called"
 # What messages of interrupted calls may come to, or go from, as long as the process runs.
 _INTERRUPTED: list[object] = []
 
@@ -122,7 +122,7 @@ class Messages:
         """The parts as they are given, where there is a cut."""
         if self._axes is None:
             return None
-        starts = [Call(partial(self.start, part), True) for part in range(len(self._parts))]
+        starts = [self._operation(partial(self.start, part)) for part in range(len(self._parts))]
         return Parts(self._axes[0], self._ends[0], starts, self.poll)
 
     @property
@@ -130,13 +130,36 @@ class Messages:
         """The parts as they are taken, where there is a cut."""
         if self._axes is None:
             return None
-        waits = [Call(partial(self.wait, piece), True) for piece in range(len(self._pieces))]
+        waits = [self._operation(partial(self.wait, piece)) for piece in range(len(self._pieces))]
         return Parts(self._axes[1], self._ends[1], waits, self.poll)
+
+    @property
+    def starting(self) -> Operation:
+        """What says that all parts may go. Collective over the peers."""
+        return self._operation(self.start_all)
+
+    @property
+    def arriving(self) -> Operation:
+        """What waits until all parts are there."""
+        return self._operation(self.wait_all)
+
+    @property
+    def leaving(self) -> Operation:
+        """What waits until all has left the outbox."""
+        return self._operation(self.finish)
+
+    def _operation(self, function: Callable[[int, int], object]) -> Operation:
+        """What calls a function of these messages; an error that ends its program ends the use of their memory."""
+        return Call(function, True, self.abandon)
+
+    def abandon(self) -> None:
+        """Have nobody start messages in the same memory any more: other ranks may be anywhere."""
+        self._memory.abandoned = True
 
     def start(self, part: int, *_: int) -> None:
         """Say that a part may go. Collective over the peers."""
         if part == 0:
-            if self._under_way[0]:
+            if self._under_way[0] or self._memory.abandoned:
                 raise RuntimeError(INTERRUPTED)
             self._under_way[0] = True
             last = self._memory.last()
@@ -205,7 +228,7 @@ class Messages:
 
     def unpacking(self, copies: Sequence[Instruction]) -> Instruction:
         """What carries out the copy for each peer's box in the order in which they arrive."""
-        return Call(partial(self._unpack, copies), True), SOURCE, TARGET
+        return self._operation(partial(self._unpack, copies)), SOURCE, TARGET
 
     def _unpack(self, copies: Sequence[Instruction], source: int, target: int) -> None:
         """Carry out the copies for the boxes that come in messages, in the order in which they arrive."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .._kernels import Call, Operation, Program
+from .._kernels import Operation, Program
 from ..layout.boxes import Boxes
 from ..sweep.instruction import Instruction, anywhere
 from .memory import Turn
 from .messages import Messages
-from .parts import Cut, Parts
+from .parts import Cut
 
 
 class Pairwise:
@@ -50,27 +50,18 @@ class Pairwise:
             boxes, turn.sides(boxes, order, itemsize), far, order, itemsize, turn.memory, cut, narrow
         )
         self.outbox, self.inbox = found.outbox, found.inbox
-
-    @property
-    def outward(self) -> Parts | None:
-        """Its parts as they are given."""
-        return self._messages.outward
-
-    @property
-    def inward(self) -> Parts | None:
-        """Its parts as they are taken."""
-        return self._messages.inward
+        self.outward, self.inward = found.outward, found.inward
 
     @property
     def deliver(self) -> Operation:
         """Exchange the boxes. Collective over the peers."""
-        return Program([anywhere(Call(each, True)) for each in (self._messages.start_all, self._messages.wait_all)])
+        return Program([anywhere(self._messages.starting), anywhere(self._messages.arriving)])
 
     @property
     def release(self) -> Operation:
         """Wait until the boxes have left the outbox."""
-        return Call(self._messages.finish, True)
+        return self._messages.leaving
 
     def unpacking(self, copies: Sequence[Instruction]) -> list[Instruction]:
         """What delivers, and carries out a copy for each peer's box once it is there. Collective over the peers."""
-        return [anywhere(Call(self._messages.start_all, True)), copies[self._me], self._messages.unpacking(copies)]
+        return [anywhere(self._messages.starting), copies[self._me], self._messages.unpacking(copies)]

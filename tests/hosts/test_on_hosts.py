@@ -18,6 +18,7 @@ from lockstep import given, settings, st
 from mpi4py import MPI
 from oracles import numbered, random_array
 from support import check, everywhere, rng, same_everywhere
+from test_four_step import check_plan as check_line
 from test_leaks import repeated
 from test_pfft import check_plan
 from test_transfer import KINDS, check_both_ways
@@ -170,6 +171,9 @@ def test_boxes_of_many_packets(hosts):
     for (shape, grid), method in itertools.product(LARGE, METHODS_OF_ALL):
         with PFFT(WORLD, shape, dtype="D", grid=grid, method=method) as fft:
             check_plan(fft, random_array(rng(*shape), shape, "D"))
+    for dtype, method in itertools.product("dD", METHODS_OF_ALL):
+        with FFT1D(WORLD, 2**18, dtype, method=method) as line:
+            check_line(line)
 
 
 @pytest.mark.parametrize("hosts", [runs_on((2, 2))])
