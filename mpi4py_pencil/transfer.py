@@ -48,9 +48,9 @@ class Transfer:
     method : str, optional
         "shared" (through a shared-memory window, where the peers share a node), "alltoallv" (contiguous boxes),
         "alltoallw" (derived datatypes, nothing packed), "pairwise" (messages between pairs, boxes unpacked as they
-        arrive), "hybrid" (a window among the peers on a node, messages beyond), "joined" (few messages from node to node,
-        with the boxes of all their ranks), or "auto": shared where it can be had, else joined or alltoallv for small
-        boxes, and hybrid or pairwise for others.
+        arrive), "hybrid" (a window among the peers on a node, messages beyond), "joined" (few messages from node to
+        node, with the boxes of all their ranks), or "auto": shared where it can be had, else joined or alltoallv for
+        small boxes, and hybrid or pairwise for others.
     wire : str, optional
         With "float32", messages between nodes are in single precision, half as many bytes: what goes to another node is
         changed by a part in 2**24 at the most. For data in double precision.
