@@ -17,7 +17,7 @@ from .plan.fused import Compiled
 from .plan.pipeline import Route
 from .plan.product import Functions
 from .plan.program import Program
-from .ranks.agreement import agreed, nothing
+from .ranks.agreement import agreed, checking, nothing
 from .ranks.communicators import cache_of
 
 if TYPE_CHECKING:
@@ -107,6 +107,22 @@ def _filled(name: str, out: Array, returned: Any) -> None:
             f"{name} returned {type(returned).__name__}, and should fill its argument out, as in out[...] = ..., and "
             "return nothing" + ("; what it returns is for reduce=" if name == "function" else "")
         )
+
+
+# Where MPI4PY_PENCIL_CHECK is set, a function finds this in what it is to fill. It is nobody's result.
+_UNFILLED = -1.2345678e37
+
+
+def _mark(out: Array) -> None:
+    """Put something into an array that a function is to fill, where that is to be checked."""
+    if checking():
+        out[...] = _UNFILLED
+
+
+def _check_marks(name: str, out: Array) -> None:
+    """Refuse what a function has not filled, where that is to be checked."""
+    if checking() and (out.real == out.real.dtype.type(_UNFILLED)).any():
+        raise ValueError(f"{name} left points of out as they were: it must fill all of it, as in out[...] = ...")
 
 
 def _numbers(returned: Any) -> Array:
@@ -268,13 +284,17 @@ class Pointwise:
 
     def _first(self, at: tuple[slice, ...], u_hat: Array, out: Array) -> None:
         """The function of modes before."""
+        _mark(out)
         _filled("before", out, self._before(u_hat, out, self._cut(at), *self._values))  # type: ignore[misc]
+        _check_marks("before", out)
         self.fft._cut_off(out, at)
 
     def _middle(self, at: tuple[slice, ...], x: Array, out: Array) -> None:
         """The function of points."""
         place = (at,) if self._asked.places else ()
+        _mark(out)
         returned = self._function(x, out, *place, *self._values)
+        _check_marks("function", out)
         if self._asked.reduce is None:
             _filled("function", out, returned)
         else:

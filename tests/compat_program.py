@@ -146,6 +146,9 @@ def grids_are_theirs():
     made = Subcomm(WORLD, [0, 1])
     made.destroy()
     check(all(made) and tuple(made) == tuple(Subcomm(WORLD, [0, 1])), "others stay for the next")
+    for line in Subcomm(WORLD, [0, 1]):
+        line.Free()
+    check([c.Get_size() for c in Subcomm(WORLD, [0, 1])] == [size, 1], "made anew where a caller has freed some")
     cart.Free()
     check(not any(second), "they go with it")
 

@@ -52,6 +52,10 @@ def test_whatever_a_rank_raises():
         (KeyboardInterrupt(), RuntimeError, "KeyboardInterrupt"),
         (MuteError(), RuntimeError, "MuteError: its message cannot be made"),
         (ValueError("bad"), ValueError, "bad"),
+        (FloatingPointError("bad"), FloatingPointError, "bad"),
+        (OverflowError("bad"), OverflowError, "bad"),
+        (KeyError("bad"), KeyError, ".*bad"),
+        (np.linalg.LinAlgError("bad"), np.linalg.LinAlgError, "bad"),
     ]:
         with everywhere():
             if LAST:

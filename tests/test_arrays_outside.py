@@ -418,6 +418,9 @@ def test_ranks_that_do_something_else_are_told(monkeypatch):
     g = xp.reshape(ctx.arange(12.0), (3, 4))
     for match, call in (
         ("axis", lambda: g.sum(axis=WORLD.rank)),
+        ("dtype", lambda: g.sum(dtype=[None, "i8"][WORLD.rank])),
+        ("reproducible", lambda: g.sum(reproducible=WORLD.rank == 1)),
+        ("dtype", lambda: xp.cumulative_sum(g[0], dtype=[None, xp.int64][WORLD.rank])),
         ("the call", lambda: g.sum() if WORLD.rank else g.max()),
         ("disagree on to", lambda: g.redistribute(["cyclic", None] if WORLD.rank else [None, "cyclic"])),
         ("disagree on obj", lambda: ctx.asarray([1, WORLD.rank])),
@@ -434,6 +437,15 @@ def test_ranks_that_do_something_else_are_told(monkeypatch):
         ("the call", lambda: xp.isin(g, g) if WORLD.rank else xp.linalg.inv(g[:, 1:])),
     ):
         expect_everywhere(ValueError, match, call)
+
+
+@pytest.mark.parallel([1, 2])
+def test_powers_that_are_no_integers():
+    """Negative exponents are refused of integers alone: where the result is one, and there are any."""
+    a, b = np.array([1, 2, 4], np.uint64), np.array([-1, 2, -2])
+    equal(xp.asarray(a) ** xp.asarray(b), a**b)
+    equal(xp.asarray(a) ** np.int64(-1), a ** np.int64(-1))
+    equal(xp.zeros((0, 3), dtype=xp.int64) ** -1, np.zeros((0, 3), int) ** -1)
 
 
 def test_limits_are_numbers_of_pythons():

@@ -243,7 +243,8 @@ def test_memory_is_what_a_plan_reserves(monkeypatch):
 
     for module in (tiles, leg, memory):
         monkeypatch.setattr(module, "aligned_bytes", counted(module.aligned_bytes, "private", 0))
-    monkeypatch.setattr(methods, "Window", counted(methods.Window, "shared", 1))
+    for module in (methods, memory):
+        monkeypatch.setattr(module, "Window", counted(module.Window, "shared", 1))
     for (shape, asked), method in itertools.product(CASES, METHODS):
         reserved.update(private=0, shared=0)
         with PFFT(WORLD, shape, method=method, **asked) as fft:

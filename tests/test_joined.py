@@ -1,15 +1,16 @@
 """Boxes joined from node to node: on nodes that hold any ranks, and in few messages."""
 
 import itertools
+from types import SimpleNamespace
 
 import contract
 import numpy as np
 import pytest
 from mpi4py import MPI
-from support import check, rng
+from support import check, everywhere, expect_everywhere, rng
 
-from mpi4py_pencil import Pencil, Subcomm
-from mpi4py_pencil.exchange import joined
+from mpi4py_pencil import PFFT, Pencil, Subcomm
+from mpi4py_pencil.exchange import joined, methods, window
 
 WORLD = MPI.COMM_WORLD
 NODES = {
@@ -43,6 +44,35 @@ def test_boxes_come_to_their_places_on_any_nodes(monkeypatch):
             for turn, way in enumerate((0, 1, 0, 0, 1, 1)):
                 opened.check_round(way, contract.noise(shape, 16, turn))
         parent.Free()
+
+
+@pytest.mark.parallel([3, 4])
+@pytest.mark.parametrize("method", ["joined", "hybrid"])
+def test_a_node_without_a_window(monkeypatch, method):
+    """Its error is that of other nodes too, and what is made afterwards works: messages have the same tags."""
+
+    def failing(*_):
+        raise OSError(24, "too many open files")
+
+    for module in (joined, methods):
+        monkeypatch.setattr(module, "near", on_its_own)
+    for _ in range(2):  # at the first of a communicator, and later
+        with monkeypatch.context() as patched:
+            if WORLD.rank == WORLD.size - 1:
+                patched.setattr(window, "_map", failing)
+            expect_everywhere(MemoryError, "", lambda: PFFT(WORLD, (6, 8), method=method))
+        fft = PFFT(WORLD, (6, 8), method=method)
+        whole = rng(1).random((6, 8))
+        found = fft.forward(whole[fft.local_slice(False)].copy())
+        with everywhere():
+            np.testing.assert_allclose(
+                found, np.fft.rfft2(whole, norm="forward")[fft.local_slice(True)], rtol=0, atol=1e-15
+            )
+
+
+def on_its_own(comm):
+    """Return what shares memory with a rank: nothing does."""
+    return SimpleNamespace(comm=MPI.COMM_SELF, ranks=[comm.Get_rank()], nodes=list(range(comm.Get_size())))
 
 
 @pytest.mark.parallel([4, 6])

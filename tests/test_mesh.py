@@ -161,7 +161,7 @@ def test_wrong_lengths_are_refused():
                 expect_everywhere(ValueError, r"lengths .* must be positive", lambda c=call, b=lengths: c(b))
             for lengths in ((1,), (1, 2), np.ones((3, 1)), ()):
                 expect_everywhere(ValueError, r"one for each of the 3 axes", lambda c=call, b=lengths: c(b))
-            for lengths in ("long", 1j, ((1, 2), 3, 4), {}):
+            for lengths in ("long", 1j, ((1, 2), 3, 4), {}, True):
                 expect_everywhere(TypeError, r"one for each of the 3 axes", lambda c=call, b=lengths: c(b))
 
 

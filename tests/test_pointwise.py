@@ -228,8 +228,7 @@ def test_an_exception_on_one_rank(method):
         for name in ("", "before", "function", "", "after", ""):
             failing[0] = name
             if name:
-                kind = ZeroDivisionError if LAST else RuntimeError
-                with everywhere(), pytest.raises(kind, match=f"in {name}"):
+                with everywhere(), pytest.raises(ZeroDivisionError, match=f"in {name}"):
                     product(u_hat, np.empty_like(u_hat))
             else:
                 equal(fft, product(u_hat, np.empty_like(u_hat)), expected, "d")
@@ -316,6 +315,34 @@ def test_one_call_at_a_time():
 
         equal(fft, fft.pointwise(noting)(u_hat), u_hat, "d")
         check(names == {"MainThread"} or not names, str(names))
+
+
+@pytest.mark.parallel([1, 2])
+def test_what_is_not_filled_is_refused_where_calls_are_checked(monkeypatch):
+    def forgets(x, out):
+        out = x**2  # noqa: F841
+
+    def forgets_one(u_hat, out, k):
+        out[0] = u_hat
+
+    def product(x, out):
+        np.multiply(x[0], x[1], out=out)
+
+    def square(x, out):
+        np.multiply(x, x, out=out)
+
+    monkeypatch.setenv("MPI4PY_PENCIL_CHECK", "1")
+    for dtype in "fdD":
+        fft = PFFT(WORLD, (6, 4), dtype=dtype)
+        u_hat = fft.output.empty()
+        u_hat[...] = 1
+        wrong = {"function": fft.pointwise(forgets), "before": fft.pointwise(product, inputs=2, before=forgets_one)}
+        for name, call in wrong.items():
+            expect_everywhere(ValueError, f"{name} left points of out as they were", lambda: call(u_hat))  # noqa: B023
+        with everywhere():
+            np.testing.assert_allclose(
+                fft.pointwise(square)(u_hat), fft.forward(fft.backward(u_hat) ** 2), rtol=1e-5, atol=1e-5
+            )
 
 
 @pytest.mark.parallel([1, 2])

@@ -232,6 +232,7 @@ def test_random_fields_belong_to_their_seed():
         ((6, 5, 8), (0, 1, 2), "d", 1),
         ((4, 8, 6), (1, 2, 0), "f", 0),
         ((4, 5, 6), (1, 2), "d", 0),
+        ((4, 4), (0, 1), "d", 1),  # of fewer modes than ranks
     ]:
         with PFFT(MPI.COMM_SELF, shape, axes, dtype) as alone, PFFT(WORLD, shape, axes, dtype) as fft:
             expected = np.asarray(random_field(alone, falling, 1234, rank))

@@ -17,7 +17,7 @@ from mpi4py import MPI
 from oracles import along, complex_of, random_array, same_bits
 from support import RANKS, check, everywhere, expect_everywhere, rng
 
-from mpi4py_pencil import DCT, DST, PFFT, DistArray, Hartley, newDistArray, spectral
+from mpi4py_pencil import DCT, DST, FFT1D, PFFT, DistArray, Hartley, newDistArray, spectral
 from mpi4py_pencil.spectral import curl, derivative, divergence, gradient, inverse_laplacian, laplacian
 
 WORLD = MPI.COMM_WORLD
@@ -367,6 +367,9 @@ def test_arguments_that_are_refused():
     with PFFT(WORLD, (4, 6, 5)) as fft, PFFT(WORLD, (4, 6, 5), grid=[1, 0, 1]) as other:
         u, v, t = (newDistArray(fft, rank=rank) for rank in range(3))
         plain = np.zeros((7, *u.shape), complex)
+        line = FFT1D(WORLD, 8)
+        modes = np.zeros(line.shape(True), complex)
+        expect_everywhere(TypeError, "fft must be a PFFT", lambda: derivative(line, modes, 0))
         for call in (
             gradient,
             divergence,

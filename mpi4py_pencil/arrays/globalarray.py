@@ -685,7 +685,7 @@ def check_alike(call: str, *arrays: GlobalArray, **arguments: Any) -> None:
     """Refuse, on every rank where MPI4PY_PENCIL_CHECK is set, a call that is another on one. Collective there."""
     context = arrays[0].context
     if context.checking:
-        told = {"shape": lambda x: x.shape, "dtype": lambda x: x.dtype, "how": lambda x: str(x.distribution)}
+        told = {"shapes": lambda x: x.shape, "dtypes": lambda x: x.dtype, "how": lambda x: str(x.distribution)}
         of_arrays = {name: [tell(x) for x in arrays] for name, tell in told.items()}
         agreed(context.comm, lambda: {"the call": call, **arguments, **of_arrays}, lambda said: said)
 
@@ -712,7 +712,7 @@ def _apply_into(ufunc: Any, args: Sequence[Any], out: tuple[Any, ...], where: An
 
 def computed(ufunc: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """A ufunc on global arrays, as `apply`; negative powers of integers are refused on every rank."""
-    if ufunc in (np.power, _power) and all(np.result_type(_typed(a)).kind in "biu" for a in args[:2]):
+    if ufunc in (np.power, _power) and np.result_type(*map(_typed, args[:2])).kind in "biu":
         _check_exponents(args)
     return apply(ufunc, args, **kwargs)
 
@@ -729,7 +729,7 @@ def _check_exponents(args: Sequence[Any]) -> None:
 
     def check() -> None:
         values = exponent.local if isinstance(exponent, GlobalArray) else np.asarray(exponent)
-        if values.dtype.kind == "i" and values.size and values.min() < 0:
+        if values.dtype.kind == "i" and values.size and values.min() < 0 and given.size:
             raise ValueError("integers to negative integer powers are not allowed")
 
     agreed(given.context.comm, check, nothing)

@@ -69,10 +69,10 @@ def reduced(
     if where is not True and initial is None and ufunc.identity is None:
         raise ValueError(f"{ufunc.__name__} of what where takes, which may be nothing, has no value: give initial too")
     context, block = x.context, x.local
-    if context.checking:
-        check_alike(ufunc.__name__, x, axis=axis)
     if type(axis) is list:
         axis = tuple(axis)
+    if context.checking:
+        check_alike(ufunc.__name__, x, axis=axis, dtype=dtype, keepdims=keepdims, reproducible=reproducible)
     key = "reduced", ufunc, context, axis, keepdims, block.dtype, dtype
     plan = x.distribution.kept(key, _Plan.of, ufunc, x, axis, keepdims, dtype)
     if plan.source is not x.distribution:
@@ -460,7 +460,7 @@ def accumulated(ufunc: Any, x: GlobalArray, axis: Any, dtype: Any, include_initi
             raise ValueError(f"axis is missing: the array has {x.ndim} axes")
         axis = 0
     k, context = whole_axis(axis, x.ndim), x.context
-    check_alike(f"running {ufunc.__name__}", x, axis=k)
+    check_alike(f"running {ufunc.__name__}", x, axis=k, dtype=dtype, initial=include_initial)
     kind = ufunc.reduce(np.ones(1, x.dtype), dtype=dtype).dtype
     running = functools.partial(ufunc.accumulate, dtype=kind)
     if one_line(x, k):

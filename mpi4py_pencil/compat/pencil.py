@@ -48,9 +48,7 @@ class Subcomm(tuple[Any, ...]):
             self = super().__new__(cls, own.lines)
             self._own = cache[own] = own
             return self
-        if chosen not in cache:
-            cache[chosen] = grids.Grid(comm, chosen)
-        return super().__new__(cls, cache[chosen].lines)
+        return super().__new__(cls, grids.grid_of(comm, chosen).lines)
 
     def destroy(self) -> None:
         """Free what this has of its own. Collective."""

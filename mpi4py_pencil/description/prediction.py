@@ -182,7 +182,8 @@ def predicted(
             stages.append((f"exchange {divided} -> {aligned}", going.seconds))
     parts = [going.pieces for trip, going in zip(trips, travels[0], strict=False) if trip.exchange is not None]
     there, back = (machine.call + finished(way.order(swept), way.order(travels[way])) for way in Way)
-    return Prediction(asked.dims, method, tuple(methods), tuple(parts), tuple(stages), there, back)
+    names = methods if method == "auto" else [method] * len(methods)
+    return Prediction(asked.dims, method, tuple(names), tuple(parts), tuple(stages), there, back)
 
 
 def _travels(
@@ -330,7 +331,7 @@ def _widths(ends: Sequence[Fraction]) -> list[Fraction]:
 
 
 def _method(asked: str, traffic: Traffic) -> str:
-    """What a method comes to: that of the rank that gives most to other nodes."""
+    """What takes as long as a method: that of the rank that gives most to other nodes."""
     if asked in ("hybrid", "joined") and traffic.together.all():
         return "shared"
     return method_of(asked, traffic, int(np.argmax(np.where(traffic.together, -1, traffic.leaves))))

@@ -57,8 +57,8 @@ class NavierStokes:
         Time step.
     dealias : {"mask", "3/2"}
         How the aliases of the product are removed: "mask" leaves out the upper third of the wavenumbers that n points
-        have, keeping |kᵢ| < (2/3)(nᵢ/2 + 1); "3/2" forms the product on a grid of 1.5 times as many points. Either way
-        only modes that are kept are stored, and transformed: the plan is padded.
+        have, keeping |kᵢ| < nᵢ/3; "3/2" forms the product on a grid of 1.5 times as many points. Either way only modes
+        that are kept are stored, and transformed: the plan is padded.
     dtype : {"float64", "float32"}
         Precision of the velocity.
     grid : sequence of three int, optional
@@ -244,12 +244,12 @@ def cross(x: Array, out: Array) -> None:
 
 
 def largest_kept(n: int, dealias: str) -> int:
-    """Return the largest |k| that dealiasing keeps along an axis of n modes.
+    """Return the largest |k| that dealiasing keeps along an axis of n modes, or points.
 
-    It is below n/2 in any case: on an even number of points, the derivative of the highest cosine vanishes.
+    It is below n/2 in any case: on an even number of points, the derivative of the highest cosine vanishes. On n points
+    a sum of two that are below n/3 is taken for none that is below n/3 too.
     """
-    bound = n / 2 if dealias == "3/2" else min(n / 2, 2 / 3 * (n / 2 + 1))
-    return int(np.ceil(bound)) - 1
+    return (n - 1) // 2 if dealias == "3/2" else (n - 1) // 3
 
 
 def slabs(a: Array, size: int = 2**15) -> list[slice]:

@@ -229,7 +229,7 @@ class Joined:
         self.inbox = place(boxes.receives, [address(q, me) for q in carriers.peers], order, itemsize)
         far = [q != me for q in range(carriers.comm.Get_size())]
         sides = [_side(each, carriers, window, itemsize) for each in (plan.out, plan.into)]
-        boxed = Boxes(_apart(carriers.comm), *(tuple(placed.box for placed in side) for side in sides))
+        boxed = Boxes(apart(carriers.comm), *(tuple(placed.box for placed in side) for side in sides))
         self._messages = Messages(
             boxed, (sides[0], sides[1]), far, (0,), itemsize, memory, None, [wire] * len(far), window
         )
@@ -277,7 +277,7 @@ class _Apart:
         self.comm.Free()
 
 
-def _apart(comm: MPI.Intracomm) -> MPI.Intracomm:
+def apart(comm: MPI.Intracomm) -> MPI.Intracomm:
     """A communicator of the same ranks for messages. Collective over `comm` at the first call."""
     cache = cache_of(comm)
     if _Apart not in cache:

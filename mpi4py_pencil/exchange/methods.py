@@ -18,7 +18,7 @@ from ..sweep.instruction import Instruction
 from .alltoallv import Alltoallv
 from .alltoallw import Alltoallw
 from .hybrid import Hybrid
-from .joined import Carriers, Joined, joined_bytes
+from .joined import Carriers, Joined, apart, joined_bytes
 from .memory import Turn
 from .messages import keep_step
 from .pairwise import Pairwise
@@ -294,8 +294,8 @@ def _boxed(
         return _joined(comm, both, itemsize, order, turns, wire)
     peers = both[0].comm
     if method in ("shared", "hybrid"):
-        sharing = peers if method == "shared" else near(peers).comm
-        window = turns[0].window(method, sharing, segment_bytes(both[0], itemsize))
+        sharing, nbytes = peers if method == "shared" else near(peers).comm, segment_bytes(both[0], itemsize)
+        window = agreed(peers, lambda: turns[0].window(method, sharing, nbytes), nothing)  # or no node has one
 
     def opened(way: int) -> Boxed:
         boxes, turn, cut = both[way], turns[way], cuts[way]
@@ -314,10 +314,11 @@ def _joined(
     comm: MPI.Intracomm, both: tuple[Boxes, Boxes], itemsize: int, order: tuple[int, ...], turns: Turns, wire: bool
 ) -> tuple[Boxed, Boxed]:
     """The two directions of an exchange of joined boxes."""
+    keep_step(apart(comm))
     carriers = Carriers(comm, both[0])
     plans = [carriers.plan(way, itemsize) for way in Way]
     mine = max(plan.ends[carriers.node.comm.Get_rank()] for plan in plans)
-    window = Window(carriers.node.comm, mine)
+    window = agreed(comm, lambda: Window(carriers.node.comm, mine), nothing)  # or no node has one
     there, home = (
         Joined(boxes, itemsize, order, carriers, plan, turn.memory, wire, window)
         for boxes, plan, turn in zip(both, plans, turns, strict=True)

@@ -51,6 +51,21 @@ class Grid:
             comm.Free()
 
 
+def grid_of(comm: MPI.Intracomm, dims: tuple[int, ...]) -> Grid:
+    """The grid of these dimensions that is kept with its parent. Collective over `comm`.
+
+    It is made anew where a caller has freed one of its communicators.
+    """
+    cache = cache_of(comm)
+    kept: Grid | None = cache.get(dims)
+    if kept is not None and all((kept.cart, *kept.lines)):
+        return kept
+    if kept is not None:
+        cache[kept] = kept  # what is left of it goes with the parent
+    cache[dims] = made = Grid(comm, dims)
+    return made
+
+
 class Subcomm(tuple):
     """One sub-communicator for each axis of a global array, from a Cartesian grid of the ranks.
 
@@ -94,10 +109,7 @@ class Subcomm(tuple):
         """Arrange the ranks of `comm`."""
         comm = communicator(comm)
         chosen = agreed(comm, lambda: complete(comm.Get_size(), _asked(comm, dims)), lambda found: {"dims": found})
-        cache = cache_of(comm)
-        if chosen not in cache:
-            cache[chosen] = Grid(comm, chosen)
-        return cls._of(cache[chosen], tuple(range(len(chosen))))
+        return cls._of(grid_of(comm, chosen), tuple(range(len(chosen))))
 
     @classmethod
     def _of(cls, grid: Grid, order: Iterable[int | None]) -> Subcomm:

@@ -371,6 +371,8 @@ def _grid(grid: Any, size: int, modes: Sequence[int], groups: Groups, per_node: 
     """The processes along each axis of the input, chosen by the modes: so padded and plain plans belong together."""
     if grid is None:
         return choose_grid(modes, groups, size, per_node)
+    if isinstance(grid, (int, np.integer)):
+        raise TypeError(f"grid {grid!r} must have a number of ranks for each axis, as in ({grid!r}, 1, 1)")
     given = dimensions(grid, "grid")
     if len(given) > len(modes):
         raise ValueError(f"grid {given} has {len(given)} entries, shape has {len(modes)} axes")

@@ -7,6 +7,7 @@ that FFTs are planned by measuring (M. Frigo and S. G. Johnson, "The design and 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -277,7 +278,9 @@ def _checked(size: int, asked: Request, entry: wisdom.Entry) -> Choice:
 
 def _tried(asked: Request) -> list[str]:
     """The methods that there are to try."""
-    return TRIED if asked.wire is None else [method for method in TRIED if method not in ("alltoallv", "alltoallw")]
+    sent_whole = ("alltoallv", "alltoallw") if asked.wire else ()
+    like_auto = ("hybrid", "joined") if asked.ranks_per_node == math.prod(asked.dims) else ()  # shared, on one node
+    return [method for method in TRIED if method not in (*sent_whole, *like_auto)]
 
 
 def _grids(size: int, asked: Request) -> list[tuple[int, ...]]:

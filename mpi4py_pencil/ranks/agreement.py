@@ -119,6 +119,25 @@ def _raise_together(comm: MPI.Intracomm, said: dict[str, str], error: BaseExcept
     raise RuntimeError("the ranks disagree, though all say the same: their representations have equal digests")
 
 
+# What can be made from a message alone; of kinds of one another the narrower first.
+_KINDS = (
+    FloatingPointError,
+    ZeroDivisionError,
+    OverflowError,
+    ArithmeticError,
+    ImportError,
+    IndexError,
+    KeyError,
+    TypeError,
+    np.linalg.LinAlgError,
+    ValueError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+)
+
+
 def _of_another_rank(error: BaseException) -> tuple[Any, ...]:
     """What other ranks raise for `error`: its own type where that can be made from a message alone, and its message.
 
@@ -131,8 +150,7 @@ def _of_another_rank(error: BaseException) -> tuple[Any, ...]:
         message = _exact(str(error))
     except BaseException as another:  # an error of the user's that cannot even be told is still one
         message = f"its message cannot be made: {type(another).__name__}"
-    kinds = (ImportError, IndexError, TypeError, ValueError, MemoryError, NotImplementedError, OSError, RuntimeError)
-    for kind in kinds:
+    for kind in _KINDS:
         if isinstance(error, kind):
             return kind, message
     return RuntimeError, f"{type(error).__name__}: {message}"

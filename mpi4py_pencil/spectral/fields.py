@@ -166,6 +166,8 @@ def _asked(
 
 def _fill(fft: PFFT, u: Array, seed: int) -> None:
     """Fill a block with complex normal numbers of the variance 1, those of a real field where the points are real."""
+    if u.size == 0:
+        return
     transforms = {t.axis: t for t in fft._asked.transforms}
     real = next((t for t in transforms.values() if t.real), None)
     line = fft.axes[-1] if real is None else real.axis

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layout.arrays import address, overlap
+from ..layout.arrays import address, overlap, said
 from ..pfft import PFFT
 from ..transforms import DCT, DST, Fourier, Hartley, Transform, mesh
 
@@ -54,6 +54,8 @@ def families(fft: PFFT) -> dict[int, Any]:
 
 def components_of(fft: PFFT, u_hat: Any) -> tuple[int, ...]:
     """The leading component axes of a block of modes; another array is refused."""
+    if not isinstance(fft, PFFT):
+        raise TypeError(f"fft must be a PFFT, not {said(fft)}")
     components = u_hat.shape[: max(0, u_hat.ndim - fft.dimensions)] if isinstance(u_hat, np.ndarray) else ()
     fft.output.checked("u_hat", u_hat, components)
     return components

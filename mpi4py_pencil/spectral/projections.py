@@ -43,7 +43,7 @@ def dealias(fft: PFFT, u_hat: Array, out: Array | None = None) -> Array:
     The product of two such fields at the points of an unpadded plan has aliases only in modes that are dropped: the 2/3
     rule (S. A. Orszag, J. Atmos. Sci. 28, 1971). A plan with ``truncation=(n - 1) // 3`` does the same and does not
     compute what is dropped, one of m = 2 * ((n - 1) // 3) + 1 modes with ``padding=n / m`` does not store it; one with
-    ``padding=3/2`` keeps all modes.
+    ``padding=3/2`` keeps all modes. Neither needs this function, which would drop a third of what they have.
 
     Local: no communication. Parameters, result and errors are those of `derivative`; all transformed axes must be
     Fourier axes, the others count for nothing.

@@ -70,6 +70,8 @@ def box_lengths(lengths: Any, ndim: int, axes: Sequence[int]) -> np.ndarray[Any,
     """The length of the domain along each axis; those along other axes than `axes` are not looked at."""
     given = TWO_PI if lengths is None else lengths
     try:
+        if np.asarray(given).dtype.kind == "b":
+            raise TypeError
         box = np.asarray(given, np.longdouble)
     except (TypeError, ValueError):
         raise TypeError(f"lengths {lengths!r} must be a number, or one for each of the {ndim} axes") from None
