@@ -113,18 +113,6 @@ def _filled(name: str, out: Array, returned: Any) -> None:
 _UNFILLED = -1.2345678e37
 
 
-def _mark(out: Array) -> None:
-    """Put something into an array that a function is to fill, where that is to be checked."""
-    if checking():
-        out[...] = _UNFILLED
-
-
-def _check_marks(name: str, out: Array) -> None:
-    """Refuse what a function has not filled, where that is to be checked."""
-    if checking() and (out.real == out.real.dtype.type(_UNFILLED)).any():
-        raise ValueError(f"{name} left points of out as they were: it must fill all of it, as in out[...] = ...")
-
-
 def _numbers(returned: Any) -> Array:
     """What a function returned to be reduced: a number, or a few."""
     found = np.array(returned)  # a copy: it may be of a tile
@@ -170,6 +158,7 @@ class Pointwise:
         self._values: tuple[Any, ...] = ()
         self._arrays: dict[str, Array] = {}
         self._returned: list[Any] = []
+        self._checking = False  # of the present call: asking the environment for each tile would take long
         before, self._function, after = functions
         self._before, self._after = before, after
         self._k = fft.wavenumbers()
@@ -248,6 +237,7 @@ class Pointwise:
     ) -> tuple[Array, Array, Program]:
         """Where the result goes, what it is made from, and the program."""
         result = self._checked(u_hat, out, values, arrays)
+        self._checking = checking()
         self._values, self._arrays, self._returned = values, {k: np.asarray(a) for k, a in arrays.items()}, []
         if self._compiled is not None:
             self._numbers[: len(values)] = values
@@ -284,17 +274,14 @@ class Pointwise:
 
     def _first(self, at: tuple[slice, ...], u_hat: Array, out: Array) -> None:
         """The function of modes before."""
-        _mark(out)
-        _filled("before", out, self._before(u_hat, out, self._cut(at), *self._values))  # type: ignore[misc]
-        _check_marks("before", out)
+        returned = self._call_of("before", self._before, u_hat, out, self._cut(at), *self._values)  # type: ignore[arg-type]
+        _filled("before", out, returned)
         self.fft._cut_off(out, at)
 
     def _middle(self, at: tuple[slice, ...], x: Array, out: Array) -> None:
         """The function of points."""
         place = (at,) if self._asked.places else ()
-        _mark(out)
-        returned = self._function(x, out, *place, *self._values)
-        _check_marks("function", out)
+        returned = self._call_of("function", self._function, x, out, *place, *self._values)
         if self._asked.reduce is None:
             _filled("function", out, returned)
         else:
@@ -305,6 +292,16 @@ class Pointwise:
         self.fft._cut_off(x, at)
         arrays = {name: cut(array, at) for name, array in self._arrays.items()}
         _filled("after", out, self._after(x, out, self._cut(at), *self._values, **arrays))  # type: ignore[misc]
+
+    def _call_of(self, name: str, function: Function, x: Array, out: Array, *arguments: Any) -> Any:
+        """What a function returns that is to fill `out`; where that is checked, refused if points are as they were."""
+        if not self._checking:
+            return function(x, out, *arguments)
+        out[...] = _UNFILLED
+        returned = function(x, out, *arguments)
+        if (out.real == out.real.dtype.type(_UNFILLED)).any():
+            raise ValueError(f"{name} left points of out as they were: it must fill all of it, as in out[...] = ...")
+        return returned
 
     def _cut(self, at: tuple[slice, ...]) -> list[Any]:
         """The wave numbers of a tile."""

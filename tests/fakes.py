@@ -1,6 +1,14 @@
-"""Communicators that know their size and rank and nothing else: descriptions need no more, for any number of ranks."""
+"""Communicators that know their size and rank and nothing else: descriptions need no more, for any number of ranks.
+
+And nodes of one rank each.
+"""
 
 import itertools
+from types import SimpleNamespace
+
+from mpi4py import MPI
+
+from mpi4py_pencil.exchange import joined, methods
 
 
 class Line:
@@ -29,3 +37,13 @@ def grid(dims):
 def lines(coords, dims):
     """Return the lines of one rank."""
     return [Line(axis, coords, tuple(dims)) for axis in range(len(dims))]
+
+
+def set_apart(monkeypatch):
+    """Have every rank on a node of its own, for exchanges that tell nodes apart."""
+
+    def near(comm):
+        return SimpleNamespace(comm=MPI.COMM_SELF, ranks=[comm.Get_rank()], nodes=list(range(comm.Get_size())))
+
+    for module in (methods, joined):
+        monkeypatch.setattr(module, "near", near)

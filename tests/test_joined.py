@@ -1,16 +1,16 @@
 """Boxes joined from node to node: on nodes that hold any ranks, and in few messages."""
 
 import itertools
-from types import SimpleNamespace
 
 import contract
 import numpy as np
 import pytest
+from fakes import set_apart
 from mpi4py import MPI
 from support import check, everywhere, expect_everywhere, rng
 
 from mpi4py_pencil import PFFT, Pencil, Subcomm
-from mpi4py_pencil.exchange import joined, methods, window
+from mpi4py_pencil.exchange import joined, window
 
 WORLD = MPI.COMM_WORLD
 NODES = {
@@ -54,8 +54,7 @@ def test_a_node_without_a_window(monkeypatch, method):
     def failing(*_):
         raise OSError(24, "too many open files")
 
-    for module in (joined, methods):
-        monkeypatch.setattr(module, "near", on_its_own)
+    set_apart(monkeypatch)
     for _ in range(2):  # at the first of a communicator, and later
         with monkeypatch.context() as patched:
             if WORLD.rank == WORLD.size - 1:
@@ -68,11 +67,6 @@ def test_a_node_without_a_window(monkeypatch, method):
             np.testing.assert_allclose(
                 found, np.fft.rfft2(whole, norm="forward")[fft.local_slice(True)], rtol=0, atol=1e-15
             )
-
-
-def on_its_own(comm):
-    """Return what shares memory with a rank: nothing does."""
-    return SimpleNamespace(comm=MPI.COMM_SELF, ranks=[comm.Get_rank()], nodes=list(range(comm.Get_size())))
 
 
 @pytest.mark.parallel([4, 6])

@@ -1,14 +1,12 @@
 """Messages in single precision between nodes: the bound of the error, and where nothing is rounded."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from fakes import set_apart
 from mpi4py import MPI
 from support import check, everywhere, expect_everywhere, rng
 
 from mpi4py_pencil import FFT1D, PFFT, Pencil, Subcomm
-from mpi4py_pencil.exchange import joined, methods
 from mpi4py_pencil.exchange.placement import Placed
 from mpi4py_pencil.exchange.wire import to_double, to_single
 from mpi4py_pencil.layout.boxes import Box
@@ -18,16 +16,10 @@ WORLD = MPI.COMM_WORLD
 ROUNDING = 2.0**-24
 
 
-def on_its_own(comm):
-    """Return what shares memory with a rank: nothing does."""
-    return SimpleNamespace(comm=MPI.COMM_SELF, ranks=[comm.Get_rank()], nodes=list(range(comm.Get_size())))
-
-
 @pytest.fixture
 def apart(monkeypatch):
     """Have every rank on a node of its own."""
-    for module in (methods, joined):
-        monkeypatch.setattr(module, "near", on_its_own)
+    set_apart(monkeypatch)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000, 2**14, 2**14 + 1, 100_000])

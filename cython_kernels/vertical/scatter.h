@@ -76,7 +76,7 @@ static void stream_lines(const placing *rows, ptrdiff_t at, char *const *lines, 
     }
 }
 
-/* Lines side by side, whole groups. */
+/* Lines side by side, a group of them at least. */
 static void scatter_columns(const placing *rows, ptrdiff_t at, char *to, ptrdiff_t line, ptrdiff_t points,
                             ptrdiff_t lines, int real, REAL scale, int stream) {
     enum { MOST = 8, ROWS_AHEAD = 8 }; /* groups that are put together before they are streamed; and see stream_soon */

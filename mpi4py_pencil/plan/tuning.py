@@ -7,7 +7,6 @@ that FFTs are planned by measuring (M. Frigo and S. G. Johnson, "The design and 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -170,7 +169,9 @@ def search(among: Candidates, seconds: Callable[[Choice], float]) -> Choice:
 def candidates(comm: MPI.Intracomm, asked: Request) -> Candidates:
     """What there is to try for a request. Collective over `comm`: ranks may have other engines, and other caches."""
     tile = comm.bcast(cache.TILE_BYTES)
-    methods = ["auto"] if comm.Get_size() == 1 else _tried(asked)
+    one_node = asked.ranks_per_node == comm.Get_size()
+    like_auto = ("hybrid", "joined") if one_node else ()  # all of them are shared there
+    methods = ["auto"] if comm.Get_size() == 1 else [each for each in _possible(asked) if each not in like_auto]
     here = np.array([_usable(name, asked) for name in ENGINES], np.int8)
     comm.Allreduce(MPI.IN_PLACE, here, MPI.MIN)
     backends = [name for name, everywhere in zip(ENGINES, here, strict=True) if everywhere]
@@ -179,7 +180,7 @@ def candidates(comm: MPI.Intracomm, asked: Request) -> Candidates:
         [asked.method] if "method" in asked.given else methods,
         [asked.backend] if "backend" in asked.given else backends,
         [tile, tile // 2, tile * 2],
-        [*CUT, *([] if asked.ranks_per_node == comm.Get_size() else ["auto"])],
+        [*CUT, *([] if one_node else ["auto"])],
     )
 
 
@@ -268,19 +269,17 @@ def _checked(size: int, asked: Request, entry: wisdom.Entry) -> Choice:
             raise ValueError(f"{name} {getattr(choice, name)!r} instead of {value!r}, which is given")
     if "grid" not in given and choice.grid not in _grids(size, asked):
         raise ValueError(f"grid {choice.grid} is none for {size} ranks")
-    if "method" not in given and method not in _tried(asked):
-        raise ValueError(f"method {method!r} is none of {', '.join(map(repr, _tried(asked)))}")
+    if "method" not in given and method not in _possible(asked):
+        raise ValueError(f"method {method!r} is none of {', '.join(map(repr, _possible(asked)))}")
     checked_engine(backend, lines_of(asked.transforms))
     if not 0 < tile_bytes <= MOST_TILES * cache.TILE_BYTES:
         raise ValueError(f"tile_bytes {tile_bytes} is no size of a tile")
     return choice
 
 
-def _tried(asked: Request) -> list[str]:
-    """The methods that there are to try."""
-    sent_whole = ("alltoallv", "alltoallw") if asked.wire else ()
-    like_auto = ("hybrid", "joined") if asked.ranks_per_node == math.prod(asked.dims) else ()  # shared, on one node
-    return [method for method in TRIED if method not in (*sent_whole, *like_auto)]
+def _possible(asked: Request) -> list[str]:
+    """The methods by which a request can be carried out, "shared" as "auto"."""
+    return TRIED if asked.wire is None else [method for method in TRIED if method not in ("alltoallv", "alltoallw")]
 
 
 def _grids(size: int, asked: Request) -> list[tuple[int, ...]]:
